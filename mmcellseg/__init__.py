@@ -1,0 +1,8 @@
+"""Instance segmentation of cells with MMDetection.
+
+``custom_imports=dict(imports=['mmcellseg'])`` in a config registers every component of this package.
+"""
+
+from . import data, ensemble, evaluation, hooks, models, structures
+
+__version__ = '0.1.0'

@@ -1,0 +1,34 @@
+"""Fixtures that several folders of tests use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+REAL_DATA = Path(os.environ.get('MMCELLSEG_REAL_DATA', REPO.parent / 'shared' / 'data'))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _real(name: str) -> Path:
+    folder = REAL_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f'the real data in {folder} is not on this machine (set MMCELLSEG_REAL_DATA)')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def hw3_sample_dir() -> Path:
+    """One real training image of the layout and the real id file."""
+    return _real('hw3_sample')
+
+
+@pytest.fixture(scope='session')
+def consep_dir() -> Path:
+    """CoNSeP as images/*.jpg and labels/*.npz, with make_hw3_layout.py beside them."""
+    return _real('consep')
