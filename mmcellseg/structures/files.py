@@ -10,8 +10,10 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_open(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path`` for writing bytes; on leaving without an error, flush it to disk and
-    rename it to ``path``. With an error the temporary file goes and an earlier ``path`` stays as it was."""
+    """Open a temporary file beside ``path`` for writing bytes, and rename it to ``path`` at the end.
+
+    It is flushed to disk first. After an error the temporary file is gone, and an earlier ``path`` stays.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
