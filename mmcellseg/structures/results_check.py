@@ -1,0 +1,221 @@
+"""What may be wrong with the entries of a predictions file. Masks are judged by their runs, never painted."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Entry = dict[str, Any]
+
+_BOX_SLACK = 1.0  # px by which a mask may stick out of its box
+
+
+class Violation(NamedTuple):
+    """What is wrong with one entry: its index in the list, its image id as found, and the problem in words."""
+
+    index: int
+    image_id: Any
+    problem: str
+
+
+def _decode(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    counts: list[int] = []
+    splits = [0]
+    for string in strings:
+        start, value, shift = len(counts), 0, 0
+        for char in string:
+            code = ord(char) - 48
+            value |= (code & 31) << shift
+            shift += 5
+            if not code & 32:
+                value -= (1 << shift) if code & 16 else 0
+                counts.append(value + (counts[-2] if len(counts) - start > 2 else 0))
+                value = shift = 0
+        splits.append(len(counts))
+    return np.array(counts, np.int64), np.array(splits, np.int64)
+
+
+def _run_lengths(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run lengths of all RLEs (K,), where each begins (N + 1,), and which do not decode (N,) bool.
+
+    An RLE that does not decode has no runs.
+    """
+    strings = [rle['counts'] for rle in rles]
+    strings = [s.decode('latin-1') if isinstance(s, bytes) else s for s in strings]
+    plain = {i: s for i, s in enumerate(strings) if not isinstance(s, str)}
+    broken = np.zeros(len(rles), bool)
+    text = np.frombuffer(
+        ''.join('' if i in plain else s for i, s in enumerate(strings)).encode('latin-1', 'replace'), np.uint8
+    )
+    lengths = np.array([0 if i in plain else len(s) for i, s in enumerate(strings)], np.int64)
+    ends = np.cumsum(lengths)
+    # The coding uses the characters 0 to o (6 bits); bit 5 says that the number goes on in the next character.
+    broken[np.repeat(np.arange(len(rles)), lengths)[(text < 48) | (text > 111)]] = True
+    filled = np.flatnonzero(lengths > 0)
+    broken[filled[((text[ends[filled] - 1] - 48) & 32) != 0]] = True
+    counts, splits = _decode(['' if broken[i] or i in plain else s for i, s in enumerate(strings)])
+    if plain:
+        pieces = np.split(counts, splits[1:-1])
+        for i, numbers in plain.items():
+            try:
+                pieces[i] = np.array([int(c) for c in numbers], np.int64)
+            except (TypeError, ValueError):
+                broken[i] = True
+        counts = np.concatenate(pieces)
+        splits = np.cumsum([0] + [len(p) for p in pieces])
+    return counts, splits, broken
+
+
+def mask_extents(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, list[str | None]]:
+    """Tight boxes (N, 4) xyxy px of RLEs of any image sizes, and what is wrong with each RLE (None: nothing).
+
+    The box of a broken mask is all zeros, and so is an empty one's, which is a problem too.
+    """
+    counts, splits, broken = _run_lengths(rles)
+    sizes = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2)
+    owner = np.repeat(np.arange(len(rles)), np.diff(splits))
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    covered = ends[splits[1:]] - ends[splits[:-1]]
+    negative = np.zeros(len(rles), bool)
+    negative[owner[counts < 0]] = True
+    bad = broken | negative | (covered != sizes.prod(1))
+    problems: list[str | None] = [None] * len(rles)
+    for i in np.flatnonzero(bad):
+        h, w = sizes[i]
+        problems[i] = (
+            'the RLE does not decode'
+            if broken[i]
+            else 'the RLE has a negative run'
+            if negative[i]
+            else f'the RLE covers {covered[i]} px, expected {h} × {w} = {h * w}'
+        )
+    odd = (np.arange(len(counts)) - splits[owner]) % 2 == 1
+    runs = np.flatnonzero(odd & (counts > 0) & ~bad[owner])
+    owner = owner[runs]
+    begin = ends[runs] - ends[splits[owner]]
+    last = begin + counts[runs] - 1
+    h = sizes[owner, 0]
+    x0, x1 = begin // h, last // h
+    y0, y1 = np.where(x0 == x1, begin % h, 0), np.where(x0 == x1, last % h, h - 1)
+    boxes = np.zeros((len(rles), 4), np.int64)
+    if len(runs):
+        first = np.flatnonzero(np.diff(owner, prepend=-1))
+        low, high = np.minimum.reduceat, np.maximum.reduceat
+        boxes[owner[first]] = np.stack(
+            [low(x0, first), low(y0, first), high(x1, first) + 1, high(y1, first) + 1], axis=1
+        )
+    for i in np.flatnonzero(~bad & (boxes[:, 2] == 0)):
+        problems[i] = 'the mask is empty'
+    return boxes, problems
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categories: set[int]) -> list[str]:
+    """What can be said of an entry without decoding its mask."""
+    if not isinstance(entry, Mapping):
+        return [f'expected an object, found {str(entry)[:40]}']
+    keys = ('image_id', 'bbox', 'score', 'category_id', 'segmentation')
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        return [f'it has no {", ".join(missing)}']
+    image_id, score, category, box = (entry[k] for k in ('image_id', 'score', 'category_id', 'bbox'))
+    problems = []
+    known = isinstance(image_id, (int, np.integer)) and not isinstance(image_id, bool) and image_id in images
+    if not known:
+        problems.append(f'image id {image_id!r} is not among the {len(images)} known images')
+    if (
+        isinstance(category, bool)
+        or not isinstance(category, (int, np.integer))
+        or category not in categories
+    ):
+        problems.append(f'unknown category {category!r}, expected one of {sorted(categories)}')
+    if not _is_number(score) or not math.isfinite(score) or not 0 <= score <= 1:
+        problems.append(f'score {score!r}, expected a finite number in [0, 1]')
+    if not isinstance(box, Sequence | np.ndarray) or len(box) != 4 or not all(map(_is_number, box)):
+        problems.append(f'bbox {box!r}, expected four numbers x, y, width, height')
+    elif not all(map(math.isfinite, box)):
+        problems.append(f'bbox {list(box)} is not finite')
+    elif box[2] <= 0 or box[3] <= 0:
+        problems.append(f'bbox {list(box)} has width {box[2]} and height {box[3]}, expected both above 0')
+    rle = entry['segmentation']
+    if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
+        problems.append(f'segmentation {str(rle)[:40]}, expected an RLE with size and counts')
+    elif (
+        not isinstance(rle['size'], Sequence)
+        or len(rle['size']) != 2
+        or not all(map(_is_number, rle['size']))
+    ):
+        problems.append(f'RLE size {rle["size"]!r}, expected [height, width]')
+    elif known and tuple(rle['size']) != tuple(images[image_id]):
+        problems.append(f'RLE size {list(rle["size"])}, expected {list(images[image_id])} of the image')
+    elif not isinstance(rle['counts'], str | bytes | Sequence):
+        problems.append(f'RLE counts of type {type(rle["counts"]).__name__}, expected a string')
+    return problems
+
+
+def check_entries(
+    entries: Sequence[Any], images: Mapping[int, tuple[int, int]], category_ids: Iterable[int]
+) -> list[Violation]:
+    """Hold every entry against the images (id → (height, width) px) and the categories; all that is wrong.
+
+    Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that does
+    not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or height, and
+    a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several violations.
+    """
+    categories = {int(c) for c in category_ids}
+    problems = {i: found for i, e in enumerate(entries) if (found := _field_problems(e, images, categories))}
+    whole = np.array([i for i in range(len(entries)) if i not in problems], np.int64)
+    tight, broken = mask_extents([entries[i]['segmentation'] for i in whole])
+    boxes = np.array([entries[i]['bbox'] for i in whole], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    outside = (tight[:, :2] < boxes[:, :2] - _BOX_SLACK).any(1) | (
+        tight[:, 2:] > boxes[:, 2:] + _BOX_SLACK
+    ).any(1)
+    for n, i in enumerate(whole.tolist()):
+        if broken[n]:
+            problems[i] = [broken[n]]  # type: ignore[list-item]
+        elif outside[n]:
+            problems[i] = [
+                f'the mask reaches x {tight[n, 0]}–{tight[n, 2]}, y {tight[n, 1]}–{tight[n, 3]}, more than '
+                f'{_BOX_SLACK:g} px out of bbox {entries[i]["bbox"]} (x, y, width, height)'
+            ]
+    return [
+        Violation(i, entries[i].get('image_id') if isinstance(entries[i], Mapping) else None, problem)
+        for i in sorted(problems)
+        for problem in problems[i]
+    ]
+
+
+def box_form_votes(entries: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many boxes lie clearly nearer to their masks as (x, y, w, h), and how many as (x0, y0, x1, y1).
+
+    Entries whose box or mask cannot be read have no vote.
+    """
+    usable = [
+        e
+        for e in entries
+        if isinstance(e, Mapping)
+        and isinstance(e.get('bbox'), Sequence | np.ndarray)
+        and len(e['bbox']) == 4
+        and isinstance(e.get('segmentation'), Mapping)
+        and {'size', 'counts'} <= set(e['segmentation'])
+    ]
+    tight, problems = mask_extents([e['segmentation'] for e in usable])
+    readable = np.array([p is None for p in problems], bool)
+    boxes = np.array([e['bbox'] for e in usable], np.float64).reshape(-1, 4)
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    as_xywh, as_xyxy = np.abs(corners - tight).sum(1), np.abs(boxes - tight).sum(1)
+    return (
+        int((readable & (as_xywh + _BOX_SLACK < as_xyxy)).sum()),
+        int((readable & (as_xyxy + _BOX_SLACK < as_xywh)).sum()),
+    )
+
+
+def boxes_fit_xyxy(entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the boxes of a file fit their masks better as corners xyxy than as xywh: a wrong file as a whole."""
+    as_xywh, as_xyxy = box_form_votes(entries)
+    return as_xyxy > as_xywh
