@@ -76,7 +76,7 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 def _scan(path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Yield (first byte, byte after the last, value) of every entry of a JSON list, with a chunk in memory."""
+    """Yield (first byte, byte after the last, value) of each entry of a JSON list, a chunk in memory."""
     decode = json.JSONDecoder().raw_decode
     with path.open('rb') as file:
         # Latin-1 maps bytes to characters one to one: positions in the text are positions in the file.

@@ -12,9 +12,9 @@ _BOX_SLACK = 1.0  # px by which a mask may stick out of its box
 
 
 class Violation(NamedTuple):
-    """What is wrong with one entry: its index in the list, its image id as found, and the problem in words."""
+    """What is wrong with one entry: its index in the list, its image id as found, and the problem."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the name hides tuple.index
     image_id: Any
     problem: str
 
@@ -50,7 +50,7 @@ def _run_lengths(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndar
     )
     lengths = np.array([0 if i in plain else len(s) for i, s in enumerate(strings)], np.int64)
     ends = np.cumsum(lengths)
-    # The coding uses the characters 0 to o (6 bits); bit 5 says that the number goes on in the next character.
+    # The coding uses the characters 0 to o (6 bits); bit 5 says that the number goes on in the next one.
     broken[np.repeat(np.arange(len(rles)), lengths)[(text < 48) | (text > 111)]] = True
     filled = np.flatnonzero(lengths > 0)
     broken[filled[((text[ends[filled] - 1] - 48) & 32) != 0]] = True
@@ -162,19 +162,18 @@ def check_entries(
 ) -> list[Violation]:
     """Hold every entry against the images (id → (height, width) px) and the categories; all that is wrong.
 
-    Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that does
-    not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or height, and
-    a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several violations.
+    Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that
+    does not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or height,
+    and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
     """
     categories = {int(c) for c in category_ids}
     problems = {i: found for i, e in enumerate(entries) if (found := _field_problems(e, images, categories))}
     whole = np.array([i for i in range(len(entries)) if i not in problems], np.int64)
     tight, broken = mask_extents([entries[i]['segmentation'] for i in whole])
-    boxes = np.array([entries[i]['bbox'] for i in whole], np.float64).reshape(-1, 4)
+    boxes = np.array([list(entries[i]['bbox']) for i in whole], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    outside = (tight[:, :2] < boxes[:, :2] - _BOX_SLACK).any(1) | (
-        tight[:, 2:] > boxes[:, 2:] + _BOX_SLACK
-    ).any(1)
+    low, high = boxes[:, :2] - _BOX_SLACK, boxes[:, 2:] + _BOX_SLACK
+    outside = np.any((tight[:, :2] < low) | (tight[:, 2:] > high), axis=1)
     for n, i in enumerate(whole.tolist()):
         if broken[n]:
             problems[i] = [broken[n]]  # type: ignore[list-item]
@@ -216,6 +215,6 @@ def box_form_votes(entries: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 
 
 def boxes_fit_xyxy(entries: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the boxes of a file fit their masks better as corners xyxy than as xywh: a wrong file as a whole."""
+    """Whether the boxes of a file fit their masks better as corners xyxy than as xywh."""
     as_xywh, as_xyxy = box_form_votes(entries)
     return as_xyxy > as_xywh

@@ -80,7 +80,7 @@ def test_nan_is_refused_and_the_earlier_file_stays(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize('chunk', [1, 7, 64, 4096])
+@pytest.mark.parametrize('chunk', [5, 7, 64, 4096])
 @pytest.mark.parametrize('indent', [None, 0, 3])
 def test_foreign_files_in_any_layout_and_chunk(tmp_path, monkeypatch, chunk, indent):
     monkeypatch.setattr(results, '_CHUNK', chunk)
