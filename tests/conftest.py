@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmcellseg.data.synthetic import make_synthetic
+
 REPO = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get('MMCELLSEG_REAL_DATA', REPO.parent / 'shared' / 'data'))
 
@@ -32,3 +34,11 @@ def hw3_sample_dir() -> Path:
 def consep_dir() -> Path:
     """CoNSeP as images/*.jpg and labels/*.npz, with make_hw3_layout.py beside them."""
     return _real('consep')
+
+
+@pytest.fixture(scope='session')
+def synthetic_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set: 6 training images of four classes, 3 test images. Read only."""
+    root = tmp_path_factory.mktemp('synthetic')
+    make_synthetic(root, num_train=6, num_test=3, size_range=(96, 160), cell_scale=0.6, dense=False)
+    return root

@@ -82,7 +82,7 @@ def make_synthetic(
         cells[num_train - 1] = DENSE_CELLS
     labels = _deal(rng, weights, cells[:num_train], lone_first=True) + _deal(rng, weights, cells[num_train:])
     summary = SyntheticSummary(root)
-    ids = []
+    ids: list[dict] = []
     for index in tqdm(range(count), desc='synthetic images', disable=not progress):
         own = np.random.default_rng(
             [seed, index]
@@ -130,10 +130,10 @@ def _mean_area(weights: np.ndarray) -> float:
 def _deal(
     rng: np.random.Generator, weights: np.ndarray, cells: np.ndarray, lone_first: bool = False
 ) -> list[np.ndarray]:
-    """Class labels (from 0) for images of ``cells`` cells; over all of them they have the proportions ``weights``.
+    """Class labels (from 0) for images of ``cells`` cells; all of them together have the proportions ``weights``.
 
-    Lymphocytes and epithelial cells gather in different images, as in real tissue. With ``lone_first`` the first
-    of several images gets cells of one class only.
+    Lymphocytes and epithelial cells gather in different images, as in real tissue. With ``lone_first`` the
+    first of several images gets cells of one class only.
     """
     total = int(cells.sum())
     counts = np.floor(weights * total).astype(int)
@@ -143,8 +143,8 @@ def _deal(
     key = np.where(pool == 0, np.sqrt(key), np.where(pool == 1, 1 - np.sqrt(key), key))
     order = rng.permutation(len(cells))
     if lone_first and len(cells) > 1:
-        lone = np.flatnonzero(pool == np.argmax(counts * (weights > 0) + (np.arange(len(weights)) == 1)))
-        key[lone[: cells[0]]] = -1
+        only = 1 if counts[1] else int(np.argmax(counts))
+        key[np.flatnonzero(pool == only)[: cells[0]]] = -1
         order = np.concatenate([[0], 1 + rng.permutation(len(cells) - 1)])
     parts = np.split(pool[np.argsort(key, kind='stable')], np.cumsum(cells[order])[:-1])
     return [parts[i] for i in np.argsort(order)]
