@@ -1,0 +1,2 @@
+from .class_weighted_dataset import ClassWeightedDataset  # registers
+from .weighted_random_sampler import InfiniteWeightedRandomSampler, WeightedRandomSampler  # registers

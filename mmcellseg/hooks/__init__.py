@@ -1,0 +1,1 @@
+from .exposure_hook import ExposureHook  # registers

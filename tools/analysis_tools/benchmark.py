@@ -22,9 +22,7 @@ def cases() -> list[str]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('case', choices=cases())
     parser.add_argument('--data', type=Path, help='data set in the layout of class TIFFs; default: synthetic')
     parser.add_argument('--quick', action='store_true', help='small sizes, to see that the case runs')
