@@ -1,0 +1,19 @@
+"""The synthetic cells of the quickstart, in crops that a CPU can train; DEMO_ROOT moves the folder."""
+
+_base_ = './cells_holdout.py'
+data_root = '{{$DEMO_ROOT:data/demo}}'
+
+train_pipeline = [
+    *_base_.load_train,
+    dict(_base_.crop, crop_size=(128, 128)),
+    *_base_.augmentation.flip,
+    *_base_.pack_train,
+]
+train_dataset = dict(data_root=data_root, pipeline=train_pipeline)
+train_dataloader = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+)
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
+test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
+val_evaluator = dict(ann_file=f'{data_root}/annotations/val_holdout.json')
+test_evaluator = dict(ann_file=f'{data_root}/annotations/test.json')
