@@ -8,9 +8,7 @@ load_test = [dict(type='LoadTiffImage')]
 crop = dict(type='RandomCrop', crop_size=(512, 512), recompute_bbox=True, allow_negative_crop=True)
 resize_coco = dict(type='Resize', scale=(1333, 800), keep_ratio=True)
 pack_train = [dict(type='PackDetInputs')]
-pack_test = [
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
+pack_test = [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
 
 flips = dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal'])
 augmentation = dict(
