@@ -1,0 +1,254 @@
+"""Instance masks of which each is a small bitmap with its place in the image."""
+
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import mmcv
+import numpy as np
+import torch
+from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from mmdet.structures.mask.structures import BaseInstanceMasks
+
+from . import geometry, rle
+from .ragged import offsets
+
+
+class BoxMasks(BaseInstanceMasks):
+    """Instance masks that take memory for their own boxes only.
+
+    Equal to :class:`mmdet.structures.mask.BitmapMasks` of dtype uint8 bit for bit in all its operations, except
+    that borders and padding other than 0 are refused (they would make each mask as large as the image).
+    A ``BoxMasks`` never changes once it is made; results may share their bits.
+
+    Args:
+        height, width: Size of the image in px.
+        boxes: (N, 4) xyxy, half-open windows inside the image. They hold the masks' foreground and need not be
+            tight; an empty window is all zeros.
+        starts: (N + 1,) int64, where each window begins in ``bits``.
+        bits: uint8 (K,), the windows row by row, end to end.
+    """
+
+    def __init__(self, height: int, width: int, boxes: np.ndarray, starts: np.ndarray, bits: np.ndarray):
+        self.height = int(height)
+        self.width = int(width)
+        self.boxes = np.asarray(boxes, np.int32).reshape(-1, 4)
+        self.starts = np.asarray(starts, np.int64)
+        self.bits = np.asarray(bits, np.uint8)
+
+    # ---- made from, turned into
+
+    @classmethod
+    def from_windows(cls, boxes: np.ndarray, windows: Sequence[np.ndarray], height: int, width: int) -> 'BoxMasks':
+        """From boxes (N, 4) xyxy inside the image and their (h, w) bitmaps."""
+        return cls(height, width, *geometry.pack(boxes, list(windows)))
+
+    @classmethod
+    def from_rles(cls, rles: Sequence[dict], height: int, width: int) -> 'BoxMasks':
+        """From COCO RLEs (``counts`` str, bytes or list of ints).
+
+        Raises:
+            ValueError: names the index of a malformed RLE or of one of another size.
+        """
+        counts, splits = rle.read_rles(rles, height, width)
+        return cls(height, width, *rle.counts_to_windows(counts, splits, height))
+
+    @classmethod
+    def from_bitmaps(cls, bitmaps: np.ndarray) -> 'BoxMasks':
+        """From an array (N, H, W); any value but 0 and 1 is kept as uint8 keeps it."""
+        number, height, width = bitmaps.shape
+        whole = np.tile(np.array([0, 0, width, height], np.int32), (number, 1))
+        boxes, windows = geometry.tight(whole, list(bitmaps))
+        return cls.from_windows(boxes, [w.astype(np.uint8) for w in windows], height, width)
+
+    @classmethod
+    def from_label_map(cls, label_map: np.ndarray) -> tuple[np.ndarray, 'BoxMasks']:
+        """The ids (N,) int64, ascending, of a label map (H, W) with background 0, and their masks.
+
+        Raises:
+            ValueError: A label is negative or no whole number.
+        """
+        ids, *windows = geometry.label_map_windows(label_map)
+        return ids, cls(*label_map.shape, *windows)
+
+    @classmethod
+    def random(cls, num_masks=3, height=32, width=32, dtype=np.uint8, rng=None) -> 'BoxMasks':
+        """See ``BitmapMasks.random``."""
+        return cls.from_bitmaps(BitmapMasks.random(num_masks, height, width, dtype, rng).masks)
+
+    def to_rles(self) -> list[dict]:
+        """COCO RLEs, equal to pycocotools' byte for byte: ``[{'size': [h, w], 'counts': bytes}, …]``."""
+        counts = rle.windows_to_counts(self.boxes, self.starts, self.bits, self.height, self.width)
+        size = [self.height, self.width]
+        return [{'size': list(size), 'counts': c} for c in rle.counts_to_strings(*counts)]
+
+    def to_bitmap(self) -> BitmapMasks:
+        """Stock masks of N×H×W bytes."""
+        return BitmapMasks(self.to_ndarray(), self.height, self.width)
+
+    def to_ndarray(self) -> np.ndarray:
+        """Full bitmaps (N, H, W) uint8."""
+        out = np.zeros((len(self), self.height, self.width), np.uint8)
+        for bitmap, (x1, y1, x2, y2), window in zip(out, self.boxes.tolist(), self.windows()):
+            bitmap[y1:y2, x1:x2] = window
+        return out
+
+    def to_tensor(self, dtype, device) -> torch.Tensor:
+        """Full bitmaps (N, H, W)."""
+        return torch.tensor(self.to_ndarray(), dtype=dtype, device=device)
+
+    # ---- access
+
+    @property
+    def masks(self) -> NoReturn:
+        raise AttributeError(
+            'BoxMasks has no .masks: it never makes full-size bitmaps. Operations that read them (CopyPaste, '
+            'RandomErasing, Albu, and any that index or write mask.masks) need bitmaps: pass .to_bitmap(), which '
+            'takes N x H x W bytes, or load with the stock LoadAnnotations.'
+        )
+
+    def window(self, index: int) -> np.ndarray:
+        """View (h, w) uint8 of one mask inside its box."""
+        x1, y1, x2, y2 = self.boxes[index].tolist()
+        return self.bits[self.starts[index] : self.starts[index + 1]].reshape(y2 - y1, x2 - x1)
+
+    def windows(self) -> list[np.ndarray]:
+        """All windows, as views."""
+        ends = self.starts.tolist()
+        shapes = (self.boxes[:, :1:-1] - self.boxes[:, 1::-1]).tolist()
+        return [self.bits[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes)]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(num_masks={len(self)}, height={self.height}, width={self.width})'
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Full-size bitmaps (H, W), one at a time."""
+        return (self[i].to_ndarray()[0] for i in range(len(self)))
+
+    def __getitem__(self, index) -> 'BoxMasks':
+        """Masks of an int, slice, bool or int array; always a ``BoxMasks``, as with ``BitmapMasks``."""
+        if isinstance(index, torch.Tensor):
+            index = index.cpu().numpy()
+        if isinstance(index, list) and not index:
+            index = slice(0)
+        chosen = np.arange(len(self))[index].reshape(-1)
+        windows = self.windows()
+        return self.from_windows(self.boxes[chosen], [windows[i] for i in chosen.tolist()], self.height, self.width)
+
+    @classmethod
+    def cat(cls, masks: Sequence['BoxMasks']) -> 'BoxMasks':
+        """Join masks of one image size.
+
+        Raises:
+            ValueError: There are none, or their image sizes differ.
+        """
+        sizes = {(m.height, m.width) for m in masks}
+        if len(sizes) != 1:
+            raise ValueError(f'expected masks of one image size (h, w), found {sorted(sizes)}')
+        starts = offsets(np.concatenate([np.diff(m.starts) for m in masks]))
+        bits = np.concatenate([m.bits[m.starts[0] : m.starts[-1]] for m in masks])
+        return cls(*sizes.pop(), np.concatenate([m.boxes for m in masks]), starts, bits)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Foreground px of each mask, (N,) int64."""
+        sums = np.zeros(len(self), np.int64)
+        filled = np.flatnonzero(np.diff(self.starts))
+        if len(filled):
+            sums[filled] = np.add.reduceat(self.bits[: self.starts[-1]], self.starts[filled], dtype=np.int64)
+        return sums
+
+    def tight_boxes(self) -> np.ndarray:
+        """(N, 4) int32 xyxy, half-open, around the foreground; zeros for an empty mask."""
+        return geometry.tight(self.boxes, self.windows())[0]
+
+    def get_bboxes(self, dst_type='hbox') -> BaseBoxes:
+        """Tight boxes of a type that MMDetection registers ('hbb', the stock default, means 'hbox')."""
+        boxes = HorizontalBoxes(torch.from_numpy(self.tight_boxes().astype(np.float32)))
+        return boxes if dst_type == 'hbb' else boxes.convert_to(dst_type)
+
+    # ---- geometry
+
+    def _with(self, height: int, width: int, boxes: np.ndarray) -> 'BoxMasks':
+        boxes = np.where((np.diff(self.starts) == 0)[:, None], 0, boxes)
+        return type(self)(height, width, boxes, self.starts, self.bits)
+
+    def crop(self, bbox: np.ndarray) -> 'BoxMasks':
+        """See ``BitmapMasks.crop``: ``bbox`` (4,) int xyxy is clipped to the image, and at least 1 px."""
+        x1, x2 = np.clip(bbox[0::2], 0, self.width).tolist()
+        y1, y2 = np.clip(bbox[1::2], 0, self.height).tolist()
+        x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)
+        pieces = geometry.crop(self.boxes, self.windows(), (x1, y1, x2, y2))
+        return self.from_windows(*pieces, y2 - y1, x2 - x1)
+
+    def flip(self, flip_direction: str = 'horizontal') -> 'BoxMasks':
+        """Mirror ``horizontal``, ``vertical`` or ``diagonal`` (both)."""
+        assert flip_direction in ('horizontal', 'vertical', 'diagonal')
+        flipped = geometry.flip(self.boxes, self.windows(), self.height, self.width, flip_direction)
+        return self.from_windows(*flipped, self.height, self.width)
+
+    def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> 'BoxMasks':
+        """Grow to ``out_shape`` (h, w) at the right and the bottom."""
+        _refuse_border('pad_val', pad_val)
+        if out_shape[0] < self.height or out_shape[1] < self.width:
+            raise ValueError(f'cannot pad masks of {self.height} x {self.width} to the smaller {out_shape}')
+        return self._with(*out_shape, self.boxes)
+
+    def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> 'BoxMasks':
+        """Place the image at (top, left) of a larger one."""
+        if min(top, left) < 0 or top + self.height > expanded_h or left + self.width > expanded_w:
+            raise ValueError(
+                f'masks of {self.height} x {self.width} at ({top}, {left}) leave {expanded_h} x {expanded_w}'
+            )
+        return self._with(expanded_h, expanded_w, self.boxes + np.array([left, top, left, top], np.int32))
+
+    def rescale(self, scale, interpolation: str = 'nearest') -> 'BoxMasks':
+        """Resize with the aspect ratio kept; ``scale`` is a factor or the largest (h, w), see mmcv.imrescale."""
+        new_w, new_h = mmcv.rescale_size((self.width, self.height), scale)
+        return self.resize((new_h, new_w), interpolation)
+
+    def resize(self, out_shape: tuple[int, int], interpolation: str = 'nearest') -> 'BoxMasks':
+        """Resize to (h, w)."""
+        if interpolation != 'nearest':
+            return self.from_bitmaps(self.to_bitmap().resize(out_shape, interpolation).masks)
+        size = (self.height, self.width)
+        resized = geometry.resize_nearest(self.boxes, self.windows(), size, out_shape)
+        return self.from_windows(*resized, *out_shape)
+
+    def rotate(self, out_shape, angle, center=None, scale=1.0, border_value=0, interpolation='bilinear'):
+        """Rotate by ``angle`` degrees (positive: counter-clockwise), see ``BitmapMasks.rotate``."""
+        _refuse_border('border_value', border_value)
+        return self.from_bitmaps(
+            self.to_bitmap().rotate(out_shape, angle, center, scale, border_value, interpolation).masks
+        )
+
+    def shear(self, out_shape, magnitude, direction='horizontal', border_value=0, interpolation='bilinear'):
+        """See ``BitmapMasks.shear``."""
+        _refuse_border('border_value', border_value)
+        return self.from_bitmaps(
+            self.to_bitmap().shear(out_shape, magnitude, direction, border_value, interpolation).masks
+        )
+
+    def translate(self, out_shape, offset, direction='horizontal', border_value=0, interpolation='bilinear'):
+        """See ``BitmapMasks.translate``."""
+        _refuse_border('border_value', border_value)
+        return self.from_bitmaps(
+            self.to_bitmap().translate(out_shape, offset, direction, border_value, interpolation).masks
+        )
+
+    def crop_and_resize(
+        self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
+    ) -> BitmapMasks:
+        """See ``BitmapMasks.crop_and_resize``."""
+        return self.to_bitmap().crop_and_resize(bboxes, out_shape, inds, device, interpolation, binarize)
+
+
+def _refuse_border(name: str, value: float) -> None:
+    if value:
+        raise ValueError(
+            f'BoxMasks: expected {name}=0, found {value!r}; with any other value every mask is as large as the '
+            'image, so use .to_bitmap() for it'
+        )
