@@ -1,0 +1,1 @@
+from .chunked_max_iou_assigner import ChunkedMaxIoUAssigner  # registers
