@@ -171,9 +171,7 @@ def read_results(path: str | os.PathLike) -> list[Entry]:
     try:
         entries = json.loads(Path(path).read_bytes())
     except ValueError as error:
-        raise ResultsError(
-            f'{path}: truncated or not JSON ({error}): write the predictions file again'
-        ) from error
+        raise ResultsError(f'{path}: truncated or not JSON ({error}): write the predictions file again') from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ResultsError(f'{path}: expected a JSON list of predictions, found {str(entries)[:40]}')
     return entries

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .ragged import offsets
+from .rle import strings_to_counts
+
 Entry = dict[str, Any]
 
 _BOX_SLACK = 1.0  # px by which a mask may stick out of its box
@@ -19,52 +22,26 @@ class Violation(NamedTuple):
     problem: str
 
 
-def _decode(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    counts: list[int] = []
-    splits = [0]
-    for string in strings:
-        start, value, shift = len(counts), 0, 0
-        for char in string:
-            code = ord(char) - 48
-            value |= (code & 31) << shift
-            shift += 5
-            if not code & 32:
-                value -= (1 << shift) if code & 16 else 0
-                counts.append(value + (counts[-2] if len(counts) - start > 2 else 0))
-                value = shift = 0
-        splits.append(len(counts))
-    return np.array(counts, np.int64), np.array(splits, np.int64)
-
-
 def _run_lengths(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run lengths of all RLEs (K,), where each begins (N + 1,), and which do not decode (N,) bool.
 
     An RLE that does not decode has no runs.
     """
-    strings = [rle['counts'] for rle in rles]
-    strings = [s.decode('latin-1') if isinstance(s, bytes) else s for s in strings]
-    plain = {i: s for i, s in enumerate(strings) if not isinstance(s, str)}
-    broken = np.zeros(len(rles), bool)
-    text = np.frombuffer(
-        ''.join('' if i in plain else s for i, s in enumerate(strings)).encode('latin-1', 'replace'), np.uint8
-    )
-    lengths = np.array([0 if i in plain else len(s) for i, s in enumerate(strings)], np.int64)
-    ends = np.cumsum(lengths)
-    # The coding uses the characters 0 to o (6 bits); bit 5 says that the number goes on in the next one.
-    broken[np.repeat(np.arange(len(rles)), lengths)[(text < 48) | (text > 111)]] = True
-    filled = np.flatnonzero(lengths > 0)
-    broken[filled[((text[ends[filled] - 1] - 48) & 32) != 0]] = True
-    counts, splits = _decode(['' if broken[i] or i in plain else s for i, s in enumerate(strings)])
-    if plain:
-        pieces = np.split(counts, splits[1:-1])
-        for i, numbers in plain.items():
-            try:
-                pieces[i] = np.array([int(c) for c in numbers], np.int64)
-            except (TypeError, ValueError):
-                broken[i] = True
-        counts = np.concatenate(pieces)
-        splits = np.cumsum([0] + [len(p) for p in pieces])
-    return counts, splits, broken
+    counts = [rle['counts'] for rle in rles]
+    if all(isinstance(c, str | bytes) for c in counts):
+        try:
+            return *strings_to_counts(counts), np.zeros(len(counts), bool)
+        except ValueError:
+            pass  # one of them is broken: find out which
+    pieces, broken = [], np.zeros(len(counts), bool)
+    for i, one in enumerate(counts):
+        try:
+            coded = isinstance(one, str | bytes)
+            pieces.append(strings_to_counts([one])[0] if coded else np.array([int(c) for c in one], np.int64))
+        except (ValueError, TypeError):
+            pieces.append(np.zeros(0, np.int64))
+            broken[i] = True
+    return np.concatenate(pieces), offsets(np.array([len(p) for p in pieces])), broken
 
 
 def mask_extents(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, list[str | None]]:
@@ -75,7 +52,7 @@ def mask_extents(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, list[st
     counts, splits, broken = _run_lengths(rles)
     sizes = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2)
     owner = np.repeat(np.arange(len(rles)), np.diff(splits))
-    ends = np.concatenate([[0], np.cumsum(counts)])
+    ends = offsets(counts)
     covered = ends[splits[1:]] - ends[splits[:-1]]
     negative = np.zeros(len(rles), bool)
     negative[owner[counts < 0]] = True
@@ -127,11 +104,7 @@ def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categorie
     known = isinstance(image_id, (int, np.integer)) and not isinstance(image_id, bool) and image_id in images
     if not known:
         problems.append(f'image id {image_id!r} is not among the {len(images)} known images')
-    if (
-        isinstance(category, bool)
-        or not isinstance(category, (int, np.integer))
-        or category not in categories
-    ):
+    if isinstance(category, bool) or not isinstance(category, (int, np.integer)) or category not in categories:
         problems.append(f'unknown category {category!r}, expected one of {sorted(categories)}')
     if not _is_number(score) or not math.isfinite(score) or not 0 <= score <= 1:
         problems.append(f'score {score!r}, expected a finite number in [0, 1]')
@@ -144,11 +117,7 @@ def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categorie
     rle = entry['segmentation']
     if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
         problems.append(f'segmentation {str(rle)[:40]}, expected an RLE with size and counts')
-    elif (
-        not isinstance(rle['size'], Sequence)
-        or len(rle['size']) != 2
-        or not all(map(_is_number, rle['size']))
-    ):
+    elif not isinstance(rle['size'], Sequence) or len(rle['size']) != 2 or not all(map(_is_number, rle['size'])):
         problems.append(f'RLE size {rle["size"]!r}, expected [height, width]')
     elif known and tuple(rle['size']) != tuple(images[image_id]):
         problems.append(f'RLE size {list(rle["size"])}, expected {list(images[image_id])} of the image')
@@ -163,8 +132,8 @@ def check_entries(
     """Hold every entry against the images (id → (height, width) px) and the categories; all that is wrong.
 
     Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that
-    does not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or height,
-    and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
+    does not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or
+    height, and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
     """
     categories = {int(c) for c in category_ids}
     problems = {i: found for i, e in enumerate(entries) if (found := _field_problems(e, images, categories))}
