@@ -1,0 +1,148 @@
+"""Which instances overlap, and by how much, without an N×M matrix.
+
+Pairs are index arrays (i, j), sorted by i, then j. Time and memory grow with the pairs of boxes that do overlap
+and with the rows of their common rectangles.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .box_masks import BoxMasks
+from .ragged import batches, offsets, ragged_arange
+
+_CHUNK = 1 << 20  # items (candidate pairs, words of 64 px) that are expanded at once; about 80 MB
+
+
+def candidate_pairs(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of boxes (N, 4) and (M, 4) xyxy whose common rectangle has an area above 0.
+
+    A sweep along the longer axis: two intervals overlap if the one that begins later begins inside the other,
+    so each box meets a contiguous range of the other set's sorted beginnings.
+    """
+    boxes_a, boxes_b = np.asarray(boxes_a), np.asarray(boxes_b)
+    filled_a = np.flatnonzero((boxes_a[:, 2] > boxes_a[:, 0]) & (boxes_a[:, 3] > boxes_a[:, 1]))
+    filled_b = np.flatnonzero((boxes_b[:, 2] > boxes_b[:, 0]) & (boxes_b[:, 3] > boxes_b[:, 1]))
+    if not len(filled_a) or not len(filled_b):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    a, b = boxes_a[filled_a], boxes_b[filled_b]
+    extent = np.maximum(a.max(axis=0), b.max(axis=0))[2:] - np.minimum(a.min(axis=0), b.min(axis=0))[:2]
+    axis = int(extent[1] > extent[0])
+    later_b = _sweep(a, b, axis, side='left')
+    later_a = _sweep(b, a, axis, side='right')[::-1]
+    i = filled_a[np.concatenate([later_b[0], later_a[0]])]
+    j = filled_b[np.concatenate([later_b[1], later_a[1]])]
+    order = np.argsort(i * len(boxes_b) + j, kind='stable')
+    return i[order], j[order]
+
+
+def _sweep(a: np.ndarray, b: np.ndarray, axis: int, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping pairs where b begins at or (side ``right``) strictly after a's beginning."""
+    order = np.argsort(b[:, axis], kind='stable')
+    begins = b[order, axis]
+    first = np.searchsorted(begins, a[:, axis], side=side)
+    number = np.searchsorted(begins, a[:, axis + 2], side='left') - first
+    other = 1 - axis
+    found_a, found_b = [], []
+    for part in batches(number, _CHUNK):
+        i = np.repeat(np.arange(part.start, part.stop), number[part])
+        j = order[np.repeat(first[part], number[part]) + ragged_arange(number[part])]
+        meet = (a[i, other] < b[j, other + 2]) & (b[j, other] < a[i, other + 2])
+        found_a.append(i[meet])
+        found_b.append(j[meet])
+    return np.concatenate(found_a), np.concatenate(found_b)
+
+
+def intersections(a: BoxMasks, b: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of masks that share foreground pixels: i, j and the number of shared px (int64, above 0).
+
+    Raises:
+        ValueError: The masks belong to images of different sizes.
+    """
+    if (a.height, a.width) != (b.height, b.width):
+        raise ValueError(f'masks of {a.height} x {a.width} and of {b.height} x {b.width} share no image')
+    i, j = candidate_pairs(a.boxes, b.boxes)
+    if a is b:  # count each pair once
+        upper = np.flatnonzero(i <= j)
+        counted = _common_pixels(a, b, i[upper], j[upper])
+        key = np.minimum(i, j) * len(a) + np.maximum(i, j)
+        pixels = counted[np.searchsorted(key[upper], key)]
+    else:
+        pixels = _common_pixels(a, b, i, j)
+    some = pixels > 0
+    return i[some], j[some], pixels[some]
+
+
+def _words(masks: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The masks' rows as 64-bit words that begin where x is a multiple of 64, so that two masks' words match.
+
+    Returns:
+        words uint64 (K,), and for each mask where its words begin, its first word column and its words a row.
+    """
+    column = masks.boxes[:, 0].astype(np.int64) >> 6
+    number = np.where(masks.boxes[:, 2] > 0, ((masks.boxes[:, 2] + 63) >> 6) - column, 0)
+    starts = offsets(number * (masks.boxes[:, 3] - masks.boxes[:, 1]))
+    spread = np.zeros(starts[-1] * 64, np.uint8)
+    ends = (starts * 64).tolist()
+    left = (masks.boxes[:, 0] & 63).tolist()
+    for k, window in enumerate(masks.windows()):
+        if window.size:
+            rows, width = window.shape
+            aligned = spread[ends[k] : ends[k + 1]].reshape(rows, -1)
+            aligned[:, left[k] : left[k] + width] = window
+    return np.packbits(spread, bitorder='little').view(np.uint64), starts, column, number
+
+
+def _common_pixels(a: BoxMasks, b: BoxMasks, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    top = np.maximum(a.boxes[i, 1], b.boxes[j, 1]).astype(np.int64)
+    rows = np.minimum(a.boxes[i, 3], b.boxes[j, 3]) - top
+    packed = [(_words(a), a.boxes, i)]
+    packed.append((packed[0][0] if a is b else _words(b), b.boxes, j))
+    left = np.maximum(*(column[k] for (_, _, column, _), _, k in packed))
+    wide = np.minimum(*(column[k] + number[k] for (_, _, column, number), _, k in packed)) - left
+    pixels = np.zeros(len(i), np.int64)
+    for part in batches(wide * rows, _CHUNK):
+        row = ragged_arange(rows[part])
+        width = np.repeat(wide[part], rows[part])
+        across = ragged_arange(width)
+        both = []
+        for (words, starts, column, number), boxes, index in packed:
+            k = index[part]
+            corner = starts[k] + (top[part] - boxes[k, 1]) * number[k] + left[part] - column[k]
+            begin = np.repeat(corner, rows[part]) + row * np.repeat(number[k], rows[part])
+            both.append(words[np.repeat(begin, width) + across])
+        sums = offsets(np.bitwise_count(both[0] & both[1]))
+        pixels[part] = np.diff(sums[offsets(wide[part] * rows[part])])
+    return pixels
+
+
+def mask_iou_pairs(a: BoxMasks, b: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of masks that share pixels: i, j and their IoU (float64)."""
+    i, j, pixels = intersections(a, b)
+    return i, j, pixels / (a.areas[i] + b.areas[j] - pixels)
+
+
+def box_iou_pairs(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of boxes xyxy (areas without + 1) that overlap: i, j and their IoU (float64)."""
+    boxes_a, boxes_b = np.asarray(boxes_a, np.float64), np.asarray(boxes_b, np.float64)
+    i, j = candidate_pairs(boxes_a, boxes_b)
+    a, b = boxes_a[i], boxes_b[j]
+    common = np.prod(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), axis=1)
+    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1), np.prod(b[:, 2:] - b[:, :2], axis=1)
+    return i, j, common / (area_a + area_b - common)
+
+
+def union(masks: BoxMasks, groups: Sequence[Sequence[int]]) -> BoxMasks:
+    """One mask a group of indices: the pixels that any of its members has."""
+    boxes, windows = np.zeros((len(groups), 4), np.int32), []
+    for box, group in zip(boxes, groups):
+        members = [k for k in group if masks.starts[k + 1] > masks.starts[k]]
+        if members:
+            box[:2] = masks.boxes[members, :2].min(axis=0)
+            box[2:] = masks.boxes[members, 2:].max(axis=0)
+        canvas = np.zeros((box[3] - box[1], box[2] - box[0]), np.uint8)
+        for k in members:
+            x1, y1, x2, y2 = (masks.boxes[k] - np.tile(box[:2], 2)).tolist()
+            canvas[y1:y2, x1:x2] |= masks.window(k) != 0
+        windows.append(canvas)
+    return BoxMasks.from_windows(boxes, windows, masks.height, masks.width)
