@@ -1,0 +1,235 @@
+"""What tools/train.py and tools/test.py share: from a config file and options to a runner.
+
+The standard runner executes everything; this module only prepares its config. Functions change ``cfg`` in place.
+"""
+
+import logging
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.evaluation import DumpDetResults
+from mmengine.config import Config
+from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
+from mmengine.evaluator.metric import _to_cpu
+from mmengine.logging import print_log
+from mmengine.registry import MODELS, RUNNERS
+from mmengine.runner import Runner
+
+PROJECT = Path(__file__).resolve().parents[1]
+RESULTS_NAME = 'test-results.json'
+IDS_NAME = 'test_image_name_to_ids.json'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def load_config(path: str, options: dict | None = None, work_dir: str | None = None, launcher: str = 'none') -> Config:
+    """Read a config file (its ``custom_imports`` are done here) and merge the command line into it.
+
+    The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
+    """
+    cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if options:
+        cfg.merge_from_dict(options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    resolve_data_paths(cfg)
+    return cfg
+
+
+def innermost_datasets(dataset: dict) -> list[dict]:
+    """The dataset configs without a dataset inside, below any wrappers and concatenations."""
+    if 'dataset' in dataset:
+        return innermost_datasets(dataset['dataset'])
+    if 'datasets' in dataset:
+        return [leaf for inner in dataset['datasets'] for leaf in innermost_datasets(inner)]
+    return [dataset]
+
+
+def resolve_data_paths(cfg: Config, project: Path = PROJECT) -> None:
+    """Look for relative data paths in the working directory first, then in the project's folder."""
+
+    def resolve(path: str) -> str:
+        is_there = os.path.isabs(path) or '://' in path or os.path.exists(path)
+        return path if is_there or not (project / path).exists() else str(project / path)
+
+    for name in LOADERS:
+        if cfg.get(name) is not None and isinstance(cfg[name].get('dataset'), dict):
+            for dataset in innermost_datasets(cfg[name].dataset):
+                for key in ('data_root',) if dataset.get('data_root') else ('ann_file',):
+                    if dataset.get(key):
+                        dataset[key] = resolve(dataset[key])
+    for name in ('val_evaluator', 'test_evaluator'):
+        evaluators = cfg.get(name) or []
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            if evaluator.get('ann_file'):
+                evaluator.ann_file = resolve(evaluator.ann_file)
+
+
+def has_accelerator() -> bool:
+    """Whether automatic mixed precision can be had here."""
+    return is_cuda_available() or is_npu_available() or is_musa_available()
+
+
+def set_precision(cfg: Config, amp: bool = False) -> None:
+    """Train in mixed precision if asked for (here or in the config) and possible, else in fp32 with a word."""
+    wrapper = cfg.optim_wrapper
+    if not amp and wrapper.get('type') != 'AmpOptimWrapper':
+        return
+    if has_accelerator():
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    wrapper.type = 'OptimWrapper'
+    for key in ('loss_scale', 'dtype', 'use_fsdp'):
+        wrapper.pop(key, None)
+    print_log('no accelerator found: mixed precision is off, training in fp32', level=logging.WARNING)
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate with the total batch size, by the config's ``base_batch_size``."""
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise ValueError(
+            f'{cfg.filename}: --auto-scale-lr needs auto_scale_lr=dict(base_batch_size=…) in the config: '
+            'the batch size for which its learning rate was chosen'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume."""
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+
+
+def set_seed(cfg: Config, seed: int | None) -> None:
+    """Set the seed, 0 included; None leaves the config's."""
+    if seed is not None:
+        cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
+
+
+def start_processes(cfg: Config) -> None:
+    """Prepare several processes for a machine without a CUDA device.
+
+    mmengine would select CUDA devices there, so the process group is made before the runner, with gloo, and the
+    model's wrapper gets no device.
+    """
+    if cfg.launcher == 'none' or has_accelerator():
+        return
+    if cfg.launcher == 'slurm':
+        _slurm_environment()
+    elif cfg.launcher != 'pytorch':
+        raise ValueError(f'--launcher {cfg.launcher} needs a GPU; on the CPU pytorch and slurm are possible')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
+    wrapper['find_unused_parameters'] = cfg.get('find_unused_parameters', False)
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+
+
+def _slurm_environment() -> None:
+    """Translate Slurm's variables into torch's."""
+    host = subprocess.run(
+        ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.environ.setdefault('MASTER_ADDR', host.stdout.split()[0])
+    os.environ.setdefault('MASTER_PORT', '29500')
+    os.environ.update(RANK=os.environ['SLURM_PROCID'], WORLD_SIZE=os.environ['SLURM_NTASKS'])
+    os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
+
+
+def set_format_only(cfg: Config, results_file: str = RESULTS_NAME) -> None:
+    """Write predictions instead of measuring them; the test set needs no annotations then."""
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    chosen = next((e for e in evaluators if e.type == 'CellMetric'), {'type': 'CellMetric'})
+    cfg.test_evaluator = {**chosen, 'format_only': True, 'results_file': results_file}
+
+
+def find_ids_file(cfg: Config, path: str | None = None) -> Path:
+    """The file that lists the test images: ``path``, else the one of the test set, else its annotation file."""
+    if path is not None:
+        candidates = [Path(path)]
+    else:
+        dataset = innermost_datasets(cfg.test_dataloader.dataset)[0]
+        root = Path(dataset.get('data_root') or '')
+        candidates = [root / IDS_NAME, root / dataset.ann_file]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(f'no list of test images: looked for {", ".join(map(str, candidates))}; give --ids FILE')
+
+
+def write_zip(out_dir: Path, ids_file: Path) -> Path:
+    """Zip the run's predictions, checked, as ``submission.zip`` beside them."""
+    from .export.submission import write_submission
+
+    zip_path = out_dir / 'submission.zip'
+    write_submission(out_dir / RESULTS_NAME, ids_file, zip_path)
+    print_log(f'predictions: {out_dir / RESULTS_NAME}\nsubmission: {zip_path}', logger='current')
+    return zip_path
+
+
+class DumpPredictions(DumpDetResults):
+    """MMDetection's dump of the predictions, for masks that are RLE already too."""
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            masks = sample.get('pred_instances', {}).get('masks')
+            if not isinstance(masks, list):
+                super().process(data_batch, [sample])
+                continue
+            kept = {k: v for k, v in sample.items() if k not in ('gt_instances', 'ignored_instances')}
+            self.results.extend(_to_cpu([kept]))
+
+
+def set_show_dir(cfg: Config, show_dir: str) -> None:
+    """Draw every test image with its predictions into ``<run's folder>/<timestamp>/show_dir``."""
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
+    if hook is None:
+        raise ValueError(f'{cfg.filename}: --show-dir needs a visualization hook in default_hooks')
+    hook.draw = True
+    hook.test_out_dir = show_dir
+
+
+def set_tta(cfg: Config) -> None:
+    """Wrap the model for test-time augmentation, refusing what would drop the masks.
+
+    A TTA model that merges masks says so with the class attribute ``merges_masks = True``.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise ValueError(f'{cfg.filename}: --tta needs {" and ".join(missing)} in the config')
+    cls = MODELS.get(cfg.tta_model.type)
+    if not getattr(cls, 'merges_masks', False):
+        raise ValueError(
+            f'{cfg.filename}: --tta: tta_model {cfg.tta_model.type} merges boxes only and would lose the masks; '
+            'take one that merges masks'
+        )
+    cfg.model = {**cfg.tta_model, 'module': cfg.model}
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The standard runner, or the config's ``runner_type``."""
+    start_processes(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def set_out_dir(runner: Runner) -> Path:
+    """Tell the test metrics where this run's files go, and return that folder."""
+    out_dir = Path(runner.log_dir)
+    metrics: list[Any] = runner.test_evaluator.metrics
+    for metric in metrics:
+        if hasattr(metric, 'out_dir'):
+            metric.out_dir = str(out_dir)
+    return out_dir

@@ -1,0 +1,56 @@
+#!/usr/bin/env python
+"""Test a model: measure it, or with --format-only write its predictions and the submission zip."""
+
+import argparse
+import os
+
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import DictAction
+from mmengine.dist import is_main_process
+
+from mmcellseg import launch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
+    parser.add_argument('--format-only', action='store_true', help=f'write {launch.RESULTS_NAME} and submission.zip')
+    parser.add_argument('--ids', help="test_image_name_to_ids.json (default: in the test set's data_root)")
+    parser.add_argument('--out', metavar='FILE.pkl', help='also dump the predictions as a pickle')
+    parser.add_argument('--show-dir', help="draw the predictions into <run's folder>/<timestamp>/SHOW_DIR")
+    parser.add_argument('--tta', action='store_true', help="test-time augmentation (the config's tta_model)")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out {args.out}: the dump is a pickle, so its name must end with .pkl or .pickle')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    setup_cache_size_limit_of_dynamo()
+    cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    cfg.load_from = args.checkpoint
+    if args.format_only:
+        launch.set_format_only(cfg)
+        ids_file = launch.find_ids_file(cfg, args.ids)
+    if args.show_dir:
+        launch.set_show_dir(cfg, args.show_dir)
+    if args.tta:
+        launch.set_tta(cfg)
+    runner = launch.build_runner(cfg)
+    out_dir = launch.set_out_dir(runner)
+    if args.out:
+        runner.test_evaluator.metrics.append(launch.DumpPredictions(out_file_path=args.out))
+    runner.test()
+    if args.format_only and is_main_process():
+        launch.write_zip(out_dir, ids_file)
+
+
+if __name__ == '__main__':
+    main()

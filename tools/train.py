@@ -1,0 +1,42 @@
+#!/usr/bin/env python
+"""Train a model: MMDetection's command line with a seed, and CPU fall-backs that say so."""
+
+import argparse
+import os
+
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import DictAction
+
+from mmcellseg import launch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the last one')
+    parser.add_argument('--seed', type=int, help="seed of everything random (default: the config's)")
+    parser.add_argument('--amp', action='store_true', help='mixed precision, where there is an accelerator')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    setup_cache_size_limit_of_dynamo()
+    cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    launch.set_seed(cfg, args.seed)
+    launch.set_precision(cfg, args.amp)
+    if args.auto_scale_lr:
+        launch.set_auto_scale_lr(cfg)
+    launch.set_resume(cfg, args.resume)
+    launch.build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
