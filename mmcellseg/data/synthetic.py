@@ -84,9 +84,7 @@ def make_synthetic(
     summary = SyntheticSummary(root)
     ids: list[dict] = []
     for index in tqdm(range(count), desc='synthetic images', disable=not progress):
-        own = np.random.default_rng(
-            [seed, index]
-        )  # each image by itself: one more does not change the others
+        own = np.random.default_rng([seed, index])  # each image by itself: one more does not change the others
         areas = _draw_areas(own, labels[index]) * cell_scale**2
         height, width = map(int, sizes[index])
         if dense and index == num_train - 1:
@@ -102,23 +100,17 @@ def make_synthetic(
                 summary.class_counts[label] += 1
         else:
             _write_image(root / 'test_release' / f'{names[index]}.tif', tissue.stain())
-            ids.append(
-                {'file_name': f'{names[index]}.tif', 'id': len(ids) + 1, 'height': height, 'width': width}
-            )
+            ids.append({'file_name': f'{names[index]}.tif', 'id': len(ids) + 1, 'height': height, 'width': width})
     atomic_write(root / 'test_image_name_to_ids.json', json.dumps(ids, indent=4))
     return summary
 
 
 def _weights(proportions: str | Sequence[float]) -> np.ndarray:
     if isinstance(proportions, str) and proportions not in PROPORTIONS:
-        raise ValueError(
-            f'proportions must be one of {sorted(PROPORTIONS)} or four weights, not {proportions!r}'
-        )
+        raise ValueError(f'proportions must be one of {sorted(PROPORTIONS)} or four weights, not {proportions!r}')
     weights = np.asarray(PROPORTIONS[proportions] if isinstance(proportions, str) else proportions, float)
     if weights.shape != (len(MEDIAN_AREAS),) or (weights < 0).any() or weights.sum() <= 0:
-        raise ValueError(
-            f'proportions must be {len(MEDIAN_AREAS)} weights ≥ 0, one of them > 0, not {proportions!r}'
-        )
+        raise ValueError(f'proportions must be {len(MEDIAN_AREAS)} weights ≥ 0, one of them > 0, not {proportions!r}')
     return weights / weights.sum()
 
 
@@ -130,7 +122,7 @@ def _mean_area(weights: np.ndarray) -> float:
 def _deal(
     rng: np.random.Generator, weights: np.ndarray, cells: np.ndarray, lone_first: bool = False
 ) -> list[np.ndarray]:
-    """Class labels (from 0) for images of ``cells`` cells; all of them together have the proportions ``weights``.
+    """Class labels (from 0) for images of ``cells`` cells; together they have the proportions ``weights``.
 
     Lymphocytes and epithelial cells gather in different images, as in real tissue. With ``lone_first`` the
     first of several images gets cells of one class only.
@@ -165,10 +157,7 @@ def _dense_size(areas: np.ndarray) -> tuple[int, int]:
 def _fill(tissue: Tissue, labels: np.ndarray, areas: np.ndarray) -> int:
     """Place the cells, large ones first while there is room, and return how many found no place."""
     room = 0.25 * tissue.height * tissue.width
-    return sum(
-        not tissue.place(int(labels[i]), float(min(areas[i], room)))
-        for i in np.argsort(-areas, kind='stable')
-    )
+    return sum(not tissue.place(int(labels[i]), float(min(areas[i], room))) for i in np.argsort(-areas, kind='stable'))
 
 
 def _write_image(path: Path, rgb: np.ndarray) -> None:

@@ -13,9 +13,7 @@ from mmcellseg.data.synthetic import PROPORTIONS, make_synthetic
 
 def parse_args() -> argparse.Namespace:
     default = {name: p.default for name, p in inspect.signature(make_synthetic).parameters.items()}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=Path, help='folder to write; it may not have a train folder yet')
     for name, what in (
         ('num-train', 'training images'),

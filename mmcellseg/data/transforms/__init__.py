@@ -1,0 +1,1 @@
+from .load_tiff_image import LoadTiffImage  # registers
