@@ -1,0 +1,148 @@
+"""Folds for cross-validation: disjoint, stratified by class, and never a group of images on both sides."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..structures.files import atomic_write
+from .split import image_class_counts, write_subset
+
+
+def assign_folds(counts: np.ndarray, sizes: Sequence[int], folds: int) -> np.ndarray:
+    """The fold of each group, a function of the arguments alone.
+
+    Classes take turns, the one in the fewest groups first; its groups go, the largest first, each to the fold that
+    holds the smallest share of that class (Sechidis et al., On the Stratification of Multi-Label Data, ECML PKDD
+    2011). Then single groups move, or two change places, as long as that brings more classes into every fold or else
+    the shares nearer to equal.
+
+    Args:
+        counts: (G, C) instances of each class in each group.
+        sizes: (G,) images in each group.
+        folds: Number of folds, at least 2.
+
+    Returns:
+        (G,) int64 fold numbers from 0.
+
+    Raises:
+        ValueError: For fewer than 2 folds, or more folds than groups.
+    """
+    if folds < 2:
+        raise ValueError(f'cross-validation needs at least 2 folds, got {folds}')
+    if folds > len(counts):
+        raise ValueError(
+            f'{folds} folds need as many groups of images, found {len(counts)}: take fewer folds or finer groups'
+        )
+    # The images count as one class more, so that folds come out alike in size too.
+    columns = np.column_stack([counts, np.asarray(sizes)]).astype(np.float64)
+    columns = columns / np.maximum(columns.sum(0), 1)
+    groups_with = (columns > 0).sum(0)
+    fold = np.full(len(columns), -1)
+    held = np.zeros((folds, columns.shape[1]))
+    for column in np.argsort(groups_with, kind='stable'):
+        members = np.flatnonzero((columns[:, column] > 0) & (fold < 0))
+        for group in members[np.argsort(-columns[members, column], kind='stable')]:
+            # lexsort: the last key leads
+            fold[group] = np.lexsort((np.arange(folds), held[:, -1], held[:, column]))[0]
+            held[fold[group]] += columns[group]
+    return _improve(columns, fold, folds)
+
+
+def _improve(columns: np.ndarray, fold: np.ndarray, folds: int, rounds: int = 500) -> np.ndarray:
+    """Take the best single move or exchange of two groups until none helps.
+
+    What counts first is how many (fold, column) pairs hold nothing, then the squared distance of all shares from
+    1 / folds. A move is an exchange with one of ``folds`` stand-ins that hold nothing.
+    """
+    n, width = columns.shape
+    share = np.concatenate([columns, np.zeros((folds, width))])
+    holds = share > 0
+    fold = np.concatenate([fold, np.arange(folds)])
+    for _ in range(rounds):
+        shares = np.array([share[fold == k].sum(0) for k in range(folds)]) - 1 / folds
+        holders = np.array([holds[fold == k].sum(0) for k in range(folds)])
+        best, change = (0, -1e-9), None
+        for group in range(n):
+            here, there = fold[group], fold
+            added = share - share[group]  # (n + folds, width): what `here` gains and `there` loses
+            gain = holds.astype(np.int64) - holds[group]
+            missing = (holders[here] + gain == 0).sum(1) + (holders[there] - gain == 0).sum(1)
+            missing -= (holders[here] == 0).sum() + (holders[there] == 0).sum(1)
+            spread = ((shares[here] + added) ** 2 - shares[here] ** 2).sum(1)
+            spread += ((shares[there] - added) ** 2 - shares[there] ** 2).sum(1)
+            missing[there == here], spread[there == here] = 0, 0
+            other = np.lexsort((spread, missing))[0]
+            if (missing[other], spread[other]) < best:
+                best, change = (missing[other], spread[other]), (group, other)
+        if change is None:
+            break
+        group, other = change
+        fold[group], came_from = fold[other], fold[group]
+        if other < n:
+            fold[other] = came_from
+    return fold[:n]
+
+
+def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]:
+    """The group of each image from a json ``{file_name: group}`` or a csv with the lines ``file_name,group``.
+
+    Raises:
+        ValueError: If the file is neither, or images are missing in it.
+    """
+    path = Path(path)
+    text = path.read_text()
+    try:
+        rows = (
+            json.loads(text).items()
+            if path.suffix == '.json'
+            else [(r[0], r[1]) for r in csv.reader(text.splitlines())]
+        )
+        groups = {str(name).strip(): str(group).strip() for name, group in rows}
+    except (ValueError, AttributeError, IndexError) as error:
+        raise ValueError(
+            f'{path}: expected a json {{"file_name": "group", …}} or a csv of file_name,group ({error})'
+        ) from None
+    missing = [name for name in file_names if name not in groups]
+    if missing:
+        raise ValueError(
+            f'{path}: {len(missing)} of {len(file_names)} images have no group, such as {", ".join(missing[:3])}; '
+            'every file_name of the annotation file needs one'
+        )
+    return [groups[name] for name in file_names]
+
+
+def split_folds(coco: dict[str, Any], groups: Sequence[str], folds: int) -> dict[int, int]:
+    """The fold of each image id. ``groups``: the group of each image in ascending order of the ids."""
+    image_ids, counts = image_class_counts(coco)
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    group_counts = np.zeros((len(names), counts.shape[1]), dtype=np.int64)
+    np.add.at(group_counts, group, counts)
+    fold = assign_folds(group_counts, np.bincount(group), folds)[group]
+    return dict(zip(image_ids.tolist(), fold.tolist()))
+
+
+def write_folds(coco: dict[str, Any], fold_of: dict[int, int], groups: dict[int, str], out: Path) -> list[Path]:
+    """Write ``foldK_train.json`` and ``foldK_val.json`` for every fold, then ``folds.json`` that lists all images.
+
+    Raises:
+        FileExistsError: If ``folds.json`` is there: folds are written once, or results could not be compared.
+    """
+    record = out / 'folds.json'
+    if record.exists():
+        raise FileExistsError(f'{record} exists: folds are written once. Remove it, or name another folder')
+    written = []
+    folds = max(fold_of.values()) + 1
+    for fold in range(folds):
+        inside = [i for i, f in fold_of.items() if f == fold]
+        outside = [i for i, f in fold_of.items() if f != fold]
+        written.append(write_subset(coco, outside, out / f'fold{fold}_train.json'))
+        written.append(write_subset(coco, inside, out / f'fold{fold}_val.json'))
+    names = {image['id']: image['file_name'] for image in coco['images']}
+    images = [{'id': i, 'file_name': names[i], 'group': groups[i], 'fold': fold} for i, fold in sorted(fold_of.items())]
+    written.append(atomic_write(record, json.dumps({'folds': folds, 'images': images}, indent=1)))
+    return written

@@ -1,0 +1,113 @@
+"""Folds are disjoint, complete, stratified, and keep groups whole."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmcellseg.data.folds import assign_folds, read_groups, split_folds, write_folds
+
+
+def coco(counts):
+    """A json whose image i (id i + 1) holds counts[i][c] instances of category c + 1."""
+    annotations = [
+        {'image_id': i + 1, 'category_id': c + 1}
+        for i, row in enumerate(counts)
+        for c, n in enumerate(row)
+        for _ in range(n)
+    ]
+    return {
+        'images': [{'id': i + 1, 'file_name': f'{i + 1}.tif'} for i in range(len(counts))],
+        'categories': [{'id': c + 1, 'name': f'class{c + 1}'} for c in range(len(counts[0]))],
+        'annotations': annotations,
+    }
+
+
+def test_by_hand():
+    # The rare class is in groups 1 and 3: one for each fold. Then the common class: 6 goes to the fold with less.
+    fold = assign_folds(np.array([[6, 0], [4, 1], [2, 0], [4, 1]]), [1, 1, 1, 1], 2)
+    assert fold[1] != fold[3]
+    totals = [np.array([6, 4, 2, 4])[fold == k].sum() for k in (0, 1)]
+    assert sorted(totals) == [6, 10]
+    assert np.bincount(fold).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_every_image_is_in_one_fold_and_rare_classes_in_all(seed):
+    rng = np.random.default_rng(seed)
+    counts = np.column_stack(
+        [
+            rng.poisson(80, 60),
+            rng.poisson(60, 60) * (rng.random(60) < 0.8),
+            rng.poisson(20, 60) * (np.arange(60) % 10 == seed),  # in 6 images at most
+            (np.arange(60) == 7) * 3,  # in a single image
+        ]
+    )
+    fold = assign_folds(counts, np.ones(60), 5)
+    assert set(fold) == {0, 1, 2, 3, 4}
+    per_fold = np.array([counts[fold == k].sum(0) for k in range(5)])
+    for c in range(4):
+        if (counts[:, c] > 0).sum() >= 5:
+            assert (per_fold[:, c] > 0).all()
+    assert per_fold[:, 0].max() / per_fold[:, 0].min() < 1.2
+    assert np.ptp(np.bincount(fold)) <= 3
+
+
+def test_a_class_with_as_many_groups_as_folds_is_in_every_fold():
+    # Two classes that lie in 5 groups each, some in common: placing the first must not block the second.
+    counts = np.zeros((12, 2), dtype=int)
+    counts[[0, 1, 2, 3, 4], 0] = [9, 1, 1, 1, 1]
+    counts[[3, 4, 5, 6, 7], 1] = [5, 5, 1, 1, 1]
+    fold = assign_folds(counts, np.ones(12), 5)
+    for c in (0, 1):
+        assert len(set(fold[counts[:, c] > 0])) == 5
+
+
+def test_groups_stay_whole():
+    counts = np.random.default_rng(0).poisson(9, (30, 3))
+    groups = [f'slide{i // 3}' for i in range(30)]
+    fold_of = split_folds(coco(counts), groups, 4)
+    assert sorted(fold_of) == list(range(1, 31))
+    for slide in range(10):
+        assert len({fold_of[slide * 3 + i + 1] for i in range(3)}) == 1
+
+
+def test_written_once(tmp_path):
+    data = coco([[2, 0], [1, 1], [0, 3], [4, 1]])
+    groups = {i: f'g{i}' for i in range(1, 5)}
+    fold_of = split_folds(data, list(groups.values()), 2)
+    write_folds(data, fold_of, groups, tmp_path)
+    record = json.loads((tmp_path / 'folds.json').read_text())
+    assert [(image['id'], image['fold']) for image in record['images']] == sorted(fold_of.items())
+    validated = []
+    for fold in (0, 1):
+        train, val = (json.loads((tmp_path / f'fold{fold}_{side}.json').read_text()) for side in ('train', 'val'))
+        inside, outside = ({image['id'] for image in part['images']} for part in (val, train))
+        assert inside | outside == {1, 2, 3, 4}
+        assert not inside & outside
+        assert {a['image_id'] for a in val['annotations']} <= inside
+        assert len(val['annotations']) + len(train['annotations']) == 12
+        validated += sorted(inside)
+    assert sorted(validated) == [1, 2, 3, 4]
+    with pytest.raises(FileExistsError, match='folds are written once'):
+        write_folds(data, fold_of, groups, tmp_path)
+
+
+def test_too_many_folds():
+    with pytest.raises(ValueError, match='5 folds need as many groups of images, found 2'):
+        split_folds(coco([[1], [1], [1]]), ['a', 'a', 'b'], 5)
+    with pytest.raises(ValueError, match='at least 2 folds, got 1'):
+        split_folds(coco([[1], [1]]), ['a', 'b'], 1)
+
+
+def test_group_files(tmp_path):
+    names = ['a.tif', 'b.tif']
+    (tmp_path / 'g.json').write_text('{"a.tif": "p1", "b.tif": 2, "c.tif": 3}')
+    assert read_groups(tmp_path / 'g.json', names) == ['p1', '2']
+    (tmp_path / 'g.csv').write_text('file_name,group\nb.tif,p2\na.tif,p1\n')
+    assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
+    with pytest.raises(ValueError, match=r'g.csv: 1 of 3 images have no group, such as d.tif'):
+        read_groups(tmp_path / 'g.csv', [*names, 'd.tif'])
+    (tmp_path / 'bad.json').write_text('[1, 2]')
+    with pytest.raises(ValueError, match='bad.json: expected a json'):
+        read_groups(tmp_path / 'bad.json', names)

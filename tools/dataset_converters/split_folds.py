@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Split an annotation file into folds for cross-validation, written once as json.
+
+    python tools/dataset_converters/split_folds.py data/cells/annotations/train.json data/cells/annotations
+
+Writes OUT/fold0_train.json, OUT/fold0_val.json, … and OUT/folds.json, which lists the fold and group of every image.
+Images of one group (a patient, a slide) never lie on both sides of a fold:
+
+    --groups FILE   a json {"file_name": "group", …} or a csv of file_name,group
+    --groups auto   images that look like one slide are grouped, and the groups are printed
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from mmcellseg.data.stain_groups import stain_groups
+
+from mmcellseg.data.class_weights import text_table
+from mmcellseg.data.folds import read_groups, split_folds, write_folds
+from mmcellseg.data.split import image_class_counts
+
+
+def parse_args() -> argparse.Namespace:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    parser.add_argument('ann', type=Path, help='COCO json of the labelled images')
+    parser.add_argument('out', type=Path, help='folder for the folds, usually that of ANN')
+    parser.add_argument('--folds', type=int, default=5)
+    parser.add_argument('--groups', default=None, help='a file, or auto; default: every image is a group')
+    parser.add_argument('--images', type=Path, help='folder of the images for --groups auto; default: OUT/..')
+    return parser.parse_args()
+
+
+def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
+    """The group of each image in ascending order of the ids."""
+    names = [image['file_name'] for image in sorted(coco['images'], key=lambda image: image['id'])]
+    if args.groups is None:
+        print('Every image is taken as a slide of its own: images of one patient in two folds make scores too good.')
+        return names
+    if args.groups != 'auto':
+        return read_groups(args.groups, names)
+    folder = args.images or args.out.parent
+    groups = stain_groups([folder / name for name in names])
+    members: dict[str, list[str]] = {}
+    for name, group in zip(names, groups):
+        members.setdefault(group, []).append(name)
+    print(f'{len(names)} images look like {len(members)} slides:')
+    for group, inside in members.items():
+        if len(inside) > 1:
+            print(f'  {group}: {", ".join(inside)}')
+    return groups
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        coco = json.loads(args.ann.read_text())
+        groups = groups_of(args, coco)
+        fold_of = split_folds(coco, groups, args.folds)
+        image_ids, counts = image_class_counts(coco)
+        written = write_folds(coco, fold_of, dict(zip(image_ids.tolist(), groups)), args.out)
+    except (OSError, ValueError) as error:
+        sys.exit(f'split_folds: {error}')
+    rows = []
+    for fold in range(args.folds):
+        inside = [fold_of[i] == fold for i in image_ids.tolist()]
+        rows.append((f'fold {fold}', f'{sum(inside)}', *(f'{n:,}' for n in counts[inside].sum(0))))
+    print(text_table(('', 'images', *(c['name'] for c in coco['categories'])), rows))
+    print(f'wrote {len(written)} files to {args.out}')
+
+
+if __name__ == '__main__':
+    main()
