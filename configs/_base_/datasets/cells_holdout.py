@@ -4,23 +4,24 @@ _base_ = ['../parts/augmentation.py', '../parts/sampling.py']
 data_root = '{{$CELLS_ROOT:data/cells}}'
 classes = ('class1', 'class2', 'class3', 'class4')
 
-train_pipeline = [*_base_.load_train, _base_.crop, *_base_.augmentation.flip, *_base_.pack_train]
-test_pipeline = [*_base_.load_test, *_base_.pack_test]
-
-train_dataset = dict(
-    type='CellDataset',
-    data_root=data_root,
-    ann_file='annotations/train_holdout.json',
-    data_prefix=dict(img=''),
-    metainfo=dict(classes=classes),
-    pipeline=train_pipeline,
-)
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
     sampler=_base_.plain_sampler,
-    dataset=train_dataset,
+    # The wrapper counts the classes; its weights matter to a sampler that draws by them only.
+    dataset=dict(
+        type='ClassWeightedDataset',
+        weighting='log',
+        dataset=dict(
+            type='CellDataset',
+            data_root=data_root,
+            ann_file='annotations/train_holdout.json',
+            data_prefix=dict(img=''),
+            metainfo=dict(classes=classes),
+            pipeline=_base_.pipelines.own.train,
+        ),
+    ),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -35,7 +36,7 @@ val_dataloader = dict(
         data_prefix=dict(img=''),
         metainfo=dict(classes=classes),
         test_mode=True,
-        pipeline=test_pipeline,
+        pipeline=_base_.pipelines.own.test,
     ),
 )
 test_dataloader = dict(
@@ -51,11 +52,11 @@ test_dataloader = dict(
         data_prefix=dict(img=''),
         metainfo=dict(classes=classes),
         test_mode=True,
-        pipeline=test_pipeline,
+        pipeline=_base_.pipelines.own.test,
     ),
 )
 val_evaluator = dict(type='CellMetric', ann_file=f'{data_root}/annotations/val_holdout.json')
-# The test images have no labels: the run ends with the predictions file.
+# The test images have no labels: a test run ends with the predictions file.
 test_evaluator = dict(type='CellMetric', ann_file=f'{data_root}/annotations/test.json', format_only=True)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,7 +1,4 @@
-"""Which images training draws, and how often.
-
-The balanced form needs the data set wrapped: ``dict(type='ClassWeightedDataset', dataset=_base_.train_dataset)``.
-"""
+"""Which images an epoch draws. The class weights of a balanced draw come from the data set's ``weighting``."""
 
 plain_sampler = dict(type='DefaultSampler', shuffle=True)
 balanced_sampler = dict(type='WeightedRandomSampler')
