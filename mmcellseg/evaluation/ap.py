@@ -10,7 +10,9 @@ import numpy as np
 from hotcoco import COCOeval
 from hotcoco import mask as hotcoco_mask
 
-from .tables import EvaluationError, GroundTruth, Predictions
+from .ground_truth import GroundTruth
+from .predictions import Predictions
+from .tables import EvaluationError
 
 BINS = ('all', 'small', 'medium', 'large')
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)

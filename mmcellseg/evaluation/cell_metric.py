@@ -18,7 +18,8 @@ from ..structures.box_masks import BoxMasks
 from ..structures.results import write_results
 from .evaluate import METRICS as KINDS
 from .evaluate import evaluate_results
-from .tables import EvaluationError, GroundTruth
+from .ground_truth import GroundTruth
+from .tables import EvaluationError
 
 RESULTS_NAME = 'test-results.json'
 

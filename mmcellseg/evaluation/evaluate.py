@@ -10,7 +10,9 @@ from mmengine.logging import print_log
 from ..structures.results import read_results
 from . import detection, panoptic
 from .ap import ap_metrics, largest_group, precision_table
-from .tables import EvaluationError, GroundTruth, Predictions
+from .ground_truth import GroundTruth
+from .predictions import Predictions
+from .tables import EvaluationError
 
 METRICS = ('bbox', 'segm', 'panoptic')
 

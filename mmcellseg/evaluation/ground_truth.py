@@ -1,0 +1,128 @@
+"""The annotations of a COCO json, checked once for any number of evaluations."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from hotcoco import COCO
+from pycocotools import mask as coco_mask
+
+from .tables import EvaluationError, Table, check_rles, numbers, rle_problem, whole
+
+
+class GroundTruth(Table):
+    """The annotations of a COCO json, checked once, for any number of evaluations.
+
+    Annotation ids are renumbered from 1, since id 0 counts as "no match" in COCO evaluation. Crowd regions
+    (``iscrowd``) and polygons are accepted.
+
+    Args:
+        ann_file: Path of the json, or its content.
+        classes: Names of the categories to evaluate, in order; None takes those of the file by id.
+
+    Raises:
+        EvaluationError: names the file and the first entry without an area, with an id that is no integer, of an
+            unknown image or category, or with a mask of another size than its image.
+    """
+
+    def __init__(self, ann_file: str | os.PathLike | Mapping, classes: Iterable[str] | None = None) -> None:
+        self.name = 'the annotations' if isinstance(ann_file, Mapping) else str(ann_file)
+        data = ann_file if isinstance(ann_file, Mapping) else self._read(ann_file)
+        for key in ('images', 'categories'):
+            if not isinstance(data.get(key), Sequence):
+                raise EvaluationError(f'{self.name}: no list of {key}; expected a COCO annotation file')
+        for kind in ('images', 'categories'):
+            for i, item in enumerate(data[kind]):
+                if not whole(item.get('id')):
+                    raise EvaluationError(f'{self.name}: {kind}[{i}] has id {item.get("id")!r}, expected an integer')
+        self.images = {int(i['id']): (int(i['height']), int(i['width'])) for i in data['images']}
+        self.file_names = {int(i['id']): str(i.get('file_name', i['id'])) for i in data['images']}
+        names = {int(c['id']): str(c['name']) for c in data['categories']}
+        self.categories = self._chosen(names, classes)
+        annotations = data.get('annotations') or []
+        for i, ann in enumerate(annotations):
+            problem = self._problem(ann, names)
+            if problem:
+                raise EvaluationError(f'{self.name}: annotations[{i}] (id {ann.get("id")!r}): {problem}')
+        kept = [a for a in annotations if a['category_id'] in self.categories]
+        self.image_ids = np.array([a['image_id'] for a in kept], np.int64)
+        self.category_ids = np.array([a['category_id'] for a in kept], np.int64)
+        self.boxes = np.array([a['bbox'] for a in kept], np.float64).reshape(-1, 4)
+        self.areas = np.array([a['area'] for a in kept], np.float64)
+        self.crowd = np.array([bool(a.get('iscrowd', 0)) for a in kept], bool)
+        self.rles = None
+        if all('segmentation' in a for a in kept):
+            self.rles = [self._rle(a['segmentation'], self.images[a['image_id']]) for a in kept]
+            check_rles(self.rles, f'{self.name}: annotation')
+
+    @staticmethod
+    def _read(path: str | os.PathLike) -> Mapping:
+        try:
+            with open(path, encoding='utf-8') as file:
+                data = json.load(file)
+        except (OSError, json.JSONDecodeError) as error:
+            raise EvaluationError(f'{path}: cannot be read as JSON ({error})') from error
+        if not isinstance(data, dict):
+            raise EvaluationError(f'{path}: expected a COCO annotation file, found a {type(data).__name__}')
+        return data
+
+    def _chosen(self, names: dict[int, str], classes: Iterable[str] | None) -> dict[int, str]:
+        """Category id → name, in the order of the classes."""
+        if classes is None:
+            return dict(sorted(names.items()))
+        ids = {name: i for i, name in names.items()}
+        missing = [c for c in classes if c not in ids]
+        if missing:
+            raise EvaluationError(f'{self.name}: no category named {missing}, it has {sorted(ids)}')
+        return {ids[c]: c for c in classes}
+
+    def _problem(self, ann: Mapping, names: Mapping[int, str]) -> str | None:
+        if not all(whole(ann.get(k)) for k in ('id', 'image_id', 'category_id')):
+            found = {k: ann.get(k) for k in ('id', 'image_id', 'category_id')}
+            return f'expected integers, found {found}'
+        if ann['image_id'] not in self.images:
+            return f'image_id {ann["image_id"]} is not among the {len(self.images)} images'
+        if ann['category_id'] not in names:
+            return f'category_id {ann["category_id"]} is not among {sorted(names)}'
+        if not numbers([ann.get('area')], 1):
+            return f'area {ann.get("area")!r}, expected the pixels of its mask (convert the data again)'
+        if not numbers(ann.get('bbox'), 4):
+            return f'bbox {ann.get("bbox")!r}, expected x, y, width and height'
+        if isinstance(ann.get('segmentation'), Mapping):
+            rle = ann['segmentation']
+            plain = isinstance(rle.get('counts'), list)
+            return rle_problem({**rle, 'counts': ''} if plain else rle, self.images[ann['image_id']])
+        return None
+
+    @staticmethod
+    def _rle(segmentation: Any, size: tuple[int, int]) -> dict:
+        if isinstance(segmentation, Mapping) and not isinstance(segmentation['counts'], list):
+            return dict(segmentation)
+        rle = coco_mask.frPyObjects(segmentation, *size)
+        return coco_mask.merge(rle) if isinstance(rle, list) else rle
+
+    def area_edges(self, image_ids: Sequence[int]) -> tuple[float, float]:
+        """The terciles of the cells' areas in px², moved to half numbers so that no cell lies in two bins."""
+        chosen = np.isin(self.image_ids, image_ids) & ~self.crowd
+        if not chosen.any():
+            return (0.5, 0.5)
+        low, high = np.quantile(self.areas[chosen], [1 / 3, 2 / 3])
+        return float(np.floor(low) + 0.5), float(np.floor(high) + 0.5)
+
+    @cached_property
+    def coco(self) -> COCO:
+        """The annotations as the AP backend wants them."""
+        return COCO.from_arrays(
+            [{'id': i, 'height': h, 'width': w} for i, (h, w) in self.images.items()],
+            [{'id': i, 'name': name} for i, name in self.categories.items()],
+            self.image_ids,
+            self.category_ids,
+            self.boxes,
+            ids=np.arange(1, len(self) + 1),
+            area=self.areas,
+            iscrowd=self.crowd,
+            segmentation=self.rles,  # type: ignore[arg-type]
+        )
