@@ -1,0 +1,202 @@
+"""The submission: what is refused, what is written, and that a refused file costs nothing."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as mask_utils
+
+from mmcellseg.export.submission import (
+    SubmissionError,
+    describe,
+    empty_masks,
+    validate_submission,
+    write_submission,
+)
+
+REPO = Path(__file__).resolve().parents[2]
+H, W = 40, 50
+IDS = [
+    {'file_name': 'a.tif', 'id': 1, 'height': H, 'width': W},
+    {'file_name': 'b.tif', 'id': 7, 'height': 20, 'width': 30},
+]
+
+
+def entry(box=(10, 20, 5, 6), image_id=1, size=(H, W), score=0.5, category_id=1, bbox=None):
+    mask = np.zeros(size, np.uint8, order='F')
+    x, y, w, h = box
+    mask[y : y + h, x : x + w] = 1
+    rle = mask_utils.encode(mask)
+    return {
+        'image_id': image_id,
+        'bbox': list(bbox or box),
+        'score': score,
+        'category_id': category_id,
+        'segmentation': {'size': list(size), 'counts': rle['counts'].decode()},
+    }
+
+
+EMPTY = entry(box=(10, 20, 0, 0), bbox=(10, 20, 5, 6))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes a predictions file; returns its path, the id file's and that of the zip to be."""
+    ids = tmp_path / 'ids.json'
+    ids.write_text(json.dumps(IDS))
+
+    def _files(entries):
+        results = tmp_path / 'results.json'
+        results.write_text(entries if isinstance(entries, str) else json.dumps(entries))
+        return results, ids, tmp_path / 'out' / 'submission.zip'
+
+    return _files
+
+
+GOOD = [entry(), entry(box=(2, 3, 4, 5), image_id=7, size=(20, 30), score=1, category_id=4)]
+
+
+def test_a_good_file_is_zipped_alone_and_unchanged(files):
+    results, ids, out = files(GOOD)
+    assert validate_submission(results, ids) == []
+    written = write_submission(results, ids, out)
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == ['test-results.json']
+        assert archive.read('test-results.json') == results.read_bytes()
+    assert written == (out, out.stat().st_size, results.stat().st_size, 2, 2, 2, 0)
+    assert '2 predictions on 2 of 2 images' in str(written)
+    assert validate_submission(out, ids) == []
+    first = out.read_bytes()
+    write_submission(results, ids, out)
+    assert out.read_bytes() == first
+
+
+def changed(**fields):
+    return {**entry(), **fields}
+
+
+BAD = {
+    'unknown image': (changed(image_id=3), 'image id 3'),
+    'size of another image': (entry(image_id=7), r'RLE size \[40, 50\], expected \[20, 30\]'),
+    'too few runs': (changed(segmentation={'size': [H, W], 'counts': '52'}), 'covers|decode'),
+    'no RLE code': (changed(segmentation={'size': [H, W], 'counts': 'zz~'}), 'decode'),
+    'empty mask': (EMPTY, 'empty'),
+    'category': (changed(category_id=5), 'unknown category 5'),
+    'score above 1': (changed(score=1.01), 'score 1.01'),
+    'score NaN': (changed(score=float('nan')), 'score nan'),
+    'score infinite': (changed(score=float('inf')), 'score inf'),
+    'negative score': (changed(score=-0.1), 'score -0.1'),
+    'no width': (changed(bbox=[10, 20, 0, 6]), 'width 0'),
+    'negative height': (changed(bbox=[10, 20, 5, -6]), 'height -6'),
+    'mask outside box': (changed(bbox=[11.5, 20, 5, 6]), 'out of bbox'),
+    'no score': ({k: v for k, v in entry().items() if k != 'score'}, 'no score'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_each_fault_is_named_with_its_index_and_an_earlier_zip_stays(files, case):
+    bad, words = BAD[case]
+    results, ids, out = files([entry(), bad, entry()])
+    out.parent.mkdir()
+    out.write_bytes(b'earlier')
+    violations = validate_submission(results, ids)
+    assert [v.index for v in violations] == [1]
+    with pytest.raises(SubmissionError, match=words) as caught:
+        write_submission(results, ids, out, drop_empty=False)
+    assert caught.value.violations == violations
+    assert describe(violations[0]).startswith('entry 1 (image ')
+    assert out.read_bytes() == b'earlier'
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_box_that_the_mask_leaves_by_one_px_is_fine(files):
+    results, ids, _ = files([changed(bbox=[11, 21, 3, 4])])
+    assert validate_submission(results, ids) == []
+
+
+def test_empty_masks_are_dropped_and_counted_and_indices_stay_those_of_the_file(files):
+    results, ids, out = files([EMPTY, entry(), EMPTY, entry(score=0.25)])
+    written = write_submission(results, ids, out)
+    assert (written.entries, written.dropped_empty) == (2, 2)
+    with zipfile.ZipFile(out) as archive:
+        assert [e['score'] for e in json.loads(archive.read('test-results.json'))] == [0.5, 0.25]
+    results, ids, out = files([EMPTY, changed(score=2)])
+    with pytest.raises(SubmissionError, match='1 violations, no zip was written\nentry 1'):
+        write_submission(results, ids, out)
+
+
+def test_empty_masks_in_all_their_forms_and_never_a_malformed_one():
+    collapsed = {**EMPTY, 'bbox': [10, 20, 0, 0]}
+    broken = changed(segmentation={'size': [H, W], 'counts': 'zz~'})
+    short = changed(segmentation={'size': [H, W], 'counts': '52'})
+    strange = [changed(segmentation=None), changed(segmentation={'size': ['a', 2], 'counts': ''}), 3]
+    assert empty_masks([entry(), EMPTY, collapsed, broken, short, *strange]) == [1, 2]
+    assert empty_masks([]) == []
+
+
+def test_boxes_as_corners_are_refused_as_a_whole(files):
+    corners = [changed(bbox=[10, 20, 15, 26]), entry(box=(3, 4, 5, 6), bbox=(3, 4, 8, 10))]
+    results, ids, _ = files(corners)
+    violations = validate_submission(results, ids)
+    assert [v.index for v in violations] == [-1]
+    assert describe(violations[0]).startswith('the file: the boxes fit the masks better as x0, y0, x1, y1')
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[1, 2', json.dumps(GOOD)[:-20]])
+def test_no_list_or_a_truncated_one_is_an_error_that_names_the_file(files, text):
+    results, ids, out = files(text)
+    with pytest.raises(ValueError, match=r'results\.json'):
+        write_submission(results, ids, out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize('names', [['results.json'], ['a/test-results.json'], ['test-results.json', 'x']])
+def test_a_zip_with_anything_else_in_it_is_refused(files, tmp_path, names):
+    results, ids, _ = files(GOOD)
+    with zipfile.ZipFile(tmp_path / 'bad.zip', 'w') as archive:
+        for name in names:
+            archive.writestr(name, results.read_bytes())
+    violations = validate_submission(tmp_path / 'bad.zip', ids)
+    assert len(violations) == 1
+    assert 'expected exactly one file' in violations[0].problem
+
+
+def test_a_damaged_zip_is_refused(files):
+    results, ids, out = files(GOOD)
+    write_submission(results, ids, out)
+    damaged = bytearray(out.read_bytes())
+    damaged[80] ^= 255
+    out.write_bytes(damaged)
+    assert 'the zip is damaged' in validate_submission(out, ids)[0].problem
+
+
+def test_ids_may_come_from_a_coco_json_and_a_broken_id_file_names_itself(files, tmp_path):
+    results, ids, _ = files(GOOD)
+    ids.write_text(json.dumps({'images': IDS, 'annotations': [], 'categories': []}))
+    assert validate_submission(results, ids) == []
+    for content, words in (
+        ([{'file_name': 'a', 'id': 1, 'height': 3}], r'ids\.json: entry 0 lacks width'),
+        ([*IDS, IDS[0]], 'the id 1 comes 2 times'),
+        ([{**IDS[0], 'height': '40'}], 'must be whole numbers'),
+        (3, 'expected a list of'),
+    ):
+        ids.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=words):
+            validate_submission(results, ids)
+    ids.write_text('nothing')
+    with pytest.raises(ValueError, match='it is no JSON'):
+        validate_submission(results, ids)
+
+
+def test_the_tool_lists_all_violations_and_exits_with_1(files):
+    results, ids, out = files([entry(), EMPTY, changed(score=2, category_id=9)])
+    tool = [sys.executable, REPO / 'tools' / 'submit.py', results, '--ids', ids, '--out', out]
+    run = subprocess.run(tool, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert 'entry 1 (image 1)' in run.stderr
+    assert run.stderr.count('entry 2 (image 1)') == 2
+    assert not out.exists()

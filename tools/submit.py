@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Check a predictions file (or a zip of one) against the image ids and zip it for submission.
+
+    python tools/submit.py RESULTS --ids test_image_name_to_ids.json --out submission.zip
+
+All violations are listed with the index of their entry; then nothing is written, an earlier zip stays, and the
+exit status is 1. Without --out the file is only checked.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmcellseg.export.submission import CATEGORY_IDS, describe, validate_submission, write_submission
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('results', type=Path, help='test-results.json, or a zip of it')
+    parser.add_argument('--ids', type=Path, required=True, help='the id file, or a COCO json with the images')
+    parser.add_argument('--out', type=Path, metavar='ZIP')
+    parser.add_argument('--categories', type=int, nargs='+', default=CATEGORY_IDS, help='the known category ids')
+    parser.add_argument('--drop-empty', action='store_true', help='leave out predictions whose mask is empty')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        if args.out is None:
+            violations = validate_submission(args.results, args.ids, args.categories)
+            for violation in violations:
+                print(describe(violation), file=sys.stderr)
+            print(f'{args.results}: {len(violations)} violations')
+            return int(bool(violations))
+        print(write_submission(args.results, args.ids, args.out, args.categories, args.drop_empty))
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
