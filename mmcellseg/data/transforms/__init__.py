@@ -1,1 +1,2 @@
 from .load_tiff_image import LoadTiffImage  # registers
+from .rare_class_copy_paste import RareClassCopyPaste  # registers
