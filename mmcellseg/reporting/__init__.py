@@ -1,0 +1,1 @@
+from .visualizer import CellVisualizer  # registers
