@@ -1,0 +1,2 @@
+from .nms_fusion import NMSFusion  # registers
+from .weighted_mask_fusion import WeightedMaskFusion  # registers

@@ -11,6 +11,8 @@ from .rle import strings_to_counts
 
 Entry = dict[str, Any]
 
+EMPTY_MASK = 'the mask is empty'
+
 _BOX_SLACK = 1.0  # px by which a mask may stick out of its box
 
 
@@ -83,7 +85,7 @@ def mask_extents(rles: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, list[st
             [low(x0, first), low(y0, first), high(x1, first) + 1, high(y1, first) + 1], axis=1
         )
     for i in np.flatnonzero(~bad & (boxes[:, 2] == 0)):
-        problems[i] = 'the mask is empty'
+        problems[i] = EMPTY_MASK
     return boxes, problems
 
 
@@ -91,14 +93,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
-def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categories: set[int]) -> list[str]:
-    """What can be said of an entry without decoding its mask."""
+def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categories: set[int]) -> tuple[list[str], bool]:
+    """What can be said of an entry without decoding its mask, and whether its mask can be decoded."""
     if not isinstance(entry, Mapping):
-        return [f'expected an object, found {str(entry)[:40]}']
+        return [f'expected an object, found {str(entry)[:40]}'], False
     keys = ('image_id', 'bbox', 'score', 'category_id', 'segmentation')
     missing = [key for key in keys if key not in entry]
     if missing:
-        return [f'it has no {", ".join(missing)}']
+        return [f'it has no {", ".join(missing)}'], False
     image_id, score, category, box = (entry[k] for k in ('image_id', 'score', 'category_id', 'bbox'))
     problems = []
     known = isinstance(image_id, (int, np.integer)) and not isinstance(image_id, bool) and image_id in images
@@ -114,7 +116,7 @@ def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categorie
         problems.append(f'bbox {list(box)} is not finite')
     elif box[2] <= 0 or box[3] <= 0:
         problems.append(f'bbox {list(box)} has width {box[2]} and height {box[3]}, expected both above 0')
-    rle = entry['segmentation']
+    rle, others = entry['segmentation'], len(problems)
     if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
         problems.append(f'segmentation {str(rle)[:40]}, expected an RLE with size and counts')
     elif not isinstance(rle['size'], Sequence) or len(rle['size']) != 2 or not all(map(_is_number, rle['size'])):
@@ -123,7 +125,7 @@ def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categorie
         problems.append(f'RLE size {list(rle["size"])}, expected {list(images[image_id])} of the image')
     elif not isinstance(rle['counts'], str | bytes | Sequence):
         problems.append(f'RLE counts of type {type(rle["counts"]).__name__}, expected a string')
-    return problems
+    return problems, len(problems) == others
 
 
 def check_entries(
@@ -136,21 +138,26 @@ def check_entries(
     height, and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
     """
     categories = {int(c) for c in category_ids}
-    problems = {i: found for i, e in enumerate(entries) if (found := _field_problems(e, images, categories))}
-    whole = np.array([i for i in range(len(entries)) if i not in problems], np.int64)
-    tight, broken = mask_extents([entries[i]['segmentation'] for i in whole])
-    boxes = np.array([list(entries[i]['bbox']) for i in whole], np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    low, high = boxes[:, :2] - _BOX_SLACK, boxes[:, 2:] + _BOX_SLACK
-    outside = np.any((tight[:, :2] < low) | (tight[:, 2:] > high), axis=1)
-    for n, i in enumerate(whole.tolist()):
-        if broken[n]:
-            problems[i] = [broken[n]]  # type: ignore[list-item]
-        elif outside[n]:
-            problems[i] = [
-                f'the mask reaches x {tight[n, 0]}–{tight[n, 2]}, y {tight[n, 1]}–{tight[n, 3]}, more than '
-                f'{_BOX_SLACK:g} px out of bbox {entries[i]["bbox"]} (x, y, width, height)'
-            ]
+    problems, decodable = {}, []
+    for i, entry in enumerate(entries):
+        found, readable = _field_problems(entry, images, categories)
+        if found:
+            problems[i] = found
+        if readable:
+            decodable.append(i)
+    tight, wrong = mask_extents([entries[i]['segmentation'] for i in decodable])
+    for n, i in enumerate(decodable):
+        if (problem := wrong[n]) is not None:
+            problems.setdefault(i, []).append(problem)
+    rows = np.array([n for n, i in enumerate(decodable) if i not in problems], np.int64)
+    boxes = np.array([list(entries[decodable[n]]['bbox']) for n in rows], np.float64).reshape(-1, 4)
+    low, high = boxes[:, :2] - _BOX_SLACK, boxes[:, :2] + boxes[:, 2:] + _BOX_SLACK
+    for n in rows[np.any((tight[rows, :2] < low) | (tight[rows, 2:] > high), axis=1)]:
+        x0, y0, x1, y1 = tight[n]
+        problems[decodable[n]] = [
+            f'the mask reaches x {x0}–{x1}, y {y0}–{y1}, more than {_BOX_SLACK:g} px out of bbox '
+            f'{list(entries[decodable[n]]["bbox"])} (x, y, width, height)'
+        ]
     return [
         Violation(i, entries[i].get('image_id') if isinstance(entries[i], Mapping) else None, problem)
         for i in sorted(problems)
@@ -158,32 +165,28 @@ def check_entries(
     ]
 
 
-def box_form_votes(entries: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """How many boxes lie clearly nearer to their masks as (x, y, w, h), and how many as (x0, y0, x1, y1).
-
-    Entries whose box or mask cannot be read have no vote.
-    """
+def box_forms(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Per entry (N,) int: 1 if its box lies clearly nearer to its mask as (x, y, w, h), -1 if as
+    (x0, y0, x1, y1), 0 if neither or if box or mask cannot be read."""
     usable = [
-        e
-        for e in entries
+        i
+        for i, e in enumerate(entries)
         if isinstance(e, Mapping)
         and isinstance(e.get('bbox'), Sequence | np.ndarray)
         and len(e['bbox']) == 4
         and isinstance(e.get('segmentation'), Mapping)
         and {'size', 'counts'} <= set(e['segmentation'])
     ]
-    tight, problems = mask_extents([e['segmentation'] for e in usable])
-    readable = np.array([p is None for p in problems], bool)
-    boxes = np.array([e['bbox'] for e in usable], np.float64).reshape(-1, 4)
+    tight, problems = mask_extents([entries[i]['segmentation'] for i in usable])
+    boxes = np.array([list(entries[i]['bbox']) for i in usable], np.float64).reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    as_xywh, as_xyxy = np.abs(corners - tight).sum(1), np.abs(boxes - tight).sum(1)
-    return (
-        int((readable & (as_xywh + _BOX_SLACK < as_xyxy)).sum()),
-        int((readable & (as_xyxy + _BOX_SLACK < as_xywh)).sum()),
-    )
+    gain = np.abs(boxes - tight).sum(1) - np.abs(corners - tight).sum(1)
+    gain[[p is not None for p in problems]] = 0
+    forms = np.zeros(len(entries), np.int64)
+    forms[usable] = np.sign(np.where(np.abs(gain) > _BOX_SLACK, gain, 0))
+    return forms
 
 
 def boxes_fit_xyxy(entries: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the boxes of a file fit their masks better as corners xyxy than as xywh."""
-    as_xywh, as_xyxy = box_form_votes(entries)
-    return as_xyxy > as_xywh
+    return bool(box_forms(entries).sum() < 0)

@@ -1,0 +1,110 @@
+"""One image's detections of all members, as arrays."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..structures.box_masks import BoxMasks
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """N detections of one image by any number of members.
+
+    Args:
+        height, width: Size of the image in px.
+        bboxes: (N, 4) xywh in px, as the predictions files have them.
+        scores: (N,) float64.
+        labels: (N,) category ids.
+        members: (N,) which member made it.
+        indices: (N,) its place among the member's detections of this image.
+        rles: N COCO RLEs.
+    """
+
+    height: int
+    width: int
+    bboxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    members: np.ndarray
+    indices: np.ndarray
+    rles: Sequence[dict[str, Any]]
+
+    @classmethod
+    def from_entries(cls, entries: Sequence[Sequence[Mapping[str, Any]]], height: int, width: int) -> 'Detections':
+        """Join the entries that each member's predictions file has for the image."""
+        flat = [entry for of_member in entries for entry in of_member]
+        lengths = [len(of_member) for of_member in entries]
+        return cls(
+            height,
+            width,
+            np.array([e['bbox'] for e in flat], np.float64).reshape(-1, 4),
+            np.array([e['score'] for e in flat], np.float64),
+            np.array([e['category_id'] for e in flat], np.int64),
+            np.repeat(np.arange(len(entries)), lengths),
+            np.array([i for n in lengths for i in range(n)], np.int64),
+            [e['segmentation'] for e in flat],
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> 'Detections':
+        """The detections of an index array, bool array or slice, in its order."""
+        chosen = np.arange(len(self))[chosen]
+        return replace(
+            self,
+            bboxes=self.bboxes[chosen],
+            scores=self.scores[chosen],
+            labels=self.labels[chosen],
+            members=self.members[chosen],
+            indices=self.indices[chosen],
+            rles=[self.rles[i] for i in chosen.tolist()],
+        )
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(N, 4) xyxy in px."""
+        return np.concatenate([self.bboxes[:, :2], self.bboxes[:, :2] + self.bboxes[:, 2:]], axis=1)
+
+    @cached_property
+    def masks(self) -> BoxMasks:
+        """The masks in box-local form, decoded at the first use."""
+        return BoxMasks.from_rles(self.rles, self.height, self.width)
+
+    def with_scores(self, scores: np.ndarray) -> 'Detections':
+        """The same detections with other scores (N,)."""
+        return replace(self, scores=scores)
+
+    def with_labels(self, labels: np.ndarray) -> 'Detections':
+        """The same detections with other category ids (N,)."""
+        return replace(self, labels=labels)
+
+    def with_masks(self, masks: BoxMasks, chosen: np.ndarray | None = None) -> 'Detections':
+        """Detections whose masks, RLEs and boxes (the tight ones) come from ``masks``.
+
+        With ``chosen`` (N,) bool only those are exchanged, and ``masks`` holds theirs.
+        """
+        places = np.arange(len(self)) if chosen is None else np.flatnonzero(chosen)
+        rles, bboxes = list(self.rles), self.bboxes.copy()
+        tight = masks.tight_boxes().astype(np.float64)
+        tight[:, 2:] -= tight[:, :2]
+        bboxes[places] = tight
+        for i, rle in zip(places.tolist(), masks.to_rles(), strict=True):
+            rles[i] = rle
+        return replace(self, rles=rles, bboxes=bboxes)
+
+    def ranked(self) -> 'Detections':
+        """Sorted by score, the highest first; equal scores by member, then index."""
+        return self[np.lexsort((self.indices, self.members, -self.scores))]
+
+    def to_entries(self, image_id: int) -> Iterable[dict[str, Any]]:
+        """Entries of a predictions file, in the order of the detections."""
+        rows = zip(self.bboxes.tolist(), self.scores.tolist(), self.labels.tolist(), self.rles, strict=True)
+        return [
+            {'image_id': image_id, 'bbox': box, 'score': score, 'category_id': label, 'segmentation': rle}
+            for box, score, label, rle in rows
+        ]

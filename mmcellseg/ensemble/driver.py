@@ -1,0 +1,131 @@
+"""Merging predictions files: an image at a time, over several processes, checked, written when all went well."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ..structures.results import ResultsError, ResultsFile, check_entries, write_results
+from ..structures.results_check import EMPTY_MASK, box_forms
+from .detections import Detections
+from .fusion import Fusion
+from .members import ImageSet, Member, open_members
+
+_SHOWN = 5  # violations in one message
+
+
+class Merged(NamedTuple):
+    """What was merged: images, entries read, entries with an empty mask (left out), entries written."""
+
+    images: int
+    read: int
+    empty: int
+    written: int
+
+
+def _refuse(file: ResultsFile, image_id: int, problems: Mapping[int, Sequence[str]]) -> None:
+    indices = file.indices(image_id)
+    lines = [f'entry {indices[k]} (image {image_id}): {text}' for k, texts in problems.items() for text in texts]
+    more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
+    raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
+
+
+class _Work(NamedTuple):
+    """All that a process needs to merge an image."""
+
+    files: list[ResultsFile]
+    fusion: Fusion
+    names: list[str]
+    weights: np.ndarray
+    images: ImageSet
+
+    def read(self, image_id: int) -> tuple[list[list[dict[str, Any]]], np.ndarray, int]:
+        """Each member's entries, checked; how its boxes vote on their form (M,); how many masks were empty."""
+        kept, forms, empty = [], np.zeros(len(self.files), np.int64), 0
+        size = {image_id: self.images.sizes[image_id]}
+        for m, file in enumerate(self.files):
+            entries = file.read(image_id)
+            problems: dict[int, list[str]] = {}
+            for violation in check_entries(entries, size, self.images.categories):
+                problems.setdefault(violation.index, []).append(violation.problem)
+            blank = {k for k, texts in problems.items() if EMPTY_MASK in texts}
+            if wrong := {k: texts for k, texts in problems.items() if k not in blank}:
+                _refuse(file, image_id, wrong)
+            forms[m] = box_forms(entries).sum()
+            empty += len(blank)
+            kept.append([entry for k, entry in enumerate(entries) if k not in blank])
+        return kept, forms, empty
+
+    def merge(self, image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:
+        """The merged entries, how many were read and how many of them empty, and the votes on the boxes."""
+        members, forms, empty = self.read(image_id)
+        detections = Detections.from_entries(members, *self.images.sizes[image_id])
+        merged = self.fusion(detections, self.names, self.weights)
+        return list(merged.to_entries(image_id)), len(detections) + empty, empty, forms
+
+
+_work: _Work | None = None
+
+
+def _start(work: _Work) -> None:
+    global _work
+    _work = work
+
+
+def _merge_image(image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:
+    assert _work is not None
+    return _work.merge(image_id)
+
+
+def _run(work: _Work, workers: int) -> Iterator[tuple[list[dict[str, Any]], int, int, np.ndarray]]:
+    """Every image's outcome in the order of the ids, whatever the number of processes."""
+    image_ids = sorted(work.images.sizes)
+    if workers <= 1:
+        yield from map(work.merge, image_ids)
+        return
+    with multiprocessing.get_context('fork').Pool(workers, _start, (work,)) as pool:
+        yield from pool.imap(_merge_image, image_ids)
+
+
+def merge_files(
+    members: Sequence[Member],
+    fusion: Fusion,
+    images: ImageSet,
+    out: str | os.PathLike,
+    workers: int = 1,
+    progress: bool = True,
+) -> Merged:
+    """Merge the members' predictions files into ``out``, which appears only if every entry was in order.
+
+    The bytes do not depend on ``workers``. Memory holds a process's current image and each file's index.
+
+    Raises:
+        ResultsError: As ``open_members``; an entry that breaks a rule of ``check_entries`` (empty masks are left
+            out instead, and counted); a file whose boxes fit its masks better as xyxy than as xywh.
+    """
+    files = open_members(members, images)
+    weights = np.array([member.weight for member in members], np.float64)
+    work = _Work(files, fusion, [member.name for member in members], weights, images)
+    read = empty = 0
+
+    def entries() -> Iterator[dict[str, Any]]:
+        nonlocal read, empty
+        forms = np.zeros(len(files), np.int64)
+        outcomes = _run(work, workers)
+        for merged, of_image, blank, votes in tqdm(
+            outcomes, 'merge', len(images.sizes), unit='image', disable=not progress
+        ):
+            read, empty, forms = read + of_image, empty + blank, forms + votes
+            yield from merged
+        for file, vote in zip(files, forms, strict=True):
+            if vote < 0:
+                raise ResultsError(
+                    f'{file.path}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height '
+                    f'(by {-vote} entries); nothing was written: convert them'
+                )
+
+    written = write_results(out, entries())
+    return Merged(len(images.sizes), read, empty, written)

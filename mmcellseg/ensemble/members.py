@@ -1,0 +1,152 @@
+"""The members of an ensemble: where their predictions are, and whether they can be merged."""
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ..structures.results import ResultsError, ResultsFile
+
+RESULTS_NAME = 'test-results.json'
+_TEST_TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'test.py'
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of an ensemble.
+
+    Args:
+        name: Its name in messages, scores and the calibration.
+        results: Its predictions file, or the folder of its runs (``find_results``).
+        weight: Relative to the other members.
+        config: Its config file, for ``--run-missing`` only.
+        checkpoint: The same; default: the last one in the folder of its runs.
+    """
+
+    name: str
+    results: str
+    weight: float = 1.0
+    config: str | None = None
+    checkpoint: str | None = None
+
+
+class ImageSet(NamedTuple):
+    """The images to merge: id → (height, width) in px, the category ids, and whether there are annotations."""
+
+    sizes: dict[int, tuple[int, int]]
+    categories: list[int]
+    annotated: bool
+
+
+def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
+    """The images of a COCO json with or without annotations."""
+    content = json.loads(Path(ann_file).read_text())
+    if not isinstance(content, dict) or not {'images', 'categories'} <= set(content):
+        raise ValueError(f'{ann_file}: expected a COCO json with images and categories, as cells2coco.py writes it')
+    sizes = {image['id']: (image['height'], image['width']) for image in content['images']}
+    return ImageSet(sizes, [c['id'] for c in content['categories']], bool(content.get('annotations')))
+
+
+def find_results(path: str | os.PathLike) -> Path:
+    """The predictions file itself, or the newest one of a folder of runs.
+
+    A folder's own ``test-results.json`` comes first, then that of the last of its runs (``<timestamp>/``).
+
+    Raises:
+        ResultsError: There is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        own = path / RESULTS_NAME
+        runs = sorted(path.glob(f'*/{RESULTS_NAME}'))
+        found = own if own.is_file() else runs[-1] if runs else None
+        if found is None:
+            raise ResultsError(f'{path}: neither it nor a run in it has a {RESULTS_NAME}; test the member first')
+        return found
+    if not path.is_file():
+        raise ResultsError(f'{path}: there is no such predictions file; test the member first')
+    return path
+
+
+def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFile]:
+    """Index the members' files, refusing what cannot be merged.
+
+    Raises:
+        ResultsError: No member; one listed twice (by name, by file, or as a copy of a file); a missing, truncated
+            or foreign file; predictions of images that are not in the image set.
+    """
+    if not members:
+        raise ResultsError('an ensemble needs at least one member')
+    names = [member.name for member in members]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ResultsError(f'members listed twice: {twice}')
+    paths = [find_results(member.results) for member in members]
+    for i, path in enumerate(paths):
+        for j in range(i):
+            same = os.path.samefile(path, paths[j])
+            if same or (path.stat().st_size > 4 and filecmp.cmp(path, paths[j], shallow=False)):
+                raise ResultsError(f'{path}: members {names[j]!r} and {names[i]!r} have the same predictions')
+    files = [ResultsFile(path) for path in paths]
+    for file in files:
+        if strangers := sorted(set(file.image_ids) - set(images.sizes)):
+            index = int(file.indices(strangers[0])[0])
+            raise ResultsError(
+                f'{file.path}: entry {index} is of image {strangers[0]}, and {len(strangers)} images in all are '
+                f'not among the {len(images.sizes)} to merge: it belongs to another image set'
+            )
+    return files
+
+
+def find_checkpoint(member: Member) -> Path:
+    """The member's checkpoint: the one it names, else the best, else the last of the folder of its runs.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if member.checkpoint is not None:
+        candidates = [Path(member.checkpoint)]
+    else:
+        folder = Path(member.results)
+        candidates = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime, reverse=True)
+        pointer = folder / 'last_checkpoint'
+        if pointer.is_file():
+            candidates.append(Path(pointer.read_text().strip()))
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f'member {member.name!r}: no checkpoint (looked for {[str(c) for c in candidates] or member.results}); '
+        'train it, or name it in the config'
+    )
+
+
+def run_missing(members: Sequence[Member]) -> list[str]:
+    """Test the members that have no predictions yet, one after the other, and return their names.
+
+    Raises:
+        FileNotFoundError: One of them has no config or no checkpoint; said before any is tested.
+        ResultsError: A test ran and left no predictions.
+        subprocess.CalledProcessError: A test failed.
+    """
+    waiting = []
+    for member in members:
+        try:
+            find_results(member.results)
+        except ResultsError:
+            if member.config is None or not Path(member.config).is_file():
+                raise FileNotFoundError(f'member {member.name!r}: no config {member.config}') from None
+            if Path(member.results).suffix:
+                raise FileNotFoundError(
+                    f'member {member.name!r}: results must be the folder of its runs to test it, found {member.results}'
+                ) from None
+            waiting.append((member, find_checkpoint(member)))
+    for member, checkpoint in waiting:
+        command = [sys.executable, str(_TEST_TOOL), str(member.config), str(checkpoint)]
+        subprocess.run([*command, '--format-only', '--work-dir', member.results], check=True)
+        find_results(member.results)
+    return [member.name for member, _ in waiting]

@@ -1,0 +1,159 @@
+"""Cells by agreement: the members' masks of one cell vote for its pixels, its class and its score."""
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from ..structures.box_masks import BoxMasks
+from ..structures.ragged import offsets
+from .detections import Detections
+from .fusion import Fusion
+from .overlap import Groups, Measure, check_measure, overlap_groups
+
+Rescoring = Literal['agreement', 'max_agreement', 'mean']
+RESCORINGS = ('agreement', 'max_agreement', 'mean')
+
+
+def assign_clusters(groups: Groups, members: np.ndarray) -> np.ndarray:
+    """The cluster (N,) of each ranked detection, -1 for a member's second detection of one cell.
+
+    A detection joins the seed that it overlaps most (of equal overlaps the better seed). Of a member's several
+    detections in a cluster the best ranked votes, and the others belong nowhere.
+    """
+    cluster = np.full(len(members), -1, np.int64)
+    order = np.lexsort((groups.leader, -groups.value, groups.other))
+    _, heads = np.unique(groups.other[order], return_index=True)
+    best = order[heads]
+    cluster[groups.other[best]] = np.searchsorted(groups.seeds, groups.leader[best])
+    cluster[groups.seeds] = np.arange(len(groups.seeds))
+    placed = np.flatnonzero(cluster >= 0)
+    key = cluster[placed] * (members.max(initial=0) + 1) + members[placed]
+    _, heads = np.unique(key, return_index=True)  # the first of equal keys, so the best ranked
+    out = np.full(len(members), -1, np.int64)
+    out[placed[heads]] = cluster[placed[heads]]
+    return out
+
+
+def vote_masks(masks: BoxMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> BoxMasks:
+    """One mask a cluster: the pixels for which more than ``threshold`` of its votes are.
+
+    Args:
+        masks: N masks, in ranked order: a cluster's first is its seed.
+        cluster: (N,) from 0 to K - 1, each of them present.
+        votes: (N,) weight of each mask's vote, above 0.
+        threshold: Share of the cluster's votes, from 0 to below 1. Where no pixel has it, the seed's mask stays.
+    """
+    order = np.argsort(cluster, kind='stable')
+    bounds = offsets(np.bincount(cluster)).tolist()
+    windows, corners, weight = masks.windows(), masks.boxes.tolist(), votes.tolist()
+    boxes, merged = [], []
+    for start, stop in pairwise(bounds):
+        group = order[start:stop].tolist()
+        seed = group[0]
+        if len(group) == 1:
+            boxes.append(corners[seed])
+            merged.append(windows[seed])
+            continue
+        own = [corners[k] for k in group]
+        left, top = min(b[0] for b in own), min(b[1] for b in own)
+        right, bottom = max(b[2] for b in own), max(b[3] for b in own)
+        sums, total = np.zeros((bottom - top, right - left)), 0.0
+        for k, (x0, y0, x1, y1) in zip(group, own, strict=True):
+            sums[y0 - top : y1 - top, x0 - left : x1 - left] += weight[k] * windows[k]
+            total += weight[k]
+        won = sums > threshold * total
+        if won.any():
+            boxes.append([left, top, right, bottom])
+            merged.append(won.astype(np.uint8))
+        else:
+            boxes.append(corners[seed])
+            merged.append(windows[seed])
+    return BoxMasks.from_windows(np.array(boxes, np.int32).reshape(-1, 4), merged, masks.height, masks.width)
+
+
+def rescore(
+    cluster: np.ndarray, weighted: np.ndarray, weights: np.ndarray, all_weights: float, rule: Rescoring
+) -> np.ndarray:
+    """Scores (K,) of the clusters.
+
+    ``'agreement'`` is the mean score × members present / members (Solovyev et al. 2021, "Weighted boxes fusion",
+    eq. 6), ``'max_agreement'`` the best score × members present / members, ``'mean'`` the mean alone; means
+    and counts are weighted.
+
+    Args:
+        cluster: (N,) from 0 to K - 1, in ranked order.
+        weighted: (N,) scores × weights.
+        weights: (N,) weight of each detection's member.
+        all_weights: Sum over all members, present or not.
+        rule: One of the above.
+    """
+    sums, present = np.bincount(cluster, weighted), np.bincount(cluster, weights)
+    if rule == 'mean':
+        return sums / present
+    if rule == 'agreement':
+        return sums / all_weights
+    best = np.zeros(len(sums))
+    np.maximum.at(best, cluster, weighted / weights)
+    return best * present / all_weights
+
+
+def vote_labels(cluster: np.ndarray, labels: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Class (K,) with the most votes in each cluster; of equal ones the lowest category id."""
+    names, column = np.unique(labels, return_inverse=True)
+    table = np.zeros((cluster.max(initial=-1) + 1, len(names)))
+    np.add.at(table, (cluster, column), votes)
+    return names[table.argmax(axis=1)] if len(table) else labels[:0]
+
+
+@TASK_UTILS.register_module()
+class WeightedMaskFusion(Fusion):
+    """Merge the members' detections of each cell into one.
+
+    The seeds are those of ``NMSFusion``; every other detection joins the seed that it overlaps most, at most one
+    of a member in a cluster. Score × weight of each decides on pixels and class.
+
+    Args:
+        iou: As for ``NMSFusion``.
+        threshold: A detection that overlaps a seed by more than this belongs to it.
+        class_wise: Cluster each class by itself.
+        vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
+        rescoring: See ``rescore``.
+        options: See ``Fusion``.
+    """
+
+    def __init__(
+        self,
+        iou: Measure = 'mask',
+        threshold: float = 0.5,
+        class_wise: bool = False,
+        vote_threshold: float = 0.5,
+        rescoring: Rescoring = 'agreement',
+        **options,
+    ) -> None:
+        super().__init__(**options)
+        check_measure(iou, threshold)
+        if not 0 <= vote_threshold < 1:
+            raise ValueError(f'vote_threshold is {vote_threshold}, expected a number from 0 to below 1')
+        if rescoring not in RESCORINGS:
+            raise ValueError(f'rescoring is {rescoring!r}, expected one of {RESCORINGS}')
+        self.iou = iou
+        self.threshold = threshold
+        self.class_wise = class_wise
+        self.vote_threshold = vote_threshold
+        self.rescoring = rescoring
+
+    def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
+        """See ``Fusion.merge``."""
+        groups = overlap_groups(detections, self.iou, self.threshold, self.class_wise)
+        cluster = assign_clusters(groups, detections.members)
+        voters = np.flatnonzero(cluster >= 0)
+        cluster, scores = cluster[voters], detections.scores[voters]
+        of_voter = weights[detections.members[voters]]
+        votes = np.maximum(scores, np.finfo(float).tiny)  # a score of 0 still says where the cell is
+        masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
+        merged = detections[groups.seeds]
+        labels = vote_labels(cluster, detections.labels[voters], votes)
+        final = rescore(cluster, scores, of_voter, float(weights.sum()), self.rescoring)
+        return merged.with_masks(masks).with_labels(labels).with_scores(final)
