@@ -7,11 +7,13 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='cell/segm_AP50', rule='greater'),
+    checkpoint=dict(
+        type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2, save_best='cell/segm_AP50', rule='greater'
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='DetVisualizationHook'),
+    visualization=dict(type='CellVisualizationHook'),
 )
-custom_hooks = [dict(type='ExposureHook')]
+custom_hooks = [dict(type='EpochSeedHook'), dict(type='ExposureHook')]
 ema_hook = dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0005, update_buffers=True)
 early_stopping_hook = dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=5)
 
@@ -23,7 +25,7 @@ env_cfg = dict(
 randomness = dict(seed=0)
 
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='CellVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
 log_level = 'INFO'
 load_from = None
