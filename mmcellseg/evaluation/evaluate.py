@@ -91,24 +91,18 @@ def evaluate_results(
     return out
 
 
-def _image_pairs(
+def label_maps(
     gt: GroundTruth, predictions: Predictions, image_id: int, score_thr: float
-) -> tuple[panoptic.Overlap, np.ndarray, np.ndarray, detection.Pairing]:
-    """Overlaps, classes of the cells and of the predictions, and centroid pairs of one image."""
-    gt_rows, rows = gt.rows(image_id), predictions.rows(image_id)
-    gt_masks, masks = gt.masks(image_id), predictions.masks(image_id)
-    cells = np.flatnonzero(~gt.crowd[gt_rows])
-    gt_map = panoptic.label_map(gt_masks, cells)
-    order = panoptic.score_order(predictions.scores[rows], score_thr)
-    pred_map = panoptic.label_map(masks, order)
-    crowd = np.flatnonzero(gt.crowd[gt_rows])
-    if len(crowd):  # ambiguous regions are cut out of the prediction, as MoNuSAC does
-        pred_map[(panoptic.label_map(gt_masks, crowd) > 0) & (gt_map == 0)] = 0
-    pairs = panoptic.overlap(gt_map, pred_map, len(gt_rows), len(rows))
-    gt_class, pred_class = gt.category_ids[gt_rows], predictions.category_ids[rows]
-    centres = detection.centroids(gt_map, len(gt_rows)), detection.centroids(pred_map, len(rows))
-    paired = detection.pair_by_centroid(centres[0], gt_class, centres[1], pred_class)
-    return pairs, gt_class, pred_class, paired
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label maps (H, W) of the cells and of the predictions of one image; labels are positions in ``rows`` + 1."""
+    cells, masks = gt.masks(image_id), predictions.masks(image_id)
+    crowd = gt.crowd[gt.rows(image_id)]
+    gt_map = panoptic.label_map(cells, np.flatnonzero(~crowd))
+    scores = predictions.scores[predictions.rows(image_id)]
+    pred_map = panoptic.label_map(masks, panoptic.score_order(scores, score_thr))
+    if crowd.any():  # ambiguous regions are cut out of the prediction, as MoNuSAC does
+        pred_map[(panoptic.label_map(cells, np.flatnonzero(crowd)) > 0) & (gt_map == 0)] = 0
+    return gt_map, pred_map
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -131,14 +125,18 @@ def panoptic_metrics(
     binary: list[tuple[float, float, float]] = []
     pairings = []
     for image_id in image_ids:
-        pairs, gt_class, pred_class, paired = _image_pairs(gt, predictions, image_id, score_thr)
+        gt_map, pred_map = label_maps(gt, predictions, image_id, score_thr)
+        gt_class = gt.category_ids[gt.rows(image_id)]
+        pred_class = predictions.category_ids[predictions.rows(image_id)]
+        pairs = panoptic.overlap(gt_map, pred_map, len(gt_class), len(pred_class))
         for c in gt.categories:
             counts = panoptic.pq_counts(pairs, gt_class == c, pred_class == c)
             pooled[c] = panoptic.PQCounts(*(a + b for a, b in zip(pooled[c], counts)))  # type: ignore[arg-type]
             if counts.tp + counts.fn:
                 per_image[c].append(counts.quality)
         binary.append((panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)))
-        pairings.append(paired)
+        centres = (detection.centroids(gt_map, len(gt_class)), detection.centroids(pred_map, len(pred_class)))
+        pairings.append(detection.pair_by_centroid(centres[0], gt_class, centres[1], pred_class))
     paired = detection.pool(pairings)
     out = {'PQ': _mean(q for qualities in per_image.values() for q in qualities)}
     out |= {f'PQ_{name}': _mean(per_image[c]) for c, name in gt.categories.items()}

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Evaluate a predictions file with the figures that a run logs.
+
+    python tools/analysis_tools/eval_results.py RESULTS ANN [--json FILE] [--errors]
+
+RESULTS is a COCO results list with RLE masks, ANN the COCO annotations of the same images.
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+from mmcellseg.evaluation.errors import analyse, format_report
+from mmcellseg.evaluation.evaluate import METRICS, evaluate_results
+from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.predictions import Predictions
+from mmcellseg.evaluation.tables import EvaluationError
+from mmcellseg.structures.files import atomic_write
+from mmcellseg.structures.results import ResultsError, read_results
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('results', type=Path, help='predictions file')
+    parser.add_argument('ann', type=Path, help='annotation file')
+    parser.add_argument('--json', type=Path, help='also write the figures to this file; an undefined one is null')
+    parser.add_argument('--errors', action='store_true', help='sort the errors, with a confusion matrix of masks')
+    parser.add_argument('--metric', nargs='+', default=METRICS, choices=METRICS)
+    parser.add_argument('--max-dets', type=int, help='detections per image and class for AP; default: all')
+    parser.add_argument('--score-thr', type=float, default=0.5, help='least score for PQ, AJI, Dice, F1 and errors')
+    parser.add_argument(
+        '--area-edges', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='px² between small, medium and large'
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        gt = GroundTruth(args.ann)
+        entries = read_results(args.results)
+        figures = evaluate_results(
+            entries,
+            gt,
+            metrics=args.metric,
+            max_dets=args.max_dets,
+            score_thr=args.score_thr,
+            area_edges=tuple(args.area_edges) if args.area_edges else None,
+        )
+        report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr) if args.errors else None
+    except (EvaluationError, ResultsError) as error:
+        print(f'{args.results}: {error}' if str(args.results) not in str(error) else error, file=sys.stderr)
+        return 1
+    print(f'{len(entries)} predictions, {len(gt)} cells, {len(gt.images)} images')
+    low, high = args.area_edges or gt.area_edges(list(gt.images))
+    print(f'small < {low:g} px² < medium < {high:g} px² < large; label maps at score >= {args.score_thr:g}')
+    for key, value in figures.items():
+        print(f'{key:24} {value:.4f}' if key != 'max_dets' else f'{key:24} {value:.0f}')
+    if report:
+        print('\n' + format_report(report))
+    if args.json:
+        content: dict = {'results': str(args.results), 'annotations': str(args.ann), 'score_thr': args.score_thr}
+        content['figures'] = {k: None if math.isnan(v) else v for k, v in figures.items()}
+        if report:
+            content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist()}
+        atomic_write(args.json, json.dumps(content, indent=1))
+        print(f'wrote {args.json}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
