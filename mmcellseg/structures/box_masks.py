@@ -10,8 +10,9 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.structures.mask.structures import BaseInstanceMasks
 
-from . import geometry, rle
+from . import geometry, rle, warp
 from .ragged import offsets
+from .roi_targets import roi_targets
 
 
 class BoxMasks(BaseInstanceMasks):
@@ -35,8 +36,6 @@ class BoxMasks(BaseInstanceMasks):
         self.boxes = np.asarray(boxes, np.int32).reshape(-1, 4)
         self.starts = np.asarray(starts, np.int64)
         self.bits = np.asarray(bits, np.uint8)
-
-    # ---- made from, turned into
 
     @classmethod
     def from_windows(cls, boxes: np.ndarray, windows: Sequence[np.ndarray], height: int, width: int) -> 'BoxMasks':
@@ -97,8 +96,6 @@ class BoxMasks(BaseInstanceMasks):
         """Full bitmaps (N, H, W)."""
         return torch.tensor(self.to_ndarray(), dtype=dtype, device=device)
 
-    # ---- access
-
     @property
     def masks(self) -> NoReturn:
         raise AttributeError(
@@ -109,14 +106,14 @@ class BoxMasks(BaseInstanceMasks):
 
     def window(self, index: int) -> np.ndarray:
         """View (h, w) uint8 of one mask inside its box."""
-        x1, y1, x2, y2 = self.boxes[index].tolist()
-        return self.bits[self.starts[index] : self.starts[index + 1]].reshape(y2 - y1, x2 - x1)
+        return self.windows([index])[0]
 
-    def windows(self) -> list[np.ndarray]:
-        """All windows, as views."""
-        ends = self.starts.tolist()
-        shapes = (self.boxes[:, :1:-1] - self.boxes[:, 1::-1]).tolist()
-        return [self.bits[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes)]
+    def windows(self, indices=slice(None)) -> list[np.ndarray]:
+        """Views (h, w) uint8 of all masks, or those of a slice or an int array, inside their boxes."""
+        begins, ends = self.starts[:-1][indices].tolist(), self.starts[1:][indices].tolist()
+        x1, y1, x2, y2 = self.boxes[indices].T
+        shapes = zip((y2 - y1).tolist(), (x2 - x1).tolist())
+        return [self.bits[begin:end].reshape(shape) for begin, end, shape in zip(begins, ends, shapes)]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -135,8 +132,7 @@ class BoxMasks(BaseInstanceMasks):
         if isinstance(index, list) and not index:
             index = slice(0)
         chosen = np.arange(len(self))[index].reshape(-1)
-        windows = self.windows()
-        return self.from_windows(self.boxes[chosen], [windows[i] for i in chosen.tolist()], self.height, self.width)
+        return self.from_windows(self.boxes[chosen], self.windows(chosen), self.height, self.width)
 
     @classmethod
     def cat(cls, masks: Sequence['BoxMasks']) -> 'BoxMasks':
@@ -170,12 +166,6 @@ class BoxMasks(BaseInstanceMasks):
         boxes = HorizontalBoxes(torch.from_numpy(self.tight_boxes().astype(np.float32)))
         return boxes if dst_type == 'hbb' else boxes.convert_to(dst_type)
 
-    # ---- geometry
-
-    def _with(self, height: int, width: int, boxes: np.ndarray) -> 'BoxMasks':
-        boxes = np.where((np.diff(self.starts) == 0)[:, None], 0, boxes)
-        return type(self)(height, width, boxes, self.starts, self.bits)
-
     def crop(self, bbox: np.ndarray) -> 'BoxMasks':
         """See ``BitmapMasks.crop``: ``bbox`` (4,) int xyxy is clipped to the image, and at least 1 px."""
         x1, x2 = np.clip(bbox[0::2], 0, self.width).tolist()
@@ -192,10 +182,10 @@ class BoxMasks(BaseInstanceMasks):
 
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> 'BoxMasks':
         """Grow to ``out_shape`` (h, w) at the right and the bottom."""
-        _refuse_border('pad_val', pad_val)
+        geometry.refuse_border('pad_val', pad_val)
         if out_shape[0] < self.height or out_shape[1] < self.width:
             raise ValueError(f'cannot pad masks of {self.height} x {self.width} to the smaller {out_shape}')
-        return self._with(*out_shape, self.boxes)
+        return self._placed(out_shape, 0, 0)
 
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> 'BoxMasks':
         """Place the image at (top, left) of a larger one."""
@@ -203,7 +193,7 @@ class BoxMasks(BaseInstanceMasks):
             raise ValueError(
                 f'masks of {self.height} x {self.width} at ({top}, {left}) leave {expanded_h} x {expanded_w}'
             )
-        return self._with(expanded_h, expanded_w, self.boxes + np.array([left, top, left, top], np.int32))
+        return self._placed((expanded_h, expanded_w), top, left)
 
     def rescale(self, scale, interpolation: str = 'nearest') -> 'BoxMasks':
         """Resize with the aspect ratio kept; ``scale`` is a factor or the largest (h, w), see mmcv.imrescale."""
@@ -212,43 +202,48 @@ class BoxMasks(BaseInstanceMasks):
 
     def resize(self, out_shape: tuple[int, int], interpolation: str = 'nearest') -> 'BoxMasks':
         """Resize to (h, w)."""
-        if interpolation != 'nearest':
-            return self.from_bitmaps(self.to_bitmap().resize(out_shape, interpolation).masks)
-        size = (self.height, self.width)
-        resized = geometry.resize_nearest(self.boxes, self.windows(), size, out_shape)
-        return self.from_windows(*resized, *out_shape)
+        cells = (self.boxes, self.windows(), (self.height, self.width), out_shape)
+        nearest = interpolation == 'nearest'
+        boxes, windows = geometry.resize_nearest(*cells) if nearest else warp.resize(*cells, interpolation)
+        return self.from_windows(boxes, windows, *out_shape)
 
     def rotate(self, out_shape, angle, center=None, scale=1.0, border_value=0, interpolation='bilinear'):
-        """Rotate by ``angle`` degrees (positive: counter-clockwise), see ``BitmapMasks.rotate``."""
-        _refuse_border('border_value', border_value)
-        return self.from_bitmaps(
-            self.to_bitmap().rotate(out_shape, angle, center, scale, border_value, interpolation).masks
-        )
+        """Rotate by ``angle`` degrees (positive: clockwise, as mmcv.imrotate does)."""
+        return self._warp(warp.rotate, out_shape, border_value, angle, center, scale, interpolation)
 
     def shear(self, out_shape, magnitude, direction='horizontal', border_value=0, interpolation='bilinear'):
         """See ``BitmapMasks.shear``."""
-        _refuse_border('border_value', border_value)
-        return self.from_bitmaps(
-            self.to_bitmap().shear(out_shape, magnitude, direction, border_value, interpolation).masks
-        )
+        return self._warp(warp.shear, out_shape, border_value, magnitude, direction, interpolation)
 
     def translate(self, out_shape, offset, direction='horizontal', border_value=0, interpolation='bilinear'):
-        """See ``BitmapMasks.translate``."""
-        _refuse_border('border_value', border_value)
-        return self.from_bitmaps(
-            self.to_bitmap().translate(out_shape, offset, direction, border_value, interpolation).masks
-        )
+        """Cut or pad to ``out_shape`` (h, w), then move by ``offset`` px, see ``BitmapMasks.translate``."""
+        region = (0, 0, min(out_shape[1], self.width), min(out_shape[0], self.height))
+        boxes, windows = geometry.crop(self.boxes, self.windows(), region)
+        cut = self.from_windows(boxes, windows, *out_shape)
+        return cut._warp(warp.translate, out_shape, border_value, offset, direction, interpolation)
+
+    def _placed(self, size: tuple[int, int], top: int, left: int) -> 'BoxMasks':
+        filled = (np.diff(self.starts) > 0)[:, None]
+        boxes = np.where(filled, self.boxes + np.array([left, top, left, top], np.int32), 0)
+        return type(self)(*size, boxes, self.starts, self.bits)
+
+    def _warp(self, function, out_shape, border_value, *options) -> 'BoxMasks':
+        geometry.refuse_border('border_value', border_value)
+        size = (self.height, self.width)
+        if not len(self):
+            return self._placed(out_shape, 0, 0)
+        if tuple(out_shape) != size:
+            raise ValueError(f'masks of {size} keep their size, expected it as out_shape, found {out_shape}')
+        boxes, windows = function(self.boxes, self.windows(), size, *options)
+        return self.from_windows(boxes, windows, *size)
 
     def crop_and_resize(
         self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
     ) -> BitmapMasks:
-        """See ``BitmapMasks.crop_and_resize``."""
-        return self.to_bitmap().crop_and_resize(bboxes, out_shape, inds, device, interpolation, binarize)
-
-
-def _refuse_border(name: str, value: float) -> None:
-    if value:
-        raise ValueError(
-            f'BoxMasks: expected {name}=0, found {value!r}; with any other value every mask is as large as the '
-            'image, so use .to_bitmap() for it'
-        )
+        """Targets of the boxes (K, 4) xyxy, box k of the mask ``inds[k]``, see ``BitmapMasks.crop_and_resize``."""
+        if not len(self) or not len(bboxes):
+            return BitmapMasks(np.zeros((0, *out_shape), np.uint8), *out_shape)
+        rois = torch.as_tensor(bboxes).to(device)
+        owners = torch.as_tensor(inds).cpu().numpy()
+        targets = roi_targets(self.boxes, self.windows(), (self.height, self.width), rois, owners, out_shape)
+        return BitmapMasks((targets >= 0.5 if binarize else targets).cpu().numpy(), *out_shape)

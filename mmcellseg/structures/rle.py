@@ -184,8 +184,8 @@ def windows_to_counts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts and splits of the full h×w masks whose windows these are; every bit but 0 is foreground."""
     number = len(boxes)
-    x0, y0, x1, y1 = boxes.astype(np.int64).T
-    wide, high = x1 - x0, y1 - y0
+    corner, size = boxes[:, :2].astype(np.int64), (boxes[:, 2:] - boxes[:, :2]).astype(np.int64)
+    (x0, y0), (wide, high) = corner.T, size.T
     columns = _transposed(bits, starts, np.stack([high, wide], axis=1)) != 0
     border = np.zeros(len(columns) + 1, bool)  # a column starts here
     border[-1:] = True
