@@ -1,4 +1,4 @@
-"""First member of the quickstart: anchors of 8 to 128 px, every image as often as the others."""
+"""First member of the quickstart: anchors of 8 to 128 px, every image as likely as the others."""
 
 _base_ = [
     '../_base_/models/mask-rcnn_r18_fpn-64.py',
@@ -6,3 +6,5 @@ _base_ = [
     '../_base_/schedules/adamw-1e-3_cosine.py',
     '../_base_/default_runtime.py',
 ]
+train_cfg = dict(max_epochs=6, val_interval=6)
+param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=6, convert_to_iter_based=True)]

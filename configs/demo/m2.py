@@ -1,4 +1,4 @@
-"""Second member of the quickstart: larger anchors, more RoIs, another NMS, another seed."""
+"""Second member of the quickstart: larger anchors, a balanced draw, more RoIs, another NMS, another seed."""
 
 _base_ = './m1.py'
 model = dict(
@@ -6,4 +6,5 @@ model = dict(
     train_cfg=dict(rcnn=dict(sampler=dict(num=96))),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))),
 )
+train_dataloader = dict(dataset=dict(weighting='log'))
 randomness = dict(seed=1)

@@ -2,17 +2,14 @@
 
 _base_ = './cells_holdout.py'
 data_root = '{{$DEMO_ROOT:data/demo}}'
-train_pipeline = [
-    *_base_.load_train,
-    dict(_base_.crop, crop_size=(128, 128)),
-    *_base_.augmentation.flip,
-    *_base_.pack_train,
-]
+train_pipeline = [*_base_.load_train, _base_.crops.c128, *_base_.augmentation.flip, *_base_.pack_train]
 
 train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(dataset=dict(data_root=data_root, pipeline=train_pipeline)),
+    # An epoch is 160 crops, however few images there are.
+    sampler=dict(_delete_=True, type='WeightedRandomSampler', num_samples=160),
+    dataset=dict(weighting='none', dataset=dict(data_root=data_root, pipeline=train_pipeline)),
 )
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))

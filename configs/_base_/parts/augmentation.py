@@ -1,6 +1,7 @@
-"""Pieces of the data pipelines, and the pipelines made of them by the size of the network's input.
+"""Pieces of the data pipelines: load, resize or crop, augment, pack.
 
-Cells have no up and no left: each of the three flips is as likely as none.
+Sizes are pixels of the network's input. Copy-paste comes before a change of size, colour after the crop, where there
+are fewer pixels.
 """
 
 load_train = [dict(type='LoadTiffImage'), dict(type='LoadCellAnnotations')]
@@ -8,28 +9,50 @@ load_test = [dict(type='LoadTiffImage')]
 pack_train = [dict(type='PackDetInputs')]
 pack_test = [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
 
-crop = dict(type='RandomCrop', crop_size=(512, 512), recompute_bbox=True, allow_negative_crop=True)
-# torchvision's sides: the shorter becomes 800 px, the longer at most 1333 px.
-resize_1333x800 = dict(type='Resize', scale=(1333, 800), keep_ratio=True)
-resize_2x = dict(type='Resize', scale_factor=2.0)
-
+crops = dict(
+    c128=dict(type='RandomCrop', crop_size=(128, 128), recompute_bbox=True, allow_negative_crop=True),
+    c256=dict(type='RandomCrop', crop_size=(256, 256), recompute_bbox=True, allow_negative_crop=True),
+    c512=dict(type='RandomCrop', crop_size=(512, 512), recompute_bbox=True, allow_negative_crop=True),
+)
+resizes = dict(
+    # torchvision's sides: the shorter becomes 800 px, the longer at most 1333 px.
+    s1333x800=dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+    s150pct=dict(type='Resize', scale_factor=1.5),
+    s200pct=dict(type='Resize', scale_factor=2.0),
+    random=dict(
+        type='RandomChoice',
+        transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (0.8, 1.0, 1.25)],
+    ),
+)
 augmentation = dict(
+    # Cells have no up and no left: each of the three flips is as likely as none.
     flip=[dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal'])],
-    hflip=[dict(type='RandomFlip', prob=0.5)],
+    # A mirror image or not, and a quarter turn: the eight symmetries, each as likely as the others.
+    rot=[dict(type='RandomFlip', prob=0.5), dict(type='RandomRotate90')],
+    stain=[
+        dict(type='StainJitter', strength=0.2, prob=0.5),
+        dict(
+            type='PhotoMetricDistortion',
+            brightness_delta=16,
+            contrast_range=(0.85, 1.15),
+            saturation_range=(0.85, 1.15),
+            hue_delta=5,
+        ),
+    ],
 )
 
 pipelines = dict(
-    # The image's own size, in crops to train.
     own=dict(
-        train=[*load_train, crop, *augmentation['flip'], *pack_train],
+        train=[*load_train, crops['c512'], *augmentation['flip'], *pack_train],
         test=[*load_test, *pack_test],
     ),
     s1333x800=dict(
-        train=[*load_train, resize_1333x800, *augmentation['hflip'], *pack_train],
-        test=[*load_test, resize_1333x800, *pack_test],
+        train=[*load_train, resizes['s1333x800'], *augmentation['flip'], *pack_train],
+        test=[*load_test, resizes['s1333x800'], *pack_test],
     ),
-    s2x=dict(
-        train=[*load_train, resize_2x, crop, *augmentation['flip'], *pack_train],
-        test=[*load_test, resize_2x, *pack_test],
+    s150pct=dict(test=[*load_test, resizes['s150pct'], *pack_test]),
+    s200pct=dict(
+        train=[*load_train, resizes['s200pct'], crops['c512'], *augmentation['flip'], *pack_train],
+        test=[*load_test, resizes['s200pct'], *pack_test],
     ),
 )
