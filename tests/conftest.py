@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmcellseg.data.convert import read_dataset, write_conversion
 from mmcellseg.data.synthetic import make_synthetic
 
 REPO = Path(__file__).resolve().parents[1]
@@ -38,7 +39,8 @@ def consep_dir() -> Path:
 
 @pytest.fixture(scope='session')
 def synthetic_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic data set: 6 training images of four classes, 3 test images. Read only."""
+    """A small synthetic data set, converted: 6 training images of four classes, 3 test images. Read only."""
     root = tmp_path_factory.mktemp('synthetic')
     make_synthetic(root, num_train=6, num_test=3, size_range=(96, 160), cell_scale=0.6, dense=False)
+    write_conversion(read_dataset(root), root)
     return root
