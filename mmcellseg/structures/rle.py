@@ -94,19 +94,19 @@ def strings_to_counts(strings: Sequence[bytes | str]) -> tuple[np.ndarray, np.nd
 def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
     """Encode counts (K,) int64 of N RLEs, split as :func:`strings_to_counts` returns them."""
     values = _other_parity(np.asarray(counts, np.int64), splits, undo=False)
-    columns, alive, keep = [], np.ones(len(values), bool), []
-    while alive.any():
-        group = values & 31
-        values = values >> 5
-        more = alive & np.where(group & 16, values != -1, values != 0)
-        columns.append((group + 48 + 32 * more).astype(np.uint8))
-        keep.append(alive)
-        alive = more
-    if not columns:
-        return [b''] * (len(splits) - 1)
-    kept = np.stack(keep, axis=1)
-    text = np.stack(columns, axis=1)[kept].tobytes()
-    ends = offsets(kept.sum(axis=1))[splits].tolist()
+    # Most numbers fit one group (-16 to 15), so each further group looks at those that go on only.
+    alive, rest = np.arange(len(values)), values
+    groups, parts = np.zeros(len(values), np.int64), []
+    while len(alive):
+        more = (rest < -16) | (rest > 15)
+        groups[alive] += 1
+        parts.append((alive, ((rest & 31) + 48 + 32 * more).astype(np.uint8)))
+        alive, rest = alive[more], rest[more] >> 5
+    begins = offsets(groups)
+    code = np.empty(begins[-1], np.uint8)
+    for group, (at, characters) in enumerate(parts):
+        code[begins[at] + group] = characters
+    text, ends = code.tobytes(), begins[splits].tolist()
     return [text[a:b] for a, b in pairwise(ends)]
 
 
