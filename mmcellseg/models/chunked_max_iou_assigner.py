@@ -11,8 +11,10 @@ from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-# Pairs of cells and priors looked at together on an accelerator, where few large steps beat many small ones.
-ACCELERATOR_PAIRS = 2**23
+# Up to so many pairs of cells and priors the whole matrix is quicker, and takes 20 MB at the most.
+WHOLE_PAIRS = 2**19
+# Pairs looked at together: what a CPU's cache holds; on an accelerator few large steps beat many small ones.
+CPU_PAIRS, ACCELERATOR_PAIRS = 2**16, 2**23
 
 
 class _Chunk(NamedTuple):
@@ -61,10 +63,11 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
     occurs are computed again for the low-quality matches. With another calculator than ``BboxOverlaps2D`` in
     full precision, or with boxes that are not finite, every chunk meets all cells.
 
+    A matrix of fewer than WHOLE_PAIRS pairs is left to the stock class.
     ``gpu_assign_thr`` is accepted and not used: no matrix is left to move to the CPU, and the result is the same.
 
     Args:
-        chunk_size: Priors in a chunk on the CPU; on an accelerator at least as many.
+        chunk_size: Least number of priors in a chunk; more where there are few cells, or an accelerator.
         **kwargs: MaxIoUAssigner's.
     """
 
@@ -83,14 +86,16 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
     ) -> AssignResult:
         """Assign each of ``pred_instances.priors`` (N, 4) to a cell, the background or nothing, as stock does."""
         cells, priors, labels = gt_instances.bboxes, pred_instances.priors, gt_instances.labels
+        regions = 0 if gt_instances_ignore is None else len(gt_instances_ignore)
+        if max(len(cells), regions) * len(priors) <= WHOLE_PAIRS:
+            return super().assign(pred_instances, gt_instances, gt_instances_ignore)
         if self.perm_repeat_gt_cfg is not None and priors.numel() > 0:
             cells = perm_repeat_bboxes(cells, self.iou_calculator, self.perm_repeat_gt_cfg)
         cells, priors = get_box_tensor(cells), get_box_tensor(priors)
         if len(cells) == 0 or len(priors) == 0:
             return self.assign_wrt_overlaps(self.iou_calculator(cells, priors), labels)
-        size = self.chunk_size
-        if priors.device.type != 'cpu':
-            size = max(size, ACCELERATOR_PAIRS // len(cells))
+        pairs = CPU_PAIRS if priors.device.type == 'cpu' else ACCELERATOR_PAIRS
+        size = max(self.chunk_size, pairs // max(len(cells), regions))
         ignored = self._ignored(priors, gt_instances_ignore, size)
         best, arg_best, low_quality = self._match(cells, priors, ignored, size)
         return self._result(best, arg_best, low_quality, labels)

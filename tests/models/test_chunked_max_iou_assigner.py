@@ -9,10 +9,19 @@ from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
+from mmcellseg.models import chunked_max_iou_assigner
 from mmcellseg.models.chunked_max_iou_assigner import ChunkedMaxIoUAssigner, neighbour_order
 
 RPN = {'pos_iou_thr': 0.7, 'neg_iou_thr': 0.3, 'min_pos_iou': 0.3}
 RCNN = {'pos_iou_thr': 0.5, 'neg_iou_thr': 0.5, 'min_pos_iou': 0.5, 'match_low_quality': False}
+
+
+@pytest.fixture(autouse=True, scope='module')
+def small_matrices_in_chunks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunked_max_iou_assigner, 'WHOLE_PAIRS', 0)
+        patch.setattr(chunked_max_iou_assigner, 'CPU_PAIRS', 1)
+        yield
 
 
 def boxes(generator, n, extent=60, whole=True, smallest=0):
@@ -139,3 +148,10 @@ def test_is_registered_and_refuses_an_empty_chunk():
     assert isinstance(TASK_UTILS.build(dict(type='ChunkedMaxIoUAssigner', **RPN)), ChunkedMaxIoUAssigner)
     with pytest.raises(ValueError, match='at least 1, but got 0'):
         ChunkedMaxIoUAssigner(chunk_size=0, **RPN)
+
+
+def test_few_pairs_go_the_stock_way(monkeypatch):
+    priors, cells = boxes(torch.Generator().manual_seed(2), 50), boxes(torch.Generator().manual_seed(3), 9)
+    monkeypatch.setattr(chunked_max_iou_assigner, 'WHOLE_PAIRS', 450)
+    monkeypatch.setattr(ChunkedMaxIoUAssigner, '_match', None)
+    assert_same(RPN, priors, cells)
