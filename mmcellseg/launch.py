@@ -8,21 +8,26 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
+from mmengine.dist import is_main_process
 from mmengine.evaluator.metric import _to_cpu
 from mmengine.logging import print_log
 from mmengine.registry import MODELS, RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from . import checkpoint
+from .data.config_paths import annotation_file, config_datasets, resolve_data_paths
+from .data.faults import explain_worker_death
+from .export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
+from .hooks.record_hook import check_work_dir
+from .reporting.ledger import mark_failed
 
 PROJECT = Path(__file__).resolve().parents[1]
-RESULTS_NAME = 'test-results.json'
 IDS_NAME = 'test_image_name_to_ids.json'
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(path: str, options: dict | None = None, work_dir: str | None = None, launcher: str = 'none') -> Config:
@@ -38,37 +43,8 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
-    resolve_data_paths(cfg)
+    resolve_data_paths(cfg, PROJECT)
     return cfg
-
-
-def innermost_datasets(dataset: dict) -> list[dict]:
-    """The dataset configs without a dataset inside, below any wrappers and concatenations."""
-    if 'dataset' in dataset:
-        return innermost_datasets(dataset['dataset'])
-    if 'datasets' in dataset:
-        return [leaf for inner in dataset['datasets'] for leaf in innermost_datasets(inner)]
-    return [dataset]
-
-
-def resolve_data_paths(cfg: Config, project: Path = PROJECT) -> None:
-    """Look for relative data paths in the working directory first, then in the project's folder."""
-
-    def resolve(path: str) -> str:
-        is_there = os.path.isabs(path) or '://' in path or os.path.exists(path)
-        return path if is_there or not (project / path).exists() else str(project / path)
-
-    for name in LOADERS:
-        if cfg.get(name) is not None and isinstance(cfg[name].get('dataset'), dict):
-            for dataset in innermost_datasets(cfg[name].dataset):
-                for key in ('data_root',) if dataset.get('data_root') else ('ann_file',):
-                    if dataset.get(key):
-                        dataset[key] = resolve(dataset[key])
-    for name in ('val_evaluator', 'test_evaluator'):
-        evaluators = cfg.get(name) or []
-        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            if evaluator.get('ann_file'):
-                evaluator.ann_file = resolve(evaluator.ann_file)
 
 
 def has_accelerator() -> bool:
@@ -147,11 +123,17 @@ def _slurm_environment() -> None:
     os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
 
 
-def set_format_only(cfg: Config, results_file: str = RESULTS_NAME) -> None:
+def formats_only(cfg: Config) -> bool:
+    """Whether the test writes predictions under their standard name."""
+    evaluator = cfg.test_evaluator
+    return isinstance(evaluator, dict) and evaluator.get('results_file') == RESULTS_NAME
+
+
+def set_format_only(cfg: Config) -> None:
     """Write predictions instead of measuring them; the test set needs no annotations then."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     chosen = next((e for e in evaluators if e.type == 'CellMetric'), {'type': 'CellMetric'})
-    cfg.test_evaluator = {**chosen, 'format_only': True, 'results_file': results_file}
+    cfg.test_evaluator = {**chosen, 'format_only': True, 'results_file': RESULTS_NAME}
 
 
 def find_ids_file(cfg: Config, path: str | None = None) -> Path:
@@ -159,23 +141,20 @@ def find_ids_file(cfg: Config, path: str | None = None) -> Path:
     if path is not None:
         candidates = [Path(path)]
     else:
-        dataset = innermost_datasets(cfg.test_dataloader.dataset)[0]
-        root = Path(dataset.get('data_root') or '')
-        candidates = [root / IDS_NAME, root / dataset.ann_file]
+        dataset = config_datasets(cfg, 'test')[0]
+        candidates = [Path(dataset.get('data_root') or '') / IDS_NAME, Path(annotation_file(dataset) or '')]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     raise FileNotFoundError(f'no list of test images: looked for {", ".join(map(str, candidates))}; give --ids FILE')
 
 
-def write_zip(out_dir: Path, ids_file: Path) -> Path:
-    """Zip the run's predictions, checked, as ``submission.zip`` beside them."""
-    from .export.submission import write_submission
-
-    zip_path = out_dir / 'submission.zip'
-    write_submission(out_dir / RESULTS_NAME, ids_file, zip_path)
-    print_log(f'predictions: {out_dir / RESULTS_NAME}\nsubmission: {zip_path}', logger='current')
-    return zip_path
+def write_zip(runner: Runner, ids_file: Path) -> None:
+    """Zip the predictions of a run with ``--format-only``, checked, as ``submission.zip`` beside them."""
+    results = Path(runner.log_dir) / RESULTS_NAME
+    categories = getattr(runner.test_dataloader.dataset, 'cat_ids', CATEGORY_IDS)
+    submission = write_submission(results, ids_file, results.with_name('submission.zip'), categories)
+    runner.logger.info(f'predictions: {results}\nsubmission: {submission}')
 
 
 class DumpPredictions(DumpDetResults):
@@ -215,7 +194,7 @@ def set_tta(cfg: Config) -> None:
             'take one that merges masks'
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
-    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+    for dataset in config_datasets(cfg, 'test'):
         dataset.pipeline = cfg.tta_pipeline
 
 
@@ -225,11 +204,41 @@ def build_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def set_out_dir(runner: Runner) -> Path:
-    """Tell the test metrics where this run's files go, and return that folder."""
-    out_dir = Path(runner.log_dir)
-    metrics: list[Any] = runner.test_evaluator.metrics
-    for metric in metrics:
+def trust_checkpoint(cfg: Config) -> None:
+    """Let the checkpoint that this run starts from execute what its pickle holds."""
+    path = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
+    if path:
+        checkpoint.trust(path)
+
+
+def train(cfg: Config, overwrite: bool = False) -> None:
+    """Train, refusing a folder of another experiment before anything is written there.
+
+    An error is noted in the run's record; a data worker that died is reported with its likely cause.
+    """
+    if overwrite:
+        cfg.overwrite_record = True
+    check_work_dir(cfg)
+    try:
+        build_runner(cfg).train()
+    except Exception as error:
+        cause = explain_worker_death(str(error))
+        if cause:
+            error.add_note(cause)
+        if is_main_process():
+            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error}{cause}')
+        raise
+
+
+def test(cfg: Config, out: str | None = None, ids: str | None = None) -> None:
+    """Test, with ``out`` dumping the predictions as a pickle; a run with ``format_only`` is zipped for submission."""
+    ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
+    runner = build_runner(cfg)
+    for metric in runner.test_evaluator.metrics:
         if hasattr(metric, 'out_dir'):
-            metric.out_dir = str(out_dir)
-    return out_dir
+            metric.out_dir = runner.log_dir
+    if out:
+        runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=out))
+    runner.test()
+    if ids_file is not None and is_main_process():
+        write_zip(runner, ids_file)

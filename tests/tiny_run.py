@@ -55,12 +55,13 @@ anchors = dict(type='AnchorGenerator', scales=[4], ratios=[1.0], strides=[8, 16]
 coder = dict(type='DeltaXYWHBBoxCoder')
 assigner = dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.3, match_low_quality=True)
 sampler = dict(type='RandomSampler', num=16, pos_fraction=0.5)
+rpn_sampler = dict(type='RandomSampler', num=16, pos_fraction=0.5, add_gt_as_proposals=False)
 roi_layer = dict(type='RoIAlign', output_size=7, sampling_ratio=2)
 extractor = dict(type='SingleRoIExtractor', roi_layer=roi_layer, out_channels=8, featmap_strides=[8, 16])
 model = dict(
     type='MaskRCNN',
     data_preprocessor=dict(
-        type='DetDataPreprocessor', mean=[127.0] * 3, std=[60.0] * 3, bgr_to_rgb=True, pad_mask=True, pad_size_divisor=16
+        type='DetDataPreprocessor', mean=[127.0] * 3, std=[60.0] * 3, pad_mask=True, pad_size_divisor=16
     ),
     backbone=dict(
         type='ResNet', depth=18, base_channels=8, stem_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1),
@@ -72,13 +73,13 @@ model = dict(
         type='StandardRoIHead',
         bbox_roi_extractor=extractor,
         bbox_head=dict(
-            type='Shared2FCBBoxHead', in_channels=8, fc_out_channels=16, roi_feat_size=7, num_classes=2, bbox_coder=coder
+            type='Shared2FCBBoxHead', in_channels=8, fc_out_channels=16, roi_feat_size=7, num_classes=2
         ),
         mask_roi_extractor=extractor,
         mask_head=dict(type='FCNMaskHead', num_convs=1, in_channels=8, conv_out_channels=8, num_classes=2),
     ),
     train_cfg=dict(
-        rpn=dict(assigner=assigner, sampler=dict(**sampler, add_gt_as_proposals=False), pos_weight=-1, allowed_border=-1),
+        rpn=dict(assigner=assigner, sampler=rpn_sampler, allowed_border=-1, pos_weight=-1),
         rpn_proposal=dict(nms_pre=40, max_per_img=20, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(assigner=assigner, sampler=sampler, mask_size=14, pos_weight=-1),
     ),
@@ -95,7 +96,7 @@ test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     checkpoint=dict(type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
     epoch_seed=dict(type='EpochSeedHook'),
-
+    record=dict(type='RecordHook'),
     visualization=dict(type='DetVisualizationHook'),
 )
 env_cfg = dict(dist_cfg=dict(backend='nccl'))

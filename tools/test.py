@@ -6,7 +6,6 @@ import os
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
-from mmengine.dist import is_main_process
 
 from mmcellseg import launch
 
@@ -18,6 +17,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
     parser.add_argument('--format-only', action='store_true', help=f'write {launch.RESULTS_NAME} and submission.zip')
     parser.add_argument('--ids', help="test_image_name_to_ids.json (default: in the test set's data_root)")
+    parser.add_argument(
+        '--trust-checkpoint', action='store_true', help='unpickle the checkpoint whole, code in it included'
+    )
     parser.add_argument('--out', metavar='FILE.pkl', help='also dump the predictions as a pickle')
     parser.add_argument('--show-dir', help="draw the predictions into <run's folder>/<timestamp>/SHOW_DIR")
     parser.add_argument('--tta', action='store_true', help="test-time augmentation (the config's tta_model)")
@@ -36,20 +38,15 @@ def main() -> None:
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     cfg.load_from = args.checkpoint
+    if args.trust_checkpoint:
+        launch.trust_checkpoint(cfg)
     if args.format_only:
         launch.set_format_only(cfg)
-        ids_file = launch.find_ids_file(cfg, args.ids)
     if args.show_dir:
         launch.set_show_dir(cfg, args.show_dir)
     if args.tta:
         launch.set_tta(cfg)
-    runner = launch.build_runner(cfg)
-    out_dir = launch.set_out_dir(runner)
-    if args.out:
-        runner.test_evaluator.metrics.append(launch.DumpPredictions(out_file_path=args.out))
-    runner.test()
-    if args.format_only and is_main_process():
-        launch.write_zip(out_dir, ids_file)
+    launch.test(cfg, args.out, args.ids)
 
 
 if __name__ == '__main__':

@@ -15,6 +15,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the last one')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='take a folder that holds the record of another config or seed'
+    )
+    parser.add_argument(
+        '--trust-checkpoint', action='store_true', help='unpickle the checkpoint of --resume or load_from whole'
+    )
     parser.add_argument('--seed', type=int, help="seed of everything random (default: the config's)")
     parser.add_argument('--amp', action='store_true', help='mixed precision, where there is an accelerator')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
@@ -35,7 +41,9 @@ def main() -> None:
     if args.auto_scale_lr:
         launch.set_auto_scale_lr(cfg)
     launch.set_resume(cfg, args.resume)
-    launch.build_runner(cfg).train()
+    if args.trust_checkpoint:
+        launch.trust_checkpoint(cfg)
+    launch.train(cfg, overwrite=args.overwrite or args.work_dir is not None)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ def seed_everything(*key: int) -> None:
     """Seed Python, NumPy and torch (all devices) from several numbers."""
     state = [int(n) for n in np.random.SeedSequence(key).generate_state(3)]
     random.seed(state[0])
-    np.random.seed(state[1])  # noqa: NPY002  (the transforms draw from it)
+    np.random.seed(state[1])
     torch.manual_seed(state[2])
 
 

@@ -1,0 +1,48 @@
+"""Where a config's data sets lie on disk."""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+
+def innermost_datasets(dataset: dict) -> list[dict]:
+    """The data set configs without a data set inside, below any wrappers and concatenations."""
+    if 'dataset' in dataset:
+        return innermost_datasets(dataset['dataset'])
+    if 'datasets' in dataset:
+        return [leaf for inner in dataset['datasets'] for leaf in innermost_datasets(inner)]
+    return [dataset]
+
+
+def config_datasets(cfg: Config, *kinds: str) -> list[dict]:
+    """The innermost data set configs of ``'train'``, ``'val'`` and ``'test'``, those that the config has."""
+    loaders = [cfg.get(f'{kind}_dataloader') or {} for kind in kinds]
+    return [
+        leaf
+        for loader in loaders
+        if isinstance(loader.get('dataset'), dict)
+        for leaf in innermost_datasets(loader.dataset)
+    ]
+
+
+def annotation_file(dataset: dict) -> str | None:
+    """The annotation file of a data set config, with its ``data_root`` as MMDetection joins them."""
+    name = dataset.get('ann_file')
+    return os.path.join(dataset.get('data_root') or '', name) if name else None
+
+
+def resolve_data_paths(cfg: Config, project: Path) -> None:
+    """Look for relative data paths in the working directory first, then in the project's folder. In place."""
+
+    def resolve(holder: dict, key: str) -> None:
+        path = holder.get(key)
+        if path and '://' not in path and not os.path.exists(path) and (project / path).exists():
+            holder[key] = str(project / path)
+
+    for dataset in config_datasets(cfg, 'train', 'val', 'test'):
+        resolve(dataset, 'data_root' if dataset.get('data_root') else 'ann_file')
+    for name in ('val_evaluator', 'test_evaluator'):
+        evaluators = cfg.get(name) or []
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            resolve(evaluator, 'ann_file')

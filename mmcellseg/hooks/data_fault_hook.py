@@ -1,0 +1,43 @@
+"""Images that cannot be read in the middle of training."""
+
+import torch
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ..data.faults import GuardedPipeline
+
+
+def innermost(dataset) -> list:
+    """The data sets below any wrappers and concatenations."""
+    if hasattr(dataset, 'datasets'):
+        return [leaf for inner in dataset.datasets for leaf in innermost(inner)]
+    return innermost(dataset.dataset) if 'dataset' in vars(dataset) else [dataset]
+
+
+@HOOKS.register_module()
+class DataFaultHook(Hook):
+    """Names the image of every error in the training pipeline, and skips such images if asked to.
+
+    Args:
+        skip_corrupt: Draw another image instead of stopping; the skipped ones are counted and named after every
+            epoch.
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, skip_corrupt: bool = False) -> None:
+        self.skip_corrupt = skip_corrupt
+
+    def before_train(self, runner: Runner) -> None:
+        self.guarded = []
+        for dataset in innermost(runner.train_dataloader.dataset):
+            skipped = torch.zeros(len(dataset), dtype=torch.uint8).share_memory_()
+            dataset.pipeline = GuardedPipeline(dataset.pipeline, self.skip_corrupt, skipped)
+            self.guarded.append((dataset, skipped))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        names = [d.get_data_info(int(i))['img_path'] for d, skipped in self.guarded for i in skipped.nonzero()]
+        runner.message_hub.update_info('skipped_images', names)
+        if names:
+            runner.logger.warning(f'{len(names)} images could not be read and were skipped: {", ".join(names)}')

@@ -1,0 +1,232 @@
+"""The ledger of experiments: a run is its config's keys, and runs compare key by key.
+
+Every run's folder holds a ``record.json`` (written by ``RecordHook``); these functions make, read and compare them.
+"""
+
+import ast
+import csv
+import io
+import json
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..structures.files import atomic_write
+
+RECORD_NAME = 'record.json'
+ABSENT = '<absent>'
+HERE = f'{Path(__file__).resolve().parents[2]}{os.sep}'
+# What makes an experiment; the variables of a config that no component reads, and how a run is started, do not.
+EXPERIMENT_KEYS = (
+    *('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg'),
+    *('test_cfg', 'val_evaluator', 'test_evaluator', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'sync_bn'),
+    *('default_hooks', 'custom_hooks', 'randomness', 'load_from', 'runner_type', 'tta_model', 'tta_pipeline'),
+)
+
+
+class RecordError(RuntimeError):
+    """A record that cannot be read, or that belongs to another experiment."""
+
+
+def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
+    """Nested dicts, and lists that hold dicts, as ``{'model.backbone.depth': 50, …}``; other lists are values."""
+    items: Iterable[tuple[Any, Any]]
+    if isinstance(value, Mapping) and value:
+        items = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value):
+        items = enumerate(value)
+    else:
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in items:
+        flat.update(flatten(item, f'{prefix}.{key}' if prefix else str(key)))
+    return flat
+
+
+def experiment(cfg: Config | Mapping) -> dict[str, Any]:
+    """The flat keys of a config that make the experiment, as JSON values."""
+    values = cfg.to_dict() if isinstance(cfg, Config) else cfg
+    chosen = {key: values[key] for key in EXPERIMENT_KEYS if values.get(key) is not None}
+    if values.get('resume'):
+        chosen.pop('load_from', None)  # the checkpoint that a resumed run goes on from
+    flat = flatten(json.loads(json.dumps(chosen, default=str)))
+    # Folders of the project count from there, whatever the working directory was.
+    return {key: value.removeprefix(HERE) if isinstance(value, str) else value for key, value in flat.items()}
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list]:
+    """``{key: [old value, new value]}`` of two flat dicts, for the keys that differ."""
+    keys = [*old, *(key for key in new if key not in old)]
+    pairs = ((key, [old.get(key, ABSENT), new.get(key, ABSENT)]) for key in keys)
+    return {key: pair for key, pair in pairs if pair[0] != pair[1]}
+
+
+def parent_config(path: str | os.PathLike) -> Config | None:
+    """What the ``_base_`` files of a config give together, or None if it has none."""
+    path = Path(path)
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
+            bases = ast.literal_eval(node.value)
+            bases = [bases] if isinstance(bases, str) else bases
+            whole = [base if '::' in base else str((path.parent / base).resolve()) for base in bases]
+            return Config.fromstring(f'_base_ = {whole!r}', '.py') if whole else None
+    return None
+
+
+def config_differences(cfg: Config) -> dict[str, dict[str, list]]:
+    """How a run's config differs from its file, and its file from the files it builds on.
+
+    Options are merged into a config before anything else sees it, so the file is read again.
+    """
+    if cfg.filename is None or not Path(cfg.filename).is_file():
+        return {'from_parents': {}, 'from_command_line': {}}
+    file = Config.fromfile(cfg.filename)
+    parents = parent_config(cfg.filename)
+    return {
+        'from_parents': {} if parents is None else difference(experiment(parents), experiment(file)),
+        'from_command_line': difference(experiment(file), experiment(cfg)),
+    }
+
+
+def read_record(folder: str | os.PathLike) -> dict[str, Any]:
+    """Read a run's record; raises :class:`RecordError` that names the file if it is none."""
+    path = Path(folder) / RECORD_NAME if Path(folder).is_dir() else Path(folder)
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RecordError(f'{path}: there is no record of a run') from None
+    except ValueError as error:
+        raise RecordError(f'{path}: is no JSON ({error})') from error
+    if not isinstance(record, dict) or 'config' not in record or 'status' not in record:
+        raise RecordError(f'{path}: is no record of a run: it lacks "config" or "status"')
+    record['name'] = path.parent.name
+    return record
+
+
+def write_record(folder: str | os.PathLike, record: Mapping[str, Any]) -> Path:
+    """Write a run's record, whole or not at all."""
+    content = {key: value for key, value in record.items() if key != 'name'}
+    return atomic_write(Path(folder) / RECORD_NAME, json.dumps(content, indent=1, default=str) + '\n')
+
+
+def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[str, list]:
+    """Refuse a folder that holds the record of another experiment, unless it is ``allowed``.
+
+    Returns the differing keys (``{}`` if the folder is free or holds the same experiment).
+    """
+    if not (Path(folder) / RECORD_NAME).is_file():
+        return {}
+    differing = difference(read_record(folder)['config']['values'], experiment(cfg))
+    if differing and not allowed:
+        lines = '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
+        raise RecordError(
+            f'{Path(folder) / RECORD_NAME} belongs to another experiment:\n{lines}\n'
+            'Give --work-dir for another folder, --resume to go on with these changes, or --overwrite'
+        )
+    return differing
+
+
+def set_aside(folder: str | os.PathLike) -> Path | None:
+    """Rename a folder's record by the time it began, to make room for a new one."""
+    path = Path(folder) / RECORD_NAME
+    if not path.is_file():
+        return None
+    began = re.sub(r'\D', '', str(json.loads(path.read_text()).get('time', {}).get('started', '')))[:14]
+    target = path.with_name(f'record_{began or datetime.now().strftime("%Y%m%d%H%M%S")}.json')
+    return path.replace(target)
+
+
+def mark_failed(folder: str | os.PathLike, error: str) -> None:
+    """Note in a run's unfinished record what ended it."""
+    if (Path(folder) / RECORD_NAME).is_file():
+        record = read_record(folder)
+        if record['status'] == 'unfinished':
+            write_record(folder, {**record, 'error': error})
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    '!=': operator.ne,
+    '>=': operator.ge,
+    '<=': operator.le,
+    '=': operator.eq,
+    '>': operator.gt,
+    '<': operator.lt,
+}
+
+
+def look_up(record: Mapping[str, Any], key: str) -> Any:
+    """A run's value: a metric (the best one), a config key, or the unique end of one; ABSENT if there is none."""
+    metrics = record.get('metrics', {}).get('best') or {}
+    for values in (metrics, record['config'].get('values', {}), {k: record.get(k) for k in ('name', 'status', 'seed')}):
+        ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
+        if key in values or len(ends) == 1:
+            return values[key if key in values else ends[0]]
+    return ABSENT
+
+
+def matches(record: Mapping[str, Any], condition: str) -> bool:
+    """Whether a run meets ``KEY=VALUE`` (also ``!= > < >= <=``); the value is read as JSON if it is some."""
+    found = re.fullmatch(r'(.+?)(!=|>=|<=|=|>|<)(.*)', condition)
+    if not found:
+        raise ValueError(f'{condition!r}: expected KEY=VALUE, or with != > < >= <=')
+    key, sign, text = found.groups()
+    try:
+        wanted = json.loads(text)
+    except ValueError:
+        wanted = text
+    value = look_up(record, key)
+    return _COMPARE[sign](value, wanted) if sign in ('=', '!=') or type(value) in (int, float) else False
+
+
+def table(
+    records: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str] = (),
+    sort: str | None = None,
+    conditions: Sequence[str] = (),
+) -> list[list[str]]:
+    """Runs by their differing keys and their metrics: a header and one row a run.
+
+    ``metrics`` chooses the metrics (default: all that some run has). ``sort`` is a key or metric, highest first,
+    with a ``-`` before it lowest first; runs without it come last.
+    """
+    records = [record for record in records if all(matches(record, c) for c in conditions)]
+    values = [record['config'].get('values', {}) for record in records]
+    keys = list(dict.fromkeys(key for flat in values for key in flat))
+    differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
+    measured = [record.get('metrics', {}).get('best') or {} for record in records]
+    metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
+    if sort:
+        key, sign = (sort[1:], 1) if sort.startswith('-') else (sort, -1)
+        sorts = [look_up(record, key) for record in records]
+        order = sorted(
+            range(len(records)),
+            key=lambda i: (0, sign * sorts[i], '') if type(sorts[i]) in (int, float) else (1, 0, str(sorts[i])),
+        )
+        records = [records[i] for i in order]
+    rows = [['run', *differing, *metrics, 'status']]
+    for record in records:
+        cells = [record['config'].get('values', {}).get(key, '') for key in differing]
+        numbers = [look_up(record, key) for key in metrics]
+        texts = ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
+        rows.append([str(record['name']), *(json.dumps(c) if c != '' else '' for c in cells), *texts, record['status']])
+    return rows
+
+
+def to_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown."""
+    clean = [[cell.replace('|', '\\|') for cell in row] for row in rows]
+    lines = [f'| {" | ".join(row)} |' for row in clean]
+    return '\n'.join([lines[0], f'|{"---|" * len(rows[0])}', *lines[1:]]) + '\n'
+
+
+def to_csv(rows: Sequence[Sequence[str]]) -> str:
+    """A table as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator='\n').writerows(rows)
+    return out.getvalue()
