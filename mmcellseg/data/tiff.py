@@ -54,6 +54,8 @@ def read_image(path: str | os.PathLike, page: int = 0, scale: Scale = 'dtype') -
     if samples.ndim not in (2, 3) or not 1 <= channels <= 4 or samples.size == 0:
         raise ImageReadError(f'{_found(path, samples)}, which is no image: accepted are {LAYOUTS}')
     if samples.ndim == 3:
+        if channels == 4 and samples.dtype == np.uint8:  # 20 times faster than slicing
+            samples = cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_RGBA2RGB)
         samples = samples[..., :3] if channels >= 3 else samples[..., 0]
     image = _to_uint8(path, samples, scale, stored.max_value)
     if stored.inverted:

@@ -1,5 +1,6 @@
 """LoadTiffImage: the project's one reader as a pipeline step."""
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
@@ -42,7 +43,7 @@ class LoadTiffImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         image = read_image(results['img_path'], page=self.page, scale=self.scale)
         if self.channel_order == 'bgr':
-            image = np.ascontiguousarray(image[..., ::-1])
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         results['scale_factor'] = (1.0, 1.0)
