@@ -211,7 +211,8 @@ def analyse(
         true = np.array([column[c] for c in pairs.gt_class.tolist()] + [background])
         predicted = np.array([column[c] for c in pairs.pred_class.tolist()], np.int64)
         np.add.at(confusion, (true[cell_of], predicted), 1)  # −1, no cell, is the background
-        np.add.at(confusion, (np.delete(true[:-1], cell_of[cell_of >= 0]), background), 1)
+        missed = np.delete(true[:-1], cell_of[cell_of >= 0])
+        confusion[:, background] += np.bincount(missed, minlength=background + 1)
     best = {
         'F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
         'mPQ+': best_pq(gt, predictions, ids),

@@ -36,6 +36,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 def main() -> int:
     args = parse_args()
     try:
@@ -62,9 +66,10 @@ def main() -> int:
         print('\n' + format_report(report))
     if args.json:
         content: dict = {'results': str(args.results), 'annotations': str(args.ann), 'score_thr': args.score_thr}
-        content['figures'] = {k: None if math.isnan(v) else v for k, v in figures.items()}
+        content['figures'] = {k: defined(v) for k, v in figures.items()}
         if report:
-            content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist()}
+            best = {k: [defined(v) for v in pair] for k, pair in report.best.items()}
+            content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist(), 'best': best}
         atomic_write(args.json, json.dumps(content, indent=1))
         print(f'wrote {args.json}')
     return 0

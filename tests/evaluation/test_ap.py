@@ -1,0 +1,219 @@
+import contextlib
+import copy
+import io
+import os
+
+import numpy as np
+import pytest
+from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mmcellseg.evaluation.ap import ap_metrics, largest_group, precision_table
+from mmcellseg.evaluation.evaluate import evaluate_results
+from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.predictions import Predictions
+
+SHAPE = (40, 40)
+
+
+def reference(
+    data: dict, results: list[dict], kind: str, max_dets: int, edges: tuple[float, float], image_ids=None
+) -> np.ndarray:
+    """pycocotools' precision (10, 101, K, 4) with the same parameters."""
+    data, results = copy.deepcopy(data), copy.deepcopy(results)
+    if kind == 'segm':
+        for entry in results:
+            del entry['bbox']  # or the bins would go by the boxes' areas
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = COCO()
+        gt.dataset = data
+        gt.createIndex()
+        evaluator = COCOeval(gt, gt.loadRes(results), kind)
+        low, high = edges
+        evaluator.params.maxDets = [max_dets]
+        evaluator.params.areaRng = [[0, 1e10], [0, low], [low, high], [high, 1e10]]
+        evaluator.params.areaRngLbl = ['all', 'small', 'medium', 'large']
+        if image_ids:
+            evaluator.params.imgIds = image_ids
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval['precision'][..., 0]
+
+
+def ours(data, results, kind, max_dets, edges, image_ids=None) -> np.ndarray:
+    gt = GroundTruth(data)
+    image_ids = image_ids or sorted(gt.images)
+    return precision_table(gt, Predictions(results, gt), kind, max_dets, edges, image_ids)
+
+
+@pytest.mark.parametrize('kind', ['bbox', 'segm'])
+@pytest.mark.parametrize('max_dets', [100, 2000])
+@pytest.mark.parametrize(('crowd', 'ties'), [(False, False), (True, False), (False, True), (True, True)])
+def test_parity_with_pycocotools(kind: str, max_dets: int, crowd: bool, ties: bool) -> None:
+    rng = np.random.default_rng([crowd, ties])
+    data, results = random_case(rng, crowd=crowd, ties=ties)
+    edges = (60.5, 120.5)
+    table = ours(data, results, kind, max_dets, edges)
+    np.testing.assert_allclose(table, reference(data, results, kind, max_dets, edges), rtol=0, atol=1e-9)
+    assert table[:, :, 0].max() > 0.3  # the case is not degenerate
+    if not crowd and not ties:
+        other = ours(data, results, kind, 100 if max_dets > 100 else 2000, edges)
+        assert np.abs(other - table).max() > 0.01  # the cap bites in this case
+
+
+def test_parity_where_areas_lie_on_the_edges_of_bins() -> None:
+    data, results = random_case(np.random.default_rng(5))
+    areas = np.array([a['area'] for a in data['annotations']], float)
+    edges = tuple(np.sort(areas)[[20, 45]])
+    np.testing.assert_allclose(
+        ours(data, results, 'segm', 2000, edges), reference(data, results, 'segm', 2000, edges), atol=1e-9
+    )
+
+
+def test_parity_on_some_of_the_images() -> None:
+    data, results = random_case(np.random.default_rng(6))
+    args = data, results, 'segm', 2000, (60.5, 120.5), [3, 20]
+    np.testing.assert_allclose(ours(*args), reference(*args), atol=1e-9)
+
+
+def test_parity_on_real_labels_with_noise(consep_dir) -> None:
+    """CoNSeP's nuclei, moved by up to 2 px, some of them in a wrong class."""
+    rng = np.random.default_rng(0)
+    sizes, cells, found = {}, [], []
+    for image_id, path in enumerate(sorted((consep_dir / 'labels').glob('*.npz'))[:3], start=1):
+        label = np.load(path)
+        inst = label['inst'][:300, :300]
+        kinds = dict(zip(label['ids'].tolist(), label['types'].tolist()))
+        sizes[image_id] = inst.shape
+        for k in np.unique(inst[inst > 0]).tolist():
+            mask = (inst == k).astype(np.uint8)
+            cells.append((image_id, kinds[k], mask))
+            for _ in range(2):
+                moved = np.roll(mask, rng.integers(-2, 3, 2), axis=(0, 1))
+                category = kinds[k] if rng.random() < 0.9 else int(rng.integers(1, 5))
+                found.append((image_id, category, moved, float(rng.random())))
+    classes = max(c for _, c, _ in cells)
+    data = annotations(sizes, cells, classes=max(classes, 4))
+    results = predictions(found)
+    edges = GroundTruth(data).area_edges(list(sizes))
+    for kind in ('bbox', 'segm'):
+        table = ours(data, results, kind, 2000, edges)
+        np.testing.assert_allclose(table, reference(data, results, kind, 2000, edges), atol=1e-9)
+        assert 0.1 < table[0][table[0] > -1].mean() < 0.99
+
+
+def test_ap_by_hand() -> None:
+    """Two cells; scores .9 hit, .8 miss, .7 hit: precision 1 up to recall 0.5, then 2/3."""
+    first, second = rectangle(SHAPE, 0, 0, 10, 10), rectangle(SHAPE, 20, 20, 30, 30)
+    data = annotations({1: SHAPE}, [(1, 1, first), (1, 1, second)])
+    results = predictions([(1, 1, first, 0.9), (1, 1, rectangle(SHAPE, 0, 30, 5, 35), 0.8), (1, 1, second, 0.7)])
+    figures = evaluate_results(results, data, metrics=['segm', 'bbox'])
+    expected = (51 * 1 + 50 * 2 / 3) / 101  # recalls 0 … 0.50 and 0.51 … 1
+    for kind in ('segm', 'bbox'):
+        for key in ('AP', 'AP50', 'AP75', 'AP50_class1'):
+            assert figures[f'{kind}_{key}'] == pytest.approx(expected, abs=1e-12)
+        assert np.isnan(figures[f'{kind}_AP50_class2'])
+
+
+def test_iou_thresholds_by_hand() -> None:
+    """A mask of IoU 0.6 counts at 0.50, 0.55 and 0.60."""
+    cell = rectangle(SHAPE, 0, 0, 10, 10)
+    data = annotations({1: SHAPE}, [(1, 1, cell)])
+    figures = evaluate_results(predictions([(1, 1, rectangle(SHAPE, 0, 0, 6, 10), 0.5)]), data, metrics=['segm'])
+    assert figures['segm_AP50'] == 1.0
+    assert figures['segm_AP75'] == 0.0
+    assert figures['segm_AP'] == pytest.approx(0.3, abs=1e-12)
+
+
+def test_drawn_discs_of_known_iou() -> None:
+    """The backend's IoU of two discs is the one counted in pixels: the match is gone just above it."""
+    a, b = disc(SHAPE, 15, 15, 9), disc(SHAPE, 19, 15, 9)
+    iou = (a & b).sum() / (a | b).sum()
+    assert 0.5 < iou < 0.65
+    data = annotations({1: SHAPE}, [(1, 1, a)])
+    figures = evaluate_results(predictions([(1, 1, b, 1.0)]), data, metrics=['segm'])
+    assert figures['segm_AP'] == pytest.approx(np.mean(np.linspace(0.5, 0.95, 10) <= iou), abs=1e-12)
+    assert coco_mask.iou([coco_mask.encode(np.asfortranarray(b))], [coco_mask.encode(np.asfortranarray(a))], [0])[
+        0, 0
+    ] == pytest.approx(iou)
+
+
+@pytest.mark.parametrize('number', [1, 2, 3, 7])
+def test_perfect_prediction_is_exactly_one(number: int) -> None:
+    cells = [(1, 1 + k % 2, rectangle(SHAPE, 5 * k, 0, 5 * k + 4, 4)) for k in range(number)]
+    data = annotations({1: SHAPE, 2: SHAPE}, cells)
+    figures = evaluate_results(as_predictions(data), data, metrics=['bbox', 'segm'])
+    for key in ('segm_AP', 'segm_AP50', 'segm_AP75', 'bbox_AP', 'segm_AP_class1'):
+        assert figures[key] == 1.0
+
+
+def test_annotation_id_0_is_matched() -> None:
+    cell = rectangle(SHAPE, 0, 0, 10, 10)
+    data = annotations({1: SHAPE}, [(1, 1, cell)])
+    data['annotations'][0]['id'] = 0
+    assert evaluate_results(as_predictions(data), data, metrics=['segm'])['segm_AP50'] == 1.0
+
+
+def test_default_cap_cuts_nothing_and_a_given_one_holds_everywhere() -> None:
+    cells = [
+        (1, 1, rectangle(SHAPE, 4 * (k % 10), 4 * (k // 10), 4 * (k % 10) + 3, 4 * (k // 10) + 3)) for k in range(40)
+    ]
+    data = annotations({1: SHAPE}, cells)
+    results = as_predictions(data)
+    gt = GroundTruth(data)
+    assert largest_group(Predictions(results, gt)) == 40
+    assert largest_group(Predictions([], gt)) == 1
+    uncapped = evaluate_results(results, gt, metrics=['segm'])
+    np.testing.assert_equal(uncapped, evaluate_results(results, gt, metrics=['segm'], max_dets=40))
+    capped = evaluate_results(results, gt, metrics=['segm', 'bbox'], max_dets=10)
+    assert capped['max_dets'] == 10
+    for key in ('segm_AP', 'segm_AP50', 'bbox_AP75'):
+        assert capped[key] == pytest.approx(26 / 101)  # 10 of 40: recalls 0 … 0.25
+
+
+def test_class_order_is_that_of_the_ground_truth() -> None:
+    cells = [(1, 1, rectangle(SHAPE, 0, 0, 9, 9)), (1, 2, rectangle(SHAPE, 20, 0, 29, 9))]
+    data = annotations({1: SHAPE}, cells)
+    results = as_predictions(data)[:1]
+    gt = GroundTruth(data, classes=['class2', 'class1'])
+    figures = evaluate_results(results, gt, metrics=['segm'])
+    assert (figures['segm_AP_class1'], figures['segm_AP_class2']) == (1.0, 0.0)
+    assert list(figures).index('segm_AP_class2') < list(figures).index('segm_AP_class1')
+
+
+def test_area_bins_come_from_the_data() -> None:
+    cells = [(1, 1, rectangle((99, 99), 0, 10 * k, k + 1, 10 * k + 1)) for k in range(9)]  # areas 1 … 9 px
+    gt = GroundTruth(annotations({1: (99, 99)}, cells))
+    assert gt.area_edges([1]) == (3.5, 6.5)
+    results = as_predictions(annotations({1: (99, 99)}, cells[:3]))
+    figures = evaluate_results(results, gt, metrics=['segm'])
+    assert [figures[f'segm_AP_{size}'] for size in ('small', 'medium', 'large')] == [1.0, 0.0, 0.0]
+    figures = evaluate_results(results, gt, metrics=['segm'], area_edges=(1.5, 3.5))
+    assert [figures[f'segm_AP_{size}'] for size in ('small', 'medium', 'large')] == [1.0, 1.0, 0.0]
+
+
+def test_metrics_of_a_table_leave_absent_classes_out() -> None:
+    table = np.full((10, 101, 2, 4), 0.5)
+    table[:, :, 1] = -1
+    figures = ap_metrics(table, ['a', 'b'], 'segm')
+    assert figures['segm_AP'] == 0.5
+    assert np.isnan(figures['segm_AP_b'])
+
+
+def test_a_forked_process_is_refused_instead_of_hanging() -> None:
+    data = annotations({1: SHAPE}, [(1, 1, rectangle(SHAPE, 0, 0, 9, 9))])
+    results = as_predictions(data)
+    evaluate_results(results, data, metrics=['segm'])
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            evaluate_results(results, data, metrics=['segm'])
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.close(write)
+    os.wait()
+    with os.fdopen(read) as pipe:
+        assert 'spawn' in pipe.read()
