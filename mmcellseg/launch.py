@@ -211,7 +211,7 @@ def trust_checkpoint(cfg: Config) -> None:
         checkpoint.trust(path)
 
 
-def train(cfg: Config, overwrite: bool = False) -> None:
+def run_train(cfg: Config, overwrite: bool = False) -> None:
     """Train, refusing a folder of another experiment before anything is written there.
 
     An error is noted in the run's record; a data worker that died is reported with its likely cause.
@@ -230,7 +230,7 @@ def train(cfg: Config, overwrite: bool = False) -> None:
         raise
 
 
-def test(cfg: Config, out: str | None = None, ids: str | None = None) -> None:
+def run_test(cfg: Config, out: str | None = None, ids: str | None = None) -> None:
     """Test, with ``out`` dumping the predictions as a pickle; a run with ``format_only`` is zipped for submission."""
     ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
     runner = build_runner(cfg)

@@ -23,7 +23,7 @@ CONFIG = """
 custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
 default_scope = 'mmdet'
 classes = ('class1', 'class2')
-load = dict(type='LoadImageFromFile')
+load = dict(type='LoadTiffImage')
 pack = dict(type='PackDetInputs')
 augment = dict(type='RandomFlip', prob=0.5)
 def data(split, batch_size, steps, **kwargs):
@@ -32,25 +32,22 @@ def data(split, batch_size, steps, **kwargs):
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=split == 'train'),
         dataset=dict(
-            type='CocoDataset',
+            type='CellDataset',
             data_root='{root}',
-            ann_file=f'annotations/{{split}}.json',
+            ann_file=f'annotations/{split}.json',
             data_prefix=dict(img=''),
             metainfo=dict(classes=classes),
             pipeline=steps,
             **kwargs,
         ),
     )
-annotations = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
+annotations = dict(type='LoadCellAnnotations')
 meta = dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-resize = dict(type='Resize', scale=({size}, {size}))
 train_dataloader = data('train', 2, [load, annotations, augment, pack])
-val_dataloader = data('train', 1, [load, resize, meta], test_mode=True)
-test_dataloader = data('test', 1, [load, resize, meta], test_mode=True)
-val_evaluator = dict(type='CocoMetric', ann_file='{root}/annotations/train.json', metric='segm', prefix='cell')
-test_evaluator = dict(
-    type='CocoMetric', metric='segm', ann_file='{root}/annotations/test.json', format_only=True, outfile_prefix='out'
-)
+val_dataloader = data('train', 1, [load, meta], test_mode=True)
+test_dataloader = data('test', 1, [load, meta], test_mode=True)
+val_evaluator = dict(type='CellMetric', ann_file='{root}/annotations/train.json')
+test_evaluator = dict(type='CellMetric', ann_file='{root}/annotations/test.json', format_only=True)
 anchors = dict(type='AnchorGenerator', scales=[4], ratios=[1.0], strides=[8, 16])
 coder = dict(type='DeltaXYWHBBoxCoder')
 assigner = dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.3, match_low_quality=True)
@@ -146,7 +143,7 @@ def write_data(root: Path, num_train: int = 4, num_test: int = 3) -> Path:
 
 def write_config(path: Path, root: Path, extra: str = '') -> Path:
     """Write the tiny config; ``extra`` is Python text at its end."""
-    path.write_text(CONFIG.format(root=root, size=SIZE) + extra)
+    path.write_text(CONFIG.replace('{root}', str(root)) + extra)
     return path
 
 

@@ -46,7 +46,7 @@ def main() -> None:
         launch.set_show_dir(cfg, args.show_dir)
     if args.tta:
         launch.set_tta(cfg)
-    launch.test(cfg, args.out, args.ids)
+    launch.run_test(cfg, args.out, args.ids)
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ def main() -> None:
     launch.set_resume(cfg, args.resume)
     if args.trust_checkpoint:
         launch.trust_checkpoint(cfg)
-    launch.train(cfg, overwrite=args.overwrite or args.work_dir is not None)
+    launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
 
 
 if __name__ == '__main__':
