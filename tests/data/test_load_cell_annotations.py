@@ -73,7 +73,7 @@ def load(kind: str, coco, index: int) -> dict:
 
 def seed(number: int) -> None:
     random.seed(number)
-    np.random.seed(number)  # noqa: NPY002  (MMDetection's transforms draw from it)
+    np.random.seed(number)
     torch.manual_seed(number)
 
 
@@ -110,11 +110,11 @@ def test_invalid_masks_are_ignored_as_in_stock(coco):
 TRANSFORM_LISTS = {
     'RandomCrop': [{'type': 'RandomCrop', 'crop_size': (50, 60)}],
     'RandomCrop_recompute': [{'type': 'RandomCrop', 'crop_size': (50, 60), 'recompute_bbox': True}],
-    'RandomFlip': [{'type': 'RandomFlip', 'prob': [0.3, 0.3, 0.3], 'direction': ['horizontal', 'vertical', 'diagonal']}],
+    'RandomFlip': [{'type': 'RandomFlip', 'prob': [0.3] * 3, 'direction': ['horizontal', 'vertical', 'diagonal']}],
     'Resize': [{'type': 'Resize', 'scale': (200, 120), 'keep_ratio': True}],
     'Resize_stretch': [{'type': 'Resize', 'scale': (77, 133), 'keep_ratio': False}],
     'RandomResize': [
-        {'type': 'RandomResize', 'scale': (110, 90), 'ratio_range': (0.3, 2.5), 'keep_ratio': True, 'resize_type': 'Resize'}
+        {'type': 'RandomResize', 'scale': (110, 90), 'ratio_range': (0.3, 2.5), 'keep_ratio': True}
     ],
     'Rotate': [{'type': 'Rotate', 'prob': 1.0, 'max_mag': 90.0}],
     'Rotate_nearest': [{'type': 'Rotate', 'prob': 1.0, 'max_mag': 90.0, 'interpolation': 'nearest'}],
