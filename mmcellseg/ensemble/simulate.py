@@ -195,7 +195,7 @@ def _entries(
     masks = BoxMasks.from_windows(boxes, [w.astype(np.uint8) for _, w in clipped], *size)
     tight = masks.tight_boxes().astype(np.float64)
     tight[:, 2:] -= tight[:, :2]
-    scores = 1 / (1 + np.exp(-(slope * np.array([quality for _, _, quality in found]) + offset)))
+    scores: np.ndarray = 1 / (1 + np.exp(-(slope * np.array([quality for _, _, quality in found]) + offset)))
     labels = [label for _, label, _ in found]
     return [
         {'image_id': image_id, 'bbox': box, 'score': score, 'category_id': label, 'segmentation': rle}
