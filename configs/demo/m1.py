@@ -6,5 +6,9 @@ _base_ = [
     '../_base_/schedules/adamw-1e-3_cosine.py',
     '../_base_/default_runtime.py',
 ]
+model = dict(
+    train_cfg=dict(rpn_proposal=_base_.caps.rpn2k.rpn),
+    test_cfg=dict(rpn=_base_.caps.rpn2k.rpn, rcnn=_base_.caps.rpn2k.rcnn),
+)
 train_cfg = dict(max_epochs=6, val_interval=6)
 param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=6, convert_to_iter_based=True)]

@@ -1,4 +1,5 @@
 _base_ = './cells_holdout.py'
+copy_paste = dict(ann_file='annotations/fold1_train.json')
 train_dataloader = dict(dataset=dict(dataset=dict(ann_file='annotations/fold1_train.json')))
 val_dataloader = dict(dataset=dict(ann_file='annotations/fold1_val.json'))
 val_evaluator = dict(ann_file=f'{_base_.data_root}/annotations/fold1_val.json')

@@ -3,6 +3,8 @@
 _base_ = ['../parts/augmentation.py', '../parts/sampling.py']
 data_root = '{{$CELLS_ROOT:data/cells}}'
 classes = ('class1', 'class2', 'class3', 'class4')
+# For pipelines that paste: from the images that train and from no others.
+copy_paste = dict(type='RareClassCopyPaste', data_root=data_root, ann_file='annotations/train_holdout.json')
 
 train_dataloader = dict(
     batch_size=4,

@@ -4,6 +4,28 @@ _base_ = './cells_holdout.py'
 data_root = '{{$CONSEP_ROOT:data/consep}}'
 classes = ('other', 'inflammatory', 'epithelial', 'spindle')
 metainfo = dict(classes=classes)
+copy_paste = dict(data_root=data_root, ann_file='annotations/fold0_train.json')
+# Everything that the ladder of steps has come to by its seventh, by the size of the crops.
+histology = dict(
+    c256=[
+        *_base_.load_train,
+        dict(_base_.copy_paste, **copy_paste),
+        _base_.resizes.random,
+        _base_.crops.c256,
+        *_base_.rot,
+        *_base_.stain,
+        *_base_.pack_train,
+    ],
+    c512=[
+        *_base_.load_train,
+        dict(_base_.copy_paste, **copy_paste),
+        _base_.resizes.random,
+        _base_.crops.c512,
+        *_base_.rot,
+        *_base_.stain,
+        *_base_.pack_train,
+    ],
+)
 
 train_dataloader = dict(
     # An epoch is 200 crops: there are few tiles, but each holds hundreds of cells.

@@ -2,7 +2,8 @@
 
 _base_ = './cells_holdout.py'
 data_root = '{{$DEMO_ROOT:data/demo}}'
-train_pipeline = [*_base_.load_train, _base_.crops.c128, *_base_.augmentation.flip, *_base_.pack_train]
+train_pipeline = [*_base_.load_train, _base_.crops.c128, *_base_.flip, *_base_.pack_train]
+copy_paste = dict(data_root=data_root)
 
 train_dataloader = dict(
     num_workers=0,

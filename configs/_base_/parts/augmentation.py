@@ -6,7 +6,11 @@ are fewer pixels.
 
 load_train = [dict(type='LoadTiffImage'), dict(type='LoadCellAnnotations')]
 load_test = [dict(type='LoadTiffImage')]
-pack_train = [dict(type='PackDetInputs')]
+# A crop may leave a cell's box but none of its pixels, and a box without a width has no regression target.
+pack_train = [
+    dict(type='FilterAnnotations', min_gt_bbox_wh=(1, 1), keep_empty=False),
+    dict(type='PackDetInputs'),
+]
 pack_test = [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
 
 crops = dict(
@@ -24,35 +28,31 @@ resizes = dict(
         transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (0.8, 1.0, 1.25)],
     ),
 )
-augmentation = dict(
-    # Cells have no up and no left: each of the three flips is as likely as none.
-    flip=[dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal'])],
-    # A mirror image or not, and a quarter turn: the eight symmetries, each as likely as the others.
-    rot=[dict(type='RandomFlip', prob=0.5), dict(type='RandomRotate90')],
-    stain=[
-        dict(type='StainJitter', strength=0.2, prob=0.5),
-        dict(
-            type='PhotoMetricDistortion',
-            brightness_delta=16,
-            contrast_range=(0.85, 1.15),
-            saturation_range=(0.85, 1.15),
-            hue_delta=5,
-        ),
-    ],
-)
+
+# Cells have no up and no left: each of the three flips is as likely as none.
+flip = [dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal'])]
+# A mirror image or not, and a quarter turn: the eight symmetries, each as likely as the others.
+rot = [dict(type='RandomFlip', prob=0.5), dict(type='RandomRotate90')]
+stain = [
+    dict(type='StainJitter', strength=0.2, prob=0.5),
+    dict(
+        type='PhotoMetricDistortion',
+        brightness_delta=16,
+        contrast_range=(0.85, 1.15),
+        saturation_range=(0.85, 1.15),
+        hue_delta=5,
+    ),
+]
 
 pipelines = dict(
-    own=dict(
-        train=[*load_train, crops['c512'], *augmentation['flip'], *pack_train],
-        test=[*load_test, *pack_test],
-    ),
+    own=dict(train=[*load_train, crops['c512'], *flip, *pack_train], test=[*load_test, *pack_test]),
     s1333x800=dict(
-        train=[*load_train, resizes['s1333x800'], *augmentation['flip'], *pack_train],
+        train=[*load_train, resizes['s1333x800'], *flip, *pack_train],
         test=[*load_test, resizes['s1333x800'], *pack_test],
     ),
     s150pct=dict(test=[*load_test, resizes['s150pct'], *pack_test]),
     s200pct=dict(
-        train=[*load_train, resizes['s200pct'], crops['c512'], *augmentation['flip'], *pack_train],
+        train=[*load_train, resizes['s200pct'], crops['c512'], *flip, *pack_train],
         test=[*load_test, resizes['s200pct'], *pack_test],
     ),
 )

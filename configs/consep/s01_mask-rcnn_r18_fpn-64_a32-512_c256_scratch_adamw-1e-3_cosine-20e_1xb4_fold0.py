@@ -1,0 +1,12 @@
+"""Where the ladder begins: the stock anchors."""
+
+_base_ = [
+    '../_base_/models/mask-rcnn_r18_fpn-64.py',
+    '../_base_/datasets/consep_fold0.py',
+    '../_base_/schedules/adamw-1e-3_cosine.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a32_512))
+train_dataloader = dict(
+    dataset=dict(dataset=dict(pipeline=[*_base_.load_train, _base_.crops.c256, *_base_.flip, *_base_.pack_train]))
+)
