@@ -1,0 +1,151 @@
+"""Checkpoints are data: nothing in them is executed."""
+
+import os
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader, save_checkpoint
+
+from mmcellseg.checkpoint import CheckpointError, check_resumable, load, make_plain, restore, trust
+
+
+class Touch:
+    """Unpickles by making a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}',)
+
+
+def stock(**extra):
+    """A checkpoint as mmengine writes it."""
+    history = HistoryBuffer([0.5, 0.25], [1, 1], max_length=10)
+    return {
+        'meta': {'epoch': 1, 'iter': 2},
+        'state_dict': torch.nn.Conv2d(1, 2, 1).state_dict(),
+        'optimizer': {'state': {}, 'param_groups': [{'lr': 0.1, 'params': [0]}]},
+        'message_hub': {'log_scalars': OrderedDict(loss=history), 'runtime_info': {}, 'resumed_keys': {}},
+        **extra,
+    }
+
+
+def test_a_plain_checkpoint_loads_whole_with_weights_only(tmp_path):
+    path = tmp_path / 'ours.pth'
+    numbers = {'score': np.float64(0.5), 'ids': np.arange(3), 'classes': ('a', 'b'), 'none': None}
+    torch.save(make_plain(stock(numbers=numbers)), path)
+    raw = torch.load(path, weights_only=True)  # torch's own list of what is safe, nothing added
+    assert raw['numbers'] | {'ids': None} == {'score': 0.5, 'ids': None, 'classes': ('a', 'b'), 'none': None}
+    loaded = load(path)
+    history = loaded['message_hub']['log_scalars']['loss']
+    assert isinstance(history, HistoryBuffer)
+    assert [part.tolist() for part in history.data] == [[0.5, 0.25], [1, 1]]
+    assert history.max_length == 10
+    check_resumable(loaded, path)
+
+
+def test_what_has_no_plain_form_is_left_out_with_a_word(capsys):
+    plain = make_plain({'a': object(), 'b': 1})
+    assert plain == {'b': 1}
+
+
+def test_state_dict_versions_survive():
+    state = torch.nn.BatchNorm2d(2).state_dict()
+    assert make_plain(state)._metadata == state._metadata
+
+
+def test_a_foreign_checkpoint_gives_its_weights_only(tmp_path):
+    path = tmp_path / 'stock.pth'
+    content = stock()
+    save_checkpoint(content, str(path))
+    loaded = CheckpointLoader.load_checkpoint(str(path), 'cpu')  # mmengine's loader: its tools are as safe
+    assert set(loaded) == {'state_dict', 'replaced'}
+    assert 'mmengine.logging.history_buffer.HistoryBuffer' in loaded['replaced']
+    assert all(torch.equal(loaded['state_dict'][k], v) for k, v in content['state_dict'].items())
+    with pytest.raises(CheckpointError, match=r'cannot resume.*lacks meta.*HistoryBuffer.*--trust-checkpoint'):
+        check_resumable(loaded, path)
+    trust(path)
+    assert load(path)['meta'] == {'epoch': 1, 'iter': 2}
+
+
+@pytest.mark.parametrize('place', ['beside', 'inside'])
+def test_a_malicious_pickle_is_not_executed(tmp_path, place):
+    touched, path = tmp_path / 'touched', tmp_path / 'evil.pth'
+    content = stock()
+    (content if place == 'beside' else content['state_dict'])['evil'] = Touch(touched)
+    torch.save(content, path)
+    loaded = load(path)
+    assert not touched.exists()
+    assert list(loaded['state_dict']) == ['weight', 'bias']
+    assert any(name.endswith('.system') for name in loaded['replaced'])
+    torch.load(path, weights_only=False)
+    assert touched.exists(), 'the checkpoint was harmless, so this test showed nothing'
+
+
+def test_a_pickle_without_weights_is_refused(tmp_path):
+    path = tmp_path / 'evil.pth'
+    torch.save({'x': Touch(tmp_path / 'touched')}, path)
+    with pytest.raises(CheckpointError, match=r'evil\.pth: no weights .*system.*--trust-checkpoint'):
+        load(path)
+    assert not (tmp_path / 'touched').exists()
+
+
+def test_getattr_cannot_be_reached(tmp_path):
+    """mmengine's list of what is safe has it, and with it all that a safe object refers to."""
+
+    class Reach:
+        def __reduce__(self):
+            return getattr, ('text', 'upper')
+
+    torch.save(stock(evil=Reach()), tmp_path / 'a.pth')
+    assert '__builtin__.getattr' in load(tmp_path / 'a.pth')['replaced']
+
+
+def test_the_config_in_meta_is_dropped(tmp_path):
+    """mmengine's ``resume`` executes it as Python."""
+    path, touched = tmp_path / 'evil.pth', tmp_path / 'touched'
+    evil = f'import os\nos.system("touch {touched}")\n'
+    torch.save(make_plain(stock(meta={'epoch': 1, 'iter': 2, 'config': evil})), path)
+    assert load(path)['meta'] == {'epoch': 1, 'iter': 2}
+    trust(path)
+    assert 'config' not in load(path)['meta']
+    assert not touched.exists()
+
+
+def test_restore_leaves_other_things_alone():
+    assert restore([1]) == [1]
+    assert restore({'message_hub': 3}) == {'message_hub': 3}
+
+
+def test_a_file_cut_off_names_itself(tmp_path):
+    path = tmp_path / 'short.pth'
+    torch.save(make_plain(stock()), path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match=r'short\.pth'):
+        load(path)
+
+
+def test_a_missing_file_names_itself(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'gone\.pth: there is no such checkpoint'):
+        load(tmp_path / 'gone.pth')
+
+
+def test_a_download_is_as_safe(tmp_path, monkeypatch):
+    torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'served.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    served = []
+
+    def download(url, target):
+        served.append(url)
+        os.link(tmp_path / 'served.pth', target)
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    for _ in range(2):
+        loaded = CheckpointLoader.load_checkpoint('https://models.example/a/served.pth', 'cpu')
+    assert set(loaded) == {'state_dict', 'replaced'}
+    assert served == ['https://models.example/a/served.pth']
+    assert not (tmp_path / 'touched').exists()
