@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -73,6 +74,7 @@ _work: _Work | None = None
 def _start(work: _Work) -> None:
     global _work
     _work = work
+    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
 
 
 def _merge_image(image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:

@@ -193,13 +193,14 @@ def _entries(
     clipped = [_clip(window, *size) for window, _, _ in found]
     boxes = np.array([box for box, _ in clipped], np.int32).reshape(-1, 4)
     masks = BoxMasks.from_windows(boxes, [w.astype(np.uint8) for _, w in clipped], *size)
-    tight = masks.tight_boxes().astype(np.float64)
+    tight: np.ndarray = masks.tight_boxes().astype(np.float64)
     tight[:, 2:] -= tight[:, :2]
     scores: np.ndarray = 1 / (1 + np.exp(-(slope * np.array([quality for _, _, quality in found]) + offset)))
     labels = [label for _, label, _ in found]
+    bboxes = tight.tolist()
     return [
         {'image_id': image_id, 'bbox': box, 'score': score, 'category_id': label, 'segmentation': rle}
-        for box, score, label, rle in zip(tight.tolist(), scores.tolist(), labels, masks.to_rles(), strict=True)
+        for box, score, label, rle in zip(bboxes, scores.tolist(), labels, masks.to_rles(), strict=True)
         if box[2] > 0 and score >= lowest
     ]
 
