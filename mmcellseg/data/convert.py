@@ -1,6 +1,5 @@
 """From folders of class TIFFs to COCO json: one pass over each label map, one process an image."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -10,28 +9,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tqdm import tqdm
 
-from ..structures.box_masks import BoxMasks
 from ..structures.files import atomic_write
 from . import check
-from .check import Finding, LabelledCells
+from .check import Finding
 from .image_ids import read_image_ids
-from .tiff import read_image, read_values
+from .read_folder import TEST, TRAIN, ReadImage, read_test_image, read_training_folder
 
 CLASSES = ('class1', 'class2', 'class3', 'class4')
-TRAIN, TEST, IDS = 'train', 'test_release', 'test_image_name_to_ids.json'
-
-
-class ReadImage(NamedTuple):
-    """What a worker found of one image; ``image`` is None if it cannot be used, ``digest`` is of its pixels."""
-
-    image: dict[str, Any] | None
-    annotations: list[dict[str, Any]]
-    findings: list[Finding]
-    digest: str
+IDS = 'test_image_name_to_ids.json'
 
 
 @dataclass
@@ -42,6 +31,7 @@ class Conversion:
     test: dict[str, Any] | None
     findings: list[Finding]
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # training folders without a usable image
 
     def summary(self) -> str:
         """What was kept and what was left out, and how many findings of each kind."""
@@ -52,114 +42,15 @@ class Conversion:
             f'kept: {len(self.train["images"])} training images with {counts.total()} cells ({classes}), '
             f'{len(self.test["images"]) if self.test else 0} test images'
         ]
-        images = sum(finding.kind in LEAVES_OUT_IMAGE for finding in self.findings)
-        cells = sum(finding.left_out for finding in self.findings)
-        lines.append(f'left out: {images} images, {cells} cells or values that are no cell')
         kinds = Counter(finding.kind for finding in self.findings)
+        cells = sum(finding.left_out for finding in self.findings)
+        files = kinds['shape'] + kinds['unreadable mask']
+        unread = ' besides those of unreadable files' if kinds['unreadable mask'] else ''
+        lines.append(
+            f'left out: {len(self.left_out)} training images, {files} class files of others, {cells} cells{unread}'
+        )
         lines.append('findings: ' + (', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())) or 'none'))
         return '\n'.join([*lines, *(f'note: {note}' for note in self.notes)])
-
-
-LEAVES_OUT_IMAGE = ('no image', 'unreadable image')
-
-
-def to_annotations(cells: LabelledCells, category_id: int) -> list[dict[str, Any]]:
-    """COCO annotations of one class of an image, by ascending id, without ``id`` and ``image_id``."""
-    boxes = cells.masks.tight_boxes()
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return [
-        {
-            'category_id': category_id,
-            'bbox': [*corner, *side],
-            'area': area,
-            'iscrowd': 0,
-            'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode()},
-        }
-        for corner, side, area, rle in zip(
-            boxes[:, :2].tolist(), sides.tolist(), cells.masks.areas.tolist(), cells.masks.to_rles()
-        )
-    ]
-
-
-def read_class(
-    path: Path, file: str, category: str, image_shape: tuple[int, int]
-) -> tuple[LabelledCells | None, list[Finding]]:
-    """Read one class file; None for the cells if none of them can be used."""
-    try:
-        values = read_values(path)
-    except (ValueError, OSError) as error:
-        return None, [Finding('unreadable mask', file, category, '', str(error))]
-    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
-    if values.ndim != 2 or values.dtype.kind not in 'biuf':
-        text = f'shape {values.shape}, {values.dtype}, expected one number a pixel; none of its cells is read'
-        return None, [Finding('unreadable mask', file, category, '', text)]
-    if findings := check.check_shape(values, image_shape, file, category):
-        return None, findings
-    label_map, findings = check.integer_ids(values, file, category)
-    ids, masks = BoxMasks.from_label_map(label_map)
-    cells = LabelledCells(file, category, ids, masks)
-    return cells, findings + check.check_cells(cells)
-
-
-def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, list[Finding]]:
-    """The (height, width) of an image and a digest of its pixels; None and a finding if it cannot be read."""
-    findings = []
-    try:
-        pixels = read_image(path)
-    except (ValueError, OSError) as error:
-        try:  # whether a rule for the values is all that it lacks
-            pixels = read_image(path, scale='percentile')
-        except (ValueError, OSError):
-            return None, '', [Finding('unreadable image', file, '', '', str(error))]
-        findings.append(Finding('image needs a scale rule', file, '', '', str(error)))
-    digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
-    return pixels.shape[:2], digest.hexdigest(), findings
-
-
-def read_training_folder(source: Path, classes: Sequence[str], name: str) -> ReadImage:
-    """Convert ``train/<name>`` of the source."""
-    folder, file = source / TRAIN / name, f'{TRAIN}/{name}/image.tif'
-    class_files = [f'class{number}.tif' for number in range(1, len(classes) + 1)]
-    names = os.listdir(folder)
-    findings = check.check_names(f'{TRAIN}/{name}', names, ['image.tif', *class_files])
-    if 'image.tif' not in names:
-        text = f'the folder holds {", ".join(sorted(names)) or "nothing"}; left out'
-        return ReadImage(None, [], [*findings, Finding('no image', file, '', '', text)], '')
-    shape, digest, found = read_pixels(folder / 'image.tif', file)
-    findings += found
-    if shape is None:
-        return ReadImage(None, [], findings, '')
-    annotations, labelled = [], []
-    for number, (class_file, category) in enumerate(zip(class_files, classes), start=1):
-        if class_file in names:
-            class_path = f'{TRAIN}/{name}/{class_file}'
-            cells, found = read_class(folder / class_file, class_path, category, shape)
-            findings += found
-            if cells is not None:
-                labelled.append(cells)
-                annotations += to_annotations(cells, number)
-    if not set(class_files) & set(names):
-        text = 'the folder holds no class file; kept as an image without cells'
-        findings.append(Finding('no class', file, '', '', text))
-    findings += check.check_overlaps(labelled)
-    return ReadImage({'file_name': file, 'height': shape[0], 'width': shape[1]}, annotations, findings, digest)
-
-
-def read_test_image(source: Path, entry: dict[str, Any]) -> ReadImage:
-    """Hold the test image of an entry of the id file against the size that is given there."""
-    file = f'{TEST}/{entry["file_name"]}'
-    path = source / file
-    if not path.is_file():
-        text = f'id {entry["id"]} of the id file has no image here'
-        return ReadImage(None, [], [Finding('missing test image', file, '', '', text)], '')
-    shape, digest, findings = read_pixels(path, file)
-    expected = (entry['height'], entry['width'])
-    if shape is not None and shape != expected:
-        text = (
-            f'the image is {shape[0]} × {shape[1]} px (height × width), the id file says {expected[0]} × {expected[1]}'
-        )
-        findings.append(Finding('test image size', file, '', '', text))
-    return ReadImage(entry, [], findings, digest)
 
 
 def _parallel(work: Callable, items: Sequence, workers: int, text: str) -> Iterable[ReadImage]:
@@ -190,16 +81,21 @@ def read_dataset(
     categories = _categories(classes)
     if not (source / TRAIN).is_dir():
         raise FileNotFoundError(f'{source}: expected {TRAIN}/<name>/image.tif and class1.tif …, found no {TRAIN}/')
+    ids_path = ids_file or source / IDS
+    test_entries = read_image_ids(ids_path) if ids_file or ids_path.is_file() else None
     entries = sorted(os.listdir(source / TRAIN))
     folders = [name for name in entries if (source / TRAIN / name).is_dir()]
     if not folders:
         raise FileNotFoundError(f'{source / TRAIN}: expected folders with image.tif and class1.tif …, found none')
-    findings = check.check_names(TRAIN, entries, folders)
     train: dict[str, Any] = {'images': [], 'annotations': [], 'categories': categories}
-    digests = []
-    for read in _parallel(partial(read_training_folder, source, classes), folders, workers, 'training images'):
-        findings += read.findings
+    findings = check.check_names('', os.listdir(source), [TRAIN, TEST, IDS, 'annotations'])
+    conversion = Conversion(train, None, findings + check.check_names(TRAIN, entries, folders))
+    digests: list[tuple[str, str]] = []
+    read_one = partial(read_training_folder, source, classes)
+    for read, name in zip(_parallel(read_one, folders, workers, 'training images'), folders):
+        conversion.findings += read.findings
         if read.image is None:
+            conversion.left_out.append(name)
             continue
         image_id = len(train['images']) + 1
         train['images'].append({'id': image_id, **read.image})
@@ -207,25 +103,26 @@ def read_dataset(
         for annotation in read.annotations:
             numbers = {'id': len(train['annotations']) + 1, 'image_id': image_id}
             train['annotations'].append({**numbers, **annotation})
-    conversion = Conversion(train, None, findings)
-    _read_test(source, ids_file, workers, conversion, digests)
+    if test_entries is not None and not any((source / TEST).glob('*')):
+        conversion.notes.append(
+            f'no images in {source / TEST}: the {len(test_entries)} images of test.json come from {ids_path} alone'
+        )
+    _read_test(source, test_entries, workers, conversion, digests)
     conversion.findings += check.check_duplicates(digests)
     return conversion
 
 
 def _read_test(
-    source: Path, ids_file: Path | None, workers: int, conversion: Conversion, digests: list[tuple[str, str]]
+    source: Path, entries: list[dict] | None, workers: int, conversion: Conversion, digests: list[tuple[str, str]]
 ) -> None:
     """Add ``test`` to the conversion, and the digests of the test images that are here."""
-    present = sorted(os.listdir(source / TEST)) if (source / TEST).is_dir() else []
-    path = ids_file or source / IDS
-    if ids_file is None and not path.is_file():
+    present = os.listdir(source / TEST) if (source / TEST).is_dir() else []
+    if entries is None:
         conversion.notes.append(f'no {IDS} in {source}: no test.json was made')
         if present:
             text = f'{len(present)} files, but no id file gives them ids; left out'
             conversion.findings.append(Finding('test images without ids', TEST, '', '', text))
         return
-    entries = read_image_ids(path)
     conversion.test = {
         'images': [{**e, 'file_name': f'{TEST}/{e["file_name"]}'} for e in entries],
         'annotations': [],
@@ -233,9 +130,6 @@ def _read_test(
     }
     conversion.findings += check.check_names(TEST, present, [e['file_name'] for e in entries])
     if not present:
-        conversion.notes.append(
-            f'no test images in {source / TEST}: the {len(entries)} images of test.json come from {path} alone'
-        )
         return
     for read, entry in zip(_parallel(partial(read_test_image, source), entries, workers, 'test images'), entries):
         conversion.findings += read.findings
@@ -254,5 +148,5 @@ def write_conversion(conversion: Conversion, out: Path) -> list[Path]:
 def write_findings(findings: Iterable[Finding], out: Path) -> Path:
     """Write every finding as a line of annotations/findings.tsv under ``out`` and return its path."""
     rows = [Finding._fields, *findings]
-    text = ''.join('\t'.join(str(v).replace('\n', ' ') for v in row) + '\n' for row in rows)
+    text = ''.join('\t'.join(' '.join(str(v).split()) for v in row) + '\n' for row in rows)
     return atomic_write(out / 'annotations' / 'findings.tsv', text)

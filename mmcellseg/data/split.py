@@ -59,13 +59,13 @@ def holdout_split(coco: Coco, fraction: float, seed: int) -> tuple[list[int], li
     image_ids, counts = image_class_counts(coco)
     if len(image_ids) < 2:
         raise ValueError(f'a hold-out split needs two images, the json has {len(image_ids)}')
-    present: np.ndarray = counts > 0
+    present = counts > 0
     order = np.random.default_rng(seed).permutation(len(image_ids))
     open_ = np.ones(len(image_ids), bool)
     validation = ~open_
     total = min(max(round(fraction * len(image_ids)), 1), len(image_ids) - 1)
     rarest_first = [c for c in np.argsort(present.sum(0), kind='stable') if present[:, c].any()]
-    groups: list[np.ndarray] = [present[:, c] for c in rarest_first] + [~present.any(1)]
+    groups = [*present.T[rarest_first], ~present.any(1)]
     for number, members in enumerate(groups):
         size = int(members.sum())
         if number < len(rarest_first):

@@ -1,7 +1,7 @@
 """The submission: what is refused, what is written, and that a refused file costs nothing."""
 
 import json
-import subprocess
+import runpy
 import sys
 import zipfile
 from pathlib import Path
@@ -192,11 +192,39 @@ def test_ids_may_come_from_a_coco_json_and_a_broken_id_file_names_itself(files, 
         validate_submission(results, ids)
 
 
-def test_the_tool_lists_all_violations_and_exits_with_1(files):
+@pytest.fixture
+def run_tool(monkeypatch):
+    """Runs the tool in this process (the imports take seconds) and returns its exit status."""
+
+    def _run(*arguments):
+        tool = REPO / 'tools' / 'submit.py'
+        monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(tool), run_name='__main__')
+        return caught.value.code
+
+    return _run
+
+
+def test_the_tool_lists_all_violations_and_exits_with_1(files, run_tool, capsys):
     results, ids, out = files([entry(), EMPTY, changed(score=2, category_id=9)])
-    tool = [sys.executable, REPO / 'tools' / 'submit.py', results, '--ids', ids, '--out', out]
-    run = subprocess.run(tool, capture_output=True, text=True, check=False)
-    assert run.returncode == 1
-    assert 'entry 1 (image 1)' in run.stderr
-    assert run.stderr.count('entry 2 (image 1)') == 2
+    for arguments in ([], ['--out', out]):
+        assert run_tool(results, '--ids', ids, *arguments) == 1
+        listed = capsys.readouterr().err
+        assert 'entry 1 (image 1): the mask is empty' in listed
+        assert listed.count('entry 2 (image 1)') == 2
     assert not out.exists()
+
+
+def test_the_tool_writes_the_zip_and_tells_its_size(files, run_tool, capsys):
+    results, ids, out = files([entry(), EMPTY])
+    assert run_tool(results, '--ids', ids, '--out', out, '--drop-empty') == 0
+    assert '1 predictions on 1 of 2 images, 1 with an empty mask left out' in capsys.readouterr().out
+    assert out.is_file()
+    assert run_tool(out, '--ids', ids) == 0
+
+
+def test_the_tool_names_a_missing_file(files, run_tool, capsys):
+    _, ids, out = files(GOOD)
+    assert run_tool('nowhere.json', '--ids', ids, '--out', out) == 1
+    assert 'nowhere.json' in capsys.readouterr().err

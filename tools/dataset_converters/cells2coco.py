@@ -34,7 +34,12 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    conversion = read_dataset(args.source, args.classes, args.ids, args.workers)
+    if args.holdout is not None and not 0 < args.holdout < 1:
+        raise SystemExit(f'--holdout must lie between 0 and 1, got {args.holdout}')
+    try:
+        conversion = read_dataset(args.source, args.classes, args.ids, args.workers)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
     findings = sorted(conversion.findings, key=lambda finding: finding.kind)
     for _, group in groupby(findings, key=lambda finding: finding.kind):
         same = list(group)

@@ -1,0 +1,122 @@
+"""Read one image of the layout of class TIFFs: what a worker of the conversion does."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..structures.box_masks import BoxMasks
+from . import check
+from .check import Finding, LabelledCells
+from .tiff import read_image, read_values
+
+TRAIN, TEST = 'train', 'test_release'
+
+
+class ReadImage(NamedTuple):
+    """What a worker found of one image; ``image`` is None if it cannot be used, ``digest`` is of its pixels."""
+
+    image: dict[str, Any] | None
+    annotations: list[dict[str, Any]]
+    findings: list[Finding]
+    digest: str
+
+
+def to_annotations(cells: LabelledCells, category_id: int) -> list[dict[str, Any]]:
+    """COCO annotations of one class of an image, by ascending id, without ``id`` and ``image_id``."""
+    boxes = cells.masks.tight_boxes()
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return [
+        {
+            'category_id': category_id,
+            'bbox': [*corner, *side],
+            'area': area,
+            'iscrowd': 0,
+            'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode()},
+        }
+        for corner, side, area, rle in zip(
+            boxes[:, :2].tolist(), sides.tolist(), cells.masks.areas.tolist(), cells.masks.to_rles()
+        )
+    ]
+
+
+def read_class(
+    path: Path, file: str, category: str, image_shape: tuple[int, int] | None
+) -> tuple[LabelledCells | None, list[Finding]]:
+    """Read one class file, of an image of (H, W) if that is known; None for cells that cannot be used."""
+    try:
+        values = read_values(path)
+    except (ValueError, OSError) as error:
+        return None, [Finding('unreadable mask', file, category, '', f'{error}; its cells are left out')]
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.ndim != 2 or values.dtype.kind not in 'biuf':
+        text = f'shape {values.shape}, {values.dtype}, expected one number a pixel; its cells are left out'
+        return None, [Finding('unreadable mask', file, category, '', text)]
+    if image_shape and (findings := check.check_shape(values, image_shape, file, category)):
+        return None, findings
+    label_map, findings = check.integer_ids(values, file, category)
+    ids, masks = BoxMasks.from_label_map(label_map)
+    cells = LabelledCells(file, category, ids, masks)
+    return cells, findings + check.check_cells(cells)
+
+
+def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, list[Finding]]:
+    """The (height, width) of an image and a digest of its pixels; None and a finding if it cannot be read."""
+    findings = []
+    try:
+        pixels = read_image(path)
+    except (ValueError, OSError) as error:
+        try:  # whether a rule for the values is all that it lacks
+            pixels = read_image(path, scale='percentile')
+        except (ValueError, OSError):
+            return None, '', [Finding('unreadable image', file, '', '', str(error))]
+        findings.append(Finding('image needs a scale rule', file, '', '', str(error)))
+    digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
+    return pixels.shape[:2], digest.hexdigest(), findings
+
+
+def read_training_folder(source: Path, classes: Sequence[str], name: str) -> ReadImage:
+    """Convert ``train/<name>`` of the source."""
+    folder, file = source / TRAIN / name, f'{TRAIN}/{name}/image.tif'
+    class_files = {number: f'class{number}.tif' for number in range(1, len(classes) + 1)}
+    names = set(os.listdir(folder))
+    findings = check.check_names(f'{TRAIN}/{name}', names, ['image.tif', *class_files.values()])
+    if 'image.tif' in names:
+        shape, digest, of_image = read_pixels(folder / 'image.tif', file)
+    else:
+        shape, digest, of_image = None, '', [Finding('no image', file, '', '', 'the folder holds no image.tif')]
+    labelled, of_classes = {}, []
+    for number, class_file in class_files.items():
+        if class_file in names:
+            path = f'{TRAIN}/{name}/{class_file}'
+            cells, found = read_class(folder / class_file, path, classes[number - 1], shape)
+            of_classes += found
+            if cells is not None:
+                labelled[number] = cells
+    if shape is None:  # one finding stands for the whole folder, with all of its cells
+        left_out = sum(len(cells.ids) for cells in labelled.values())
+        return ReadImage(None, [], [*findings, *(f._replace(left_out=left_out) for f in of_image)], '')
+    if not names & set(class_files.values()):
+        text = 'the folder holds no class file; kept as an image without cells'
+        findings.append(Finding('no class', file, '', '', text))
+    findings += of_image + of_classes + check.check_overlaps(list(labelled.values()))
+    annotations = [a for number, cells in labelled.items() for a in to_annotations(cells, number)]
+    return ReadImage({'file_name': file, 'height': shape[0], 'width': shape[1]}, annotations, findings, digest)
+
+
+def read_test_image(source: Path, entry: dict[str, Any]) -> ReadImage:
+    """Hold the test image of an entry of the id file against the size that is given there."""
+    file = f'{TEST}/{entry["file_name"]}'
+    path = source / file
+    if not path.is_file():
+        text = f'id {entry["id"]} of the id file has no image here'
+        return ReadImage(None, [], [Finding('missing test image', file, '', '', text)], '')
+    shape, digest, findings = read_pixels(path, file)
+    expected = (entry['height'], entry['width'])
+    if shape is not None and shape != expected:
+        text = (
+            f'the image is {shape[0]} × {shape[1]} px (height × width), the id file says {expected[0]} × {expected[1]}'
+        )
+        findings.append(Finding('test image size', file, '', '', text))
+    return ReadImage(entry, [], findings, digest)

@@ -1,0 +1,114 @@
+"""Findings about label maps, on maps small enough to count by eye."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mmcellseg.data.check import (
+    LabelledCells,
+    check_cells,
+    check_duplicates,
+    check_names,
+    check_overlaps,
+    check_shape,
+    integer_ids,
+    piece_counts,
+)
+from mmcellseg.structures.box_masks import BoxMasks
+
+
+def cells(label_map, file='f.tif', category='class1'):
+    return LabelledCells(file, category, *BoxMasks.from_label_map(np.asarray(label_map)))
+
+
+@pytest.mark.parametrize('dtype', [bool, np.uint8, np.uint64, np.int16, np.float32, np.float64])
+def test_whole_ids_of_any_type_pass(dtype):
+    values = np.array([[0, 1], [1, 0]], dtype)
+    ids, findings = integer_ids(values, 'f', 'c')
+    assert ids.dtype == np.int64
+    assert ids.tolist() == [[0, 1], [1, 0]]
+    assert findings == []
+
+
+def test_values_that_are_no_id_become_background_and_are_named():
+    values = np.array([[0, 2, 1.5, 1.5], [-3, np.nan, np.inf, 2.0**63]])
+    ids, findings = integer_ids(values, 'f.tif', 'class2')
+    assert ids.tolist() == [[0, 2, 0, 0], [0, 0, 0, 0]]
+    assert [(f.kind, f.id, f.text[:4], f.left_out) for f in findings] == [
+        ('negative id', '-3', '1 px', 1),
+        ('non-integer id', '1.5', '2 px', 1),
+        ('non-integer id', '9.22337e+18', '1 px', 1),
+        ('non-integer id', 'inf', '1 px', 1),
+        ('non-integer id', 'nan', '1 px', 1),
+    ]
+    assert str(findings[1]).startswith('non-integer id: f.tif, class class2, id 1.5: 2 px hold this value')
+
+
+def test_ids_beyond_int64_are_none():
+    ids, findings = integer_ids(np.array([[2**63 + 5, 3]], np.uint64), 'f', 'c')
+    assert ids.tolist() == [[0, 3]]
+    assert [f.kind for f in findings] == ['non-integer id']
+
+
+def test_a_resampled_map_is_one_finding_with_all_its_values_counted(rng):
+    values = rng.uniform(0.1, 0.9, (30, 30))
+    ids, findings = integer_ids(values, 'f', 'c')
+    assert not ids.any()
+    assert [(f.kind, f.left_out) for f in findings] == [('non-integer id', 900)]
+    assert findings[0].text.startswith('900 different values on 900 px')
+
+
+def test_shape():
+    assert check_shape(np.zeros((3, 4)), (3, 4), 'f', 'c') == []
+    (finding,) = check_shape(np.array([[1, 1], [5, 0]]), (3, 4), 'f', 'c')
+    assert finding.text == 'the mask is 2 × 2 px (height × width), its image 3 × 4 px'
+    assert finding.left_out == 2
+
+
+def test_pieces_count_diagonal_neighbours_as_one_and_touching_cells_apart():
+    label_map = [
+        [1, 0, 2, 3, 2],
+        [0, 1, 2, 3, 2],
+        [4, 0, 0, 0, 4],
+        [4, 0, 4, 0, 4],
+    ]
+    assert piece_counts(cells(label_map).masks).tolist() == [1, 2, 1, 3]
+
+
+def test_pieces_agree_with_labelling_the_whole_map_per_id(rng):
+    label_map = rng.integers(0, 8, (25, 30))
+    found = cells(label_map)
+    slow = [ndimage.label(label_map == i, np.ones((3, 3)))[1] for i in found.ids]
+    assert piece_counts(found.masks).tolist() == slow
+
+
+def test_cells_in_pieces_of_few_px_and_none():
+    label_map = np.zeros((12, 12), int)
+    label_map[:4, :4], label_map[8:, 8:], label_map[6, :9] = 7, 7, 9
+    findings = check_cells(cells(label_map))
+    assert [(f.kind, f.id) for f in findings] == [('several pieces', '7'), ('few px', '9')]
+    assert findings[0].text == 'one id in 2 separate pieces'
+    assert findings[1].text == 'a cell of 9 px (under 10)'
+    assert [f.kind for f in check_cells(cells(np.zeros((3, 3))))] == ['empty mask']
+
+
+def test_overlaps_name_both_cells_and_the_px():
+    first, second = np.zeros((8, 8), int), np.zeros((8, 8), int)
+    first[:4, :4], first[5:, 5:] = 3, 6
+    second[2:6, 2:6] = 11
+    third = np.zeros((8, 8), int)
+    findings = check_overlaps([cells(first, '1.tif', 'a'), cells(second, '2.tif', 'b'), cells(third, '3.tif', 'c')])
+    assert [(f.file, f.category, f.id, f.text) for f in findings] == [
+        ('1.tif', 'a', '3', '4 px are also of class b, id 11 (2.tif)'),
+        ('1.tif', 'a', '6', '1 px are also of class b, id 11 (2.tif)'),
+    ]
+
+
+def test_names_and_duplicates():
+    assert [f.file for f in check_names('t/x', ['z', 'a', 'image.tif'], ['image.tif', 'b'])] == ['t/x/a', 't/x/z']
+    assert [f.file for f in check_names('', ['z'], [])] == ['z']
+    findings = check_duplicates([('a', '1'), ('b', '2'), ('c', '1'), ('d', '1')])
+    assert [(f.file, f.text) for f in findings] == [
+        ('c', 'the same pixels as a'),
+        ('d', 'the same pixels as a'),
+    ]

@@ -1,0 +1,275 @@
+"""From folders to json: exact counts, byte-equal masks, the same result from any number of workers."""
+
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from pycocotools import mask as mask_utils
+
+from mmcellseg.data.convert import read_dataset, write_conversion, write_findings
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def disc(label_map, y, x, radius, value):
+    rows, columns = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
+    label_map[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = value
+
+
+def write_folder(source, name, seed=0, shape=(40, 50), **class_maps):
+    folder = source / 'train' / name
+    folder.mkdir(parents=True)
+    image = np.random.default_rng(seed).integers(0, 256, (*shape, 4), np.uint8)
+    tifffile.imwrite(folder / 'image.tif', image, photometric='rgb', extrasamples=['unassalpha'])
+    for class_name, label_map in class_maps.items():
+        tifffile.imwrite(folder / f'{class_name}.tif', label_map)
+    return folder
+
+
+def write_test_image(source, name, shape=(33, 35), seed=100):
+    (source / 'test_release').mkdir(exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+    tifffile.imwrite(source / 'test_release' / name, pixels, photometric='rgb')
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two training images (3 cells of class 1 and 1 of class 3; 2 of class 2) and a test image with its id."""
+    first = np.zeros((40, 50))
+    for value, (y, x) in zip((3, 7, 20), ((8, 8), (8, 19), (30, 30))):
+        disc(first, y, x, 5, value)
+    third, second = np.zeros((40, 50)), np.zeros((60, 45))
+    disc(third, 30, 10, 6, 5)
+    disc(second, 20, 20, 4, 2)
+    disc(second, 59, 44, 6, 9)  # reaches the last pixel
+    root = tmp_path / 'cells'
+    write_folder(root, 'b', seed=1, shape=(60, 45), class2=second)
+    write_folder(root, 'a', class1=first, class3=third)
+    write_test_image(root, 'x.tif')
+    ids = [{'file_name': 'x.tif', 'id': 17, 'height': 33, 'width': 35}]
+    (root / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
+    return root
+
+
+def kinds(conversion):
+    return sorted(finding.kind for finding in conversion.findings)
+
+
+def test_images_follow_their_names_and_annotations_images_classes_and_ids(source):
+    conversion = read_dataset(source)
+    assert conversion.findings == []
+    assert conversion.train['images'] == [
+        {'id': 1, 'file_name': 'train/a/image.tif', 'height': 40, 'width': 50},
+        {'id': 2, 'file_name': 'train/b/image.tif', 'height': 60, 'width': 45},
+    ]
+    annotations = conversion.train['annotations']
+    assert [a['id'] for a in annotations] == [1, 2, 3, 4, 5, 6]
+    assert [a['image_id'] for a in annotations] == [1, 1, 1, 1, 2, 2]
+    assert [a['category_id'] for a in annotations] == [1, 1, 1, 3, 2, 2]
+    assert annotations[0]['bbox'] == [3, 3, 11, 11]
+    assert [c['name'] for c in conversion.train['categories']] == ['class1', 'class2', 'class3', 'class4']
+    assert conversion.test['images'] == [{'file_name': 'test_release/x.tif', 'id': 17, 'height': 33, 'width': 35}]
+    assert (
+        'kept: 2 training images with 6 cells (class1 3, class2 2, class3 1, class4 0), 1 test' in conversion.summary()
+    )
+
+
+def test_each_annotation_is_pycocotools_of_its_mask(source):
+    annotations = read_dataset(source).train['annotations']
+    maps = [('a', 1), ('a', 3), ('b', 2)]
+    slow = []
+    for name, number in maps:
+        label_map = tifffile.imread(source / 'train' / name / f'class{number}.tif')
+        for value in np.unique(label_map[label_map > 0]):
+            rle = mask_utils.encode(np.asfortranarray(label_map == value, dtype=np.uint8))
+            segmentation = {'size': rle['size'], 'counts': rle['counts'].decode()}
+            slow.append((segmentation, int(mask_utils.area(rle)), mask_utils.toBbox(rle).tolist()))
+    assert [(a['segmentation'], a['area'], a['bbox']) for a in annotations] == slow
+
+
+def test_the_files_are_the_same_from_any_number_of_workers(source, tmp_path):
+    for workers in (1, 3):
+        conversion = read_dataset(source, workers=workers)
+        write_conversion(conversion, tmp_path / str(workers))
+        write_findings(conversion.findings, tmp_path / str(workers))
+    for name in ('train.json', 'test.json', 'findings.tsv'):
+        one, three = (tmp_path / str(n) / 'annotations' / name for n in (1, 3))
+        assert one.read_bytes() == three.read_bytes()
+
+
+def test_the_id_file_alone_makes_test_json_and_that_is_said(source, tmp_path):
+    (source / 'test_release' / 'x.tif').unlink()
+    (source / 'test_image_name_to_ids.json').rename(tmp_path / 'elsewhere.json')
+    conversion = read_dataset(source, ids_file=tmp_path / 'elsewhere.json')
+    assert [image['id'] for image in conversion.test['images']] == [17]
+    assert 'note: no images in' in conversion.summary()
+    assert conversion.findings == []
+
+
+def test_without_an_id_file_there_is_no_test_json_and_that_is_said(source, tmp_path):
+    (source / 'test_image_name_to_ids.json').unlink()
+    conversion = read_dataset(source)
+    assert conversion.test is None
+    assert kinds(conversion) == ['test images without ids']
+    assert 'no test.json was made' in conversion.summary()
+    assert [path.name for path in write_conversion(conversion, tmp_path)] == ['train.json']
+
+
+def test_test_images_are_held_against_the_id_file(source):
+    ids = [
+        {'file_name': 'x.tif', 'id': 17, 'height': 35, 'width': 33},
+        {'file_name': 'gone.tif', 'id': 18, 'height': 3, 'width': 4},
+    ]
+    (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
+    write_test_image(source, 'stray.tif', seed=7)
+    conversion = read_dataset(source)
+    assert kinds(conversion) == ['missing test image', 'test image size', 'unknown file']
+    assert len(conversion.test['images']) == 2
+    assert any('33 × 35 px (height × width), the id file says 35 × 33' in f.text for f in conversion.findings)
+
+
+def test_a_mask_of_another_shape_is_left_out_and_counted(source):
+    path = source / 'train' / 'b' / 'class2.tif'
+    tifffile.imwrite(path, tifffile.imread(path).T)
+    conversion = read_dataset(source)
+    (finding,) = conversion.findings
+    assert finding[:3] == ('shape', 'train/b/class2.tif', 'class2')
+    assert '45 × 60 px (height × width), its image 60 × 45 px' in finding.text
+    assert finding.left_out == 2
+    assert len(conversion.train['annotations']) == 4
+    assert 'left out: 0 training images, 1 class files of others, 2 cells' in conversion.summary()
+
+
+def test_broken_ids_go_alone(source):
+    path = source / 'train' / 'a' / 'class1.tif'
+    label_map = tifffile.imread(path)
+    label_map[label_map == 7] = 7.5
+    label_map[label_map == 20] = -2
+    tifffile.imwrite(path, label_map)
+    conversion = read_dataset(source)
+    assert {(f.kind, f.file, f.category, f.id) for f in conversion.findings} == {
+        ('non-integer id', 'train/a/class1.tif', 'class1', '7.5'),
+        ('negative id', 'train/a/class1.tif', 'class1', '-2'),
+    }
+    assert [a['category_id'] for a in conversion.train['annotations']] == [1, 3, 2, 2]
+
+
+@pytest.mark.parametrize('kind', ['no image', 'unreadable image'])
+def test_a_folder_without_a_usable_image_is_left_out_with_its_cells(source, kind):
+    path = source / 'train' / 'a' / 'image.tif'
+    content = path.read_bytes()
+    path.unlink()
+    if kind == 'unreadable image':
+        path.write_bytes(content[: len(content) // 2])
+    conversion = read_dataset(source)
+    (finding,) = conversion.findings
+    assert (finding.kind, finding.file, finding.left_out) == (kind, 'train/a/image.tif', 4)
+    assert [image['file_name'] for image in conversion.train['images']] == ['train/b/image.tif']
+    assert [a['image_id'] for a in conversion.train['annotations']] == [1, 1]
+    assert 'left out: 1 training images, 0 class files of others, 4 cells' in conversion.summary()
+
+
+def test_oddities_are_named_and_kept(source):
+    write_folder(source, 'c', seed=1, shape=(60, 45))  # the same pixels as b, and no class
+    overlapping = np.zeros((40, 50), np.uint16)
+    overlapping[30:32, 10:13] = 4
+    tifffile.imwrite(source / 'train' / 'a' / 'class4.tif', overlapping)
+    tifffile.imwrite(source / 'train' / 'a' / 'class2.tif', np.zeros((40, 50)))
+    tifffile.imwrite(source / 'train' / 'a' / 'class5.tif', overlapping)
+    (source / 'train' / 'notes.txt').write_text('')
+    (source / 'train2').mkdir()
+    conversion = read_dataset(source)
+    assert {(f.kind, f.file, f.category, f.id) for f in conversion.findings} == {
+        ('duplicate image', 'train/c/image.tif', '', ''),
+        ('no class', 'train/c/image.tif', '', ''),
+        ('few px', 'train/a/class4.tif', 'class4', '4'),
+        ('overlap', 'train/a/class3.tif', 'class3', '5'),
+        ('empty mask', 'train/a/class2.tif', 'class2', ''),
+        ('unknown file', 'train/a/class5.tif', '', ''),
+        ('unknown file', 'train/notes.txt', '', ''),
+        ('unknown file', 'train2', '', ''),
+    }
+    assert sum(f.left_out for f in conversion.findings) == 0
+    assert len(conversion.train['annotations']) == 7
+    assert len(conversion.train['images']) == 3
+
+
+def test_unreadable_masks_and_float_images(source):
+    (source / 'train' / 'a' / 'class1.tif').write_bytes(b'II*\0nothing')
+    tifffile.imwrite(source / 'train' / 'a' / 'class3.tif', np.zeros((40, 50, 3), np.uint8), photometric='rgb')
+    tifffile.imwrite(source / 'train' / 'b' / 'image.tif', np.linspace(0, 900, 60 * 45).reshape(60, 45))
+    conversion = read_dataset(source)
+    assert kinds(conversion) == ['image needs a scale rule', 'unreadable mask', 'unreadable mask']
+    assert len(conversion.train['images']) == 2
+    assert 'besides those of unreadable files' in conversion.summary()
+
+
+def test_sources_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match='found no train/'):
+        read_dataset(tmp_path)
+    (tmp_path / 'train').mkdir()
+    with pytest.raises(FileNotFoundError, match='expected folders with image.tif'):
+        read_dataset(tmp_path)
+    with pytest.raises(ValueError, match=r"must be given and differ from each other, got \['a', 'a'\]"):
+        read_dataset(tmp_path, ['a', 'a'])
+
+
+@pytest.fixture
+def run_tool(monkeypatch):
+    """Runs the tool in this process (the imports take seconds) and returns its exit status."""
+
+    def _run(*arguments):
+        tool = REPO / 'tools' / 'dataset_converters' / 'cells2coco.py'
+        monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(tool), run_name='__main__')
+        return caught.value.code
+
+    return _run
+
+
+def test_the_tool_writes_the_jsons_and_the_holdout(source, run_tool, capsys):
+    assert run_tool(source, source, '--holdout', '0.5', '--workers', '2') == 0
+    names = {path.name for path in (source / 'annotations').iterdir()}
+    assert names == {'train.json', 'test.json', 'train_holdout.json', 'val_holdout.json', 'findings.tsv'}
+    assert 'findings: none' in capsys.readouterr().out
+
+
+def test_strict_writes_no_json_and_fails(source, run_tool, capsys):
+    (source / 'train' / 'a' / 'thumbs.db').write_text('')
+    assert run_tool(source, source, '--strict', '--workers', '1') == 1
+    assert 'unknown file: train/a/thumbs.db' in capsys.readouterr().out
+    assert [path.name for path in (source / 'annotations').iterdir()] == ['findings.tsv']
+
+
+def test_the_tool_says_what_a_source_should_hold(tmp_path, run_tool):
+    assert 'found no train/' in run_tool(tmp_path, tmp_path)
+    assert '--holdout must lie between 0 and 1' in run_tool(tmp_path, tmp_path, '--holdout', '2')
+
+
+def counts(conversion):
+    labels = [a['category_id'] for a in conversion.train['annotations']]
+    return [labels.count(number) for number in range(1, 5)]
+
+
+def test_the_real_sample(hw3_sample_dir):
+    conversion = read_dataset(hw3_sample_dir)
+    assert counts(conversion) == [2, 159, 0, 0]
+    assert len(conversion.test['images']) == 101
+
+
+def test_consep_in_the_real_layout(consep_dir, tmp_path):
+    layout = [sys.executable, consep_dir / 'make_hw3_layout.py', tmp_path / 'consep', '--uncompressed']
+    subprocess.run(layout, check=True)
+    names = ['other', 'inflammatory', 'epithelial', 'spindle']
+    conversion = read_dataset(tmp_path / 'consep', names, workers=2)
+    shutil.rmtree(tmp_path / 'consep')  # 1 GB that pytest would keep
+    assert counts(conversion) == [371, 3941, 5537, 5706]
+    assert len(conversion.train['images']) == 27
+    assert len(conversion.test['images']) == 14
