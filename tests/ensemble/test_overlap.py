@@ -1,0 +1,79 @@
+"""Overlaps and seeds against loops over full bitmaps."""
+
+import numpy as np
+import pytest
+
+from mmcellseg.ensemble.detections import Detections
+from mmcellseg.ensemble.overlap import check_measure, common_pixels, greedy_groups, overlap_groups
+
+
+def dense_overlaps(detections, measure):
+    if measure == 'box':
+        b = detections.boxes
+        low = np.maximum(b[:, None, :2], b[None, :, :2])
+        high = np.minimum(b[:, None, 2:], b[None, :, 2:])
+        common = np.clip(high - low, 0, None).prod(-1)
+        area = (b[:, 2:] - b[:, :2]).prod(-1)
+    else:
+        flat = detections.masks.to_ndarray().reshape(len(detections), -1).astype(int)
+        common, area = flat @ flat.T, flat.sum(1)
+    if measure == 'mask_min':
+        return common / np.minimum(area[:, None], area)
+    return common / (area[:, None] + area - common)
+
+
+def slow_groups(overlap, threshold, allowed):
+    """The loop over the ranks."""
+    seeds, pairs = [], []
+    for k in range(len(overlap)):
+        if not any(overlap[s, k] > threshold and allowed[s, k] for s in seeds):
+            seeds.append(k)
+    for s in seeds:
+        pairs += [(s, k) for k in range(s + 1, len(overlap)) if overlap[s, k] > threshold and allowed[s, k]]
+    return seeds, pairs
+
+
+@pytest.mark.parametrize('class_wise', [False, True])
+@pytest.mark.parametrize('measure', ['box', 'mask', 'mask_min'])
+def test_groups_are_those_of_the_loop_over_ranks(random_members, measure, class_wise):
+    for seed in range(6):
+        ranked = Detections.from_entries(random_members(seed), 40, 60).ranked()
+        allowed = ranked.labels[:, None] == ranked.labels if class_wise else np.ones((len(ranked),) * 2, bool)
+        for threshold in (0.0, 0.3, 0.5, 0.8):
+            dense = dense_overlaps(ranked, measure)
+            seeds, pairs = slow_groups(dense, threshold, allowed)
+            found = overlap_groups(ranked, measure, threshold, class_wise)
+            assert found.seeds.tolist() == seeds
+            assert list(zip(found.leader.tolist(), found.other.tolist(), strict=True)) == pairs
+            np.testing.assert_allclose(found.value, [dense[p] for p in pairs], rtol=1e-12)
+
+
+def test_a_chain_is_resolved_from_its_best(rng):
+    first, second = np.arange(9), np.arange(1, 10)  # each overlaps the next only
+    asked = []
+
+    def overlap(i, j):
+        asked.extend(i.tolist())
+        return np.ones(len(i))
+
+    found = greedy_groups(first, second, 10, overlap, 0.5)
+    assert found.seeds.tolist() == [0, 2, 4, 6, 8]
+    assert asked == [0, 2, 4, 6, 8]  # only the seeds' overlaps are computed
+
+
+def test_no_detections(rectangles):
+    for measure in ('box', 'mask'):
+        found = overlap_groups(rectangles([], []), measure, 0.5)
+        assert [len(part) for part in found] == [0, 0, 0, 0]
+
+
+def test_common_pixels_of_known_rectangles(rectangles):
+    masks = rectangles([(0, 0, 10, 10, 1, 1), (5, 5, 15, 15, 1, 1), (9, 0, 20, 3, 1, 1)]).masks
+    assert common_pixels(masks, np.array([0, 0, 1]), np.array([1, 2, 0])).tolist() == [25, 3, 25]
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="iou is 'giou', expected one of"):
+        check_measure('giou', 0.5)
+    with pytest.raises(ValueError, match=r'threshold is 1\.0, expected'):
+        check_measure('box', 1.0)
