@@ -1,0 +1,191 @@
+"""Training Mask R-CNN with the box-local parts, and with MMDetection's own on the same crops.
+
+Both read images with LoadTiffImage and have the same layers, anchors, RoIs, batch, precision and workers. Stock
+has LoadAnnotations, MaxIoUAssigner and FCNMaskHead where ours has LoadCellAnnotations, ChunkedMaxIoUAssigner and
+RLEMaskHead. With CUDA it is ResNet-50 with mixed precision and batch 8, else a narrow ResNet-18 and batch 2.
+"""
+
+import json
+import logging
+import multiprocessing
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+from mmcellseg.data.convert import read_dataset, write_conversion
+from mmcellseg.data.synthetic import make_synthetic
+
+MODEL_CONFIGS = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'models'
+
+
+@dataclass
+class Job:
+    """What one process trains."""
+
+    root: str
+    ann_file: str
+    stock: bool
+    cuda: bool
+    size: int
+    batch: int
+    workers: int
+    steps: int
+
+
+@dataclass
+class Outcome:
+    """What it took, warm-up left out: images a second, part of the time spent waiting for data, peak MB."""
+
+    images_per_second: float
+    waiting: float
+    megabytes: float
+
+
+def _config(job: Job) -> Config:
+    name = 'mask-rcnn_r50_fpn.py' if job.cuda else 'mask-rcnn_r18_fpn-64.py'
+    config = Config.fromfile(MODEL_CONFIGS / name)
+    config.model.backbone.init_cfg = None
+    loading = {'type': 'LoadCellAnnotations', 'with_mask': True}
+    if job.stock:
+        loading = {'type': 'LoadAnnotations', 'with_bbox': True, 'with_mask': True}
+        config.model.roi_head.mask_head.type = 'FCNMaskHead'
+        for part in (config.model.train_cfg.rpn, config.model.train_cfg.rcnn):
+            part.assigner.type = 'MaxIoUAssigner'
+    crop = {'type': 'RandomCrop', 'crop_size': (job.size, job.size), 'recompute_bbox': True}
+    config.loader = {
+        'batch_size': job.batch,
+        'num_workers': job.workers,
+        'persistent_workers': job.workers > 0,
+        'pin_memory': job.cuda,
+        'sampler': {'type': 'InfiniteSampler'},
+        'dataset': {
+            'type': 'CellDataset',
+            'data_root': job.root,
+            'ann_file': job.ann_file,
+            'data_prefix': {'img': ''},
+            'pipeline': [
+                {'type': 'LoadTiffImage'},
+                loading,
+                dict(crop, allow_negative_crop=True),
+                {'type': 'RandomFlip', 'prob': 0.5},
+                {'type': 'PackDetInputs', 'meta_keys': ('img_shape', 'ori_shape', 'scale_factor')},
+            ],
+        },
+    }
+    kind = 'AmpOptimWrapper' if job.cuda else 'OptimWrapper'
+    config.optim_wrapper = {'type': kind, 'optimizer': {'type': 'AdamW', 'lr': 1e-4}}
+    return config
+
+
+def _watch(peak: list[float], stop: threading.Event) -> None:
+    """Highest resident memory of this process and its workers, in MB."""
+    process = psutil.Process()
+    while not stop.wait(0.05):
+        try:
+            family = [process, *process.children(recursive=True)]
+            peak[0] = max(peak[0], sum(p.memory_info().rss for p in family) / 2**20)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def train(job: Job) -> Outcome:
+    """Train for some steps after two to warm up; to be called in a fresh process."""
+    logging.disable(logging.INFO)
+    register_all_modules()
+    torch.manual_seed(0)
+    np.random.seed(0)  # MMDetection's transforms draw by it
+    config = _config(job)
+    device = 'cuda' if job.cuda else 'cpu'
+    model = MODELS.build(config.model)
+    model.init_weights()
+    model.to(device).train()
+    optimizer = build_optim_wrapper(model, config.optim_wrapper)
+    batches = iter(Runner.build_dataloader(config.loader, seed=0))
+    peak, stop = [0.0], threading.Event()
+    watcher = threading.Thread(target=_watch, args=(peak, stop), daemon=True)
+    watcher.start()
+    waited = 0.0
+    for step in tqdm(range(job.steps + 2), desc='stock' if job.stock else 'ours', leave=False):
+        if step == 2:
+            start, waited = time.perf_counter(), 0.0
+        before = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - before
+        model.train_step(batch, optimizer)
+        if job.cuda:
+            torch.cuda.synchronize()  # else the model's time would count as waiting for data
+    took = time.perf_counter() - start
+    stop.set()
+    watcher.join()
+    megabytes = torch.cuda.max_memory_allocated() / 2**20 if job.cuda else peak[0]
+    return Outcome(job.steps * job.batch / took, waited / took, megabytes)
+
+
+def _in_own_process(job: Job) -> Outcome:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
+        return pool.submit(train, job).result()
+
+
+def _images_by_cells(content: dict, number: int) -> dict[str, dict]:
+    """The json's densest images, and its sparsest with a cell, as COCO jsons of ``number`` images each."""
+    cells = Counter(a['image_id'] for a in content['annotations'])
+    ordered = [image_id for image_id, _ in cells.most_common()]
+    parts = {}
+    for name, chosen in (('densest', ordered[:number]), ('sparsest', ordered[-number:])):
+        parts[name] = {
+            'categories': content['categories'],
+            'images': [i for i in content['images'] if i['id'] in chosen],
+            'annotations': [a for a in content['annotations'] if a['image_id'] in chosen],
+        }
+    return parts
+
+
+def run(data: Path | None, quick: bool) -> list[dict]:
+    """A row for the densest images and one for the sparsest."""
+    cuda = torch.cuda.is_available()
+    size, batch, workers, steps = (512, 8, 8, 20) if cuda else (512, 2, 2, 4)
+    if quick:
+        size, workers, steps = 96, 0, 1
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = data
+        if root is None:
+            root = Path(folder) / 'synthetic'
+            make_synthetic(root, num_train=8, num_test=0, dense=not quick)
+        write_conversion(read_dataset(root), Path(folder))
+        content = json.loads((Path(folder) / 'annotations' / 'train.json').read_text())
+        for name, part in _images_by_cells(content, 1 if data is None else 4).items():
+            ann_file = Path(folder) / f'{name}.json'
+            ann_file.write_text(json.dumps(part))
+            jobs = [Job(str(root), str(ann_file), stock, cuda, size, batch, workers, steps) for stock in (False, True)]
+            ours, stock = (_in_own_process(job) for job in jobs)
+            mean = len(part['annotations']) / len(part['images'])
+            rows.append(
+                {
+                    'what': f'{name} images ({mean:.0f} cells), {size} px crops, batch {batch}, '
+                    + ('CUDA with AMP' if cuda else 'CPU'),
+                    'ours images/s': ours.images_per_second,
+                    'stock images/s': stock.images_per_second,
+                    'times faster': ours.images_per_second / stock.images_per_second,
+                    'ours waits': ours.waiting,
+                    'stock waits': stock.waiting,
+                    'ours MB': ours.megabytes,
+                    'stock MB': stock.megabytes,
+                    'times less memory': stock.megabytes / ours.megabytes,
+                }
+            )
+    return rows
