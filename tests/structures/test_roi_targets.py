@@ -75,6 +75,14 @@ def test_through_mmdets_mask_target(rng):
     assert (ours != stock).float().mean() < 1e-3
 
 
+def test_exact_under_autocast(rng):
+    full = scene(rng, 64, 80, 6, 12)
+    corner = rng.uniform(0, 50, (20, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(1, 30, (20, 2))], axis=1).astype(np.float32)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert_targets_agree(full, boxes, rng.integers(0, 6, 20), (28, 28))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_on_a_gpu(rng):
     full = scene(rng, 90, 110, 8, 25)
