@@ -1,0 +1,73 @@
+"""The scores on a fixed part of the training images, beside those of validation."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import HOOKS
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+def spread_indices(length: int, number: int) -> list[int]:
+    """At most ``number`` indices, spread evenly over ``range(length)``."""
+    return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
+
+
+def innermost(dataset: Any) -> Any:
+    """The data set inside any wrappers; of a concatenation its first."""
+    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
+        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
+    return dataset
+
+
+@HOOKS.register_module()
+class TrainSplitMetricHook(Hook):
+    """Scores a fixed subset of the training images without augmentation after each validation.
+
+    The images go through the validation pipeline and the validation metrics, with the weights that are being
+    validated; the figures join the run's metrics as ``train_split/segm_AP50``, … The gap to ``cell/segm_AP50`` is what
+    the model has learned by heart.
+
+    Args:
+        num_images: Images in the subset, spread evenly over the training set.
+        metric: What :class:`CellMetric` computes.
+    """
+
+    # After the validation epoch, but before its metrics are logged and before EMAHook takes its weights back.
+    priority = 'HIGHEST'
+
+    def __init__(self, num_images: int = 20, metric: str = 'segm'):
+        if num_images < 1:
+            raise ValueError(f'TrainSplitMetricHook: num_images must be at least 1, found {num_images}')
+        self.num_images, self.metric = num_images, metric
+
+    def before_train(self, runner: Runner) -> None:
+        train = innermost(runner.train_dataloader.dataset)
+        loader = copy.deepcopy(runner.cfg.val_dataloader)
+        dataset = innermost_config(loader['dataset'])
+        dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
+        # test_mode keeps images without cells too, so the indices are those of the file.
+        whole = len(train.coco.dataset['images']) if hasattr(train, 'coco') else len(train)
+        dataset['indices'] = spread_indices(whole, self.num_images)
+        self.loader = runner.build_dataloader(loader, seed=0)
+        metric = {'type': 'CellMetric', 'ann_file': train.ann_file, 'metric': self.metric, 'prefix': 'train_split'}
+        self.evaluator = Evaluator([metric])
+        self.evaluator.dataset_meta = self.loader.dataset.metainfo
+
+    @torch.no_grad()
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        if not hasattr(self, 'loader') or metrics is None:
+            return
+        for batch in self.loader:
+            self.evaluator.process(data_samples=runner.model.val_step(batch), data_batch=batch)
+        metrics.update(self.evaluator.evaluate(len(self.loader.dataset)))
+
+
+def innermost_config(dataset: dict) -> dict:
+    """The data set's config inside any wrappers."""
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
