@@ -18,8 +18,9 @@ from .tables import EvaluationError
 BINS = ('all', 'small', 'medium', 'large')
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _LARGEST = 1e10  # px², COCO's "no limit"
-_pools: set[int] = set()  # processes that started the backend's threads; −1: a fork of one
-os.register_at_fork(after_in_child=lambda: _pools.add(-1) if _pools else None)
+# The backend's threads do not survive a fork: the child would wait for them for ever.
+_threads = {'started': False, 'lost': False}
+os.register_at_fork(after_in_child=lambda: _threads.update(lost=_threads['started']))
 
 
 def largest_group(predictions: Predictions) -> int:
@@ -45,9 +46,9 @@ def precision_table(
     closed, in px² of the annotation's area; an unmatched prediction is put in a bin by its mask's pixels for
     ``segm`` and its box's for ``bbox``.
     """
-    if -1 in _pools:  # the pool is copied without its threads: the backend would wait for them for ever
+    if _threads['lost']:
         raise RuntimeError('AP was computed before this process was forked: start it with the spawn method instead')
-    _pools.add(os.getpid())
+    _threads['started'] = True
     if kind == 'segm' and gt.rles is None:
         raise EvaluationError(f'{gt.name}: annotations without segmentation; evaluate bbox only')
     low, high = area_edges

@@ -68,13 +68,14 @@ def evaluate_results(
         raise EvaluationError(f'{gt.name}: no images with the ids {strangers[:10]}')
     if not len(gt):
         raise EvaluationError(f'{gt.name}: not one annotation to evaluate against; use format_only for test data')
-    entries = results if isinstance(results, Sequence) and not isinstance(results, str) else read_results(results)
     masks = bool({'segm', 'panoptic'} & set(metrics))
-    try:
-        predictions = Predictions(entries, gt, boxes='bbox' in metrics, masks=masks)
-    except EvaluationError as error:
-        source = results if isinstance(results, str | os.PathLike) else 'the results'
-        raise EvaluationError(f'{source}: {error}') from error
+    if isinstance(results, str | os.PathLike):
+        try:
+            predictions = Predictions(read_results(results), gt, boxes='bbox' in metrics, masks=masks)
+        except EvaluationError as error:
+            raise EvaluationError(f'{results}: {error}') from error
+    else:
+        predictions = Predictions(results, gt, boxes='bbox' in metrics, masks=masks)
     if not len(predictions):
         print_log('There is not a single prediction: every figure is 0.', 'current', logging.WARNING)
     out: dict[str, float] = {}

@@ -79,8 +79,9 @@ class Table:
 
     def masks(self, image_id: int) -> BoxMasks:
         """The masks of one image in the order of ``rows``; decoded once."""
+        if self.rles is None:
+            raise EvaluationError('there are no masks: boxes alone can be evaluated with metrics=["bbox"]')
         if image_id not in self._masks:
-            assert self.rles is not None
             rles = [self.rles[i] for i in self.rows(image_id).tolist()]
             self._masks[image_id] = BoxMasks.from_rles(rles, *self.images[image_id])
         return self._masks[image_id]

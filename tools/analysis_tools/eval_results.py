@@ -44,20 +44,21 @@ def main() -> int:
     args = parse_args()
     try:
         gt = GroundTruth(args.ann)
-        entries = read_results(args.results)
         figures = evaluate_results(
-            entries,
+            args.results,
             gt,
             metrics=args.metric,
             max_dets=args.max_dets,
             score_thr=args.score_thr,
             area_edges=tuple(args.area_edges) if args.area_edges else None,
         )
-        report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr) if args.errors else None
+        report = None
+        if args.errors:
+            report = analyse(gt, Predictions(read_results(args.results), gt, boxes=False), score_thr=args.score_thr)
     except (EvaluationError, ResultsError) as error:
-        print(f'{args.results}: {error}' if str(args.results) not in str(error) else error, file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
-    print(f'{len(entries)} predictions, {len(gt)} cells, {len(gt.images)} images')
+    print(f'{args.results}: {len(gt)} cells in {len(gt.images)} images of {args.ann}')
     low, high = args.area_edges or gt.area_edges(list(gt.images))
     print(f'small < {low:g} px² < medium < {high:g} px² < large; label maps at score >= {args.score_thr:g}')
     for key, value in figures.items():

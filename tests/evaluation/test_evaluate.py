@@ -1,0 +1,212 @@
+import copy
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
+from pycocotools import mask as coco_mask
+
+from mmcellseg.evaluation.evaluate import evaluate_results
+from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.predictions import Predictions
+from mmcellseg.evaluation.tables import EvaluationError
+from mmcellseg.structures.results import ResultsError, write_results
+
+SHAPE = (30, 40)
+
+
+@pytest.fixture
+def data() -> dict:
+    cells = [(1, 1, rectangle(SHAPE, 0, 0, 8, 8)), (1, 2, disc(SHAPE, 20, 15, 6)), (4, 1, disc(SHAPE, 9, 9, 5))]
+    return annotations({1: SHAPE, 4: SHAPE}, cells)
+
+
+def test_from_files(data: dict, tmp_path) -> None:
+    (tmp_path / 'ann.json').write_text(json.dumps(data))
+    write_results(tmp_path / 'results.json', as_predictions(data))
+    figures = evaluate_results(tmp_path / 'results.json', tmp_path / 'ann.json')
+    assert figures == evaluate_results(as_predictions(data), GroundTruth(str(tmp_path / 'ann.json')))
+    assert {figures[key] for key in ('segm_AP', 'bbox_AP50_class2', 'PQ', 'mPQ+', 'AJI', 'Dice', 'F1')} == {1.0}
+
+
+def test_keys_are_stable(data: dict) -> None:
+    keys = list(evaluate_results(as_predictions(data), data))
+    assert keys == list(evaluate_results([], data))
+    per_kind = [
+        *('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large'),
+        *(f'{ap}_{name}' for ap in ('AP', 'AP50', 'AP75') for name in ('class1', 'class2')),
+    ]
+    assert keys == [
+        *(f'{kind}_{key}' for kind in ('bbox', 'segm') for key in per_kind),
+        *('PQ', 'PQ_class1', 'PQ_class2', 'mPQ+', 'PQ+_class1', 'PQ+_class2', 'bPQ', 'AJI', 'Dice'),
+        *('F1', 'F1_class1', 'F1_class2', 'max_dets'),
+    ]
+    assert set(evaluate_results([], data, metrics=['panoptic'])) == {
+        k for k in keys if not k.startswith(('bbox', 'segm', 'max'))
+    }
+
+
+def test_no_prediction_gives_zeros_and_says_so(data: dict, monkeypatch) -> None:
+    said = []
+    monkeypatch.setattr(
+        'mmcellseg.evaluation.evaluate.print_log', lambda text, logger, level: said.append((text, level))
+    )
+    figures = evaluate_results([], data)
+    assert set(figures.values()) - {figures['max_dets']} == {0.0}
+    assert said == [('There is not a single prediction: every figure is 0.', logging.WARNING)]
+
+
+def test_images_without_cells_count_when_something_is_found_there() -> None:
+    cell = rectangle(SHAPE, 0, 0, 8, 8)
+    data = annotations({1: SHAPE, 2: SHAPE}, [(1, 1, cell)])
+    clean = evaluate_results(predictions([(1, 1, cell, 0.8)]), data)
+    assert (clean['segm_AP'], clean['bPQ']) == (1.0, 1.0)
+    spurious = evaluate_results(predictions([(1, 1, cell, 0.8), (2, 1, cell, 0.9)]), data)
+    assert (spurious['segm_AP'], spurious['bPQ'], spurious['F1']) == (0.5, 0.5, 2 / 3)
+
+
+def test_subset_of_images_equals_files_of_these_images() -> None:
+    data, results = random_case(np.random.default_rng(1), most=60)
+    ids = [3, 20]
+    part = {**data, 'images': [i for i in data['images'] if i['id'] in ids]}
+    part['annotations'] = [a for a in data['annotations'] if a['image_id'] in ids]
+    few = [e for e in results if e['image_id'] in ids]
+    gt = GroundTruth(data)
+    cap = evaluate_results(few, part)['max_dets']
+    np.testing.assert_equal(
+        evaluate_results(results, gt, image_ids=ids, max_dets=int(cap)), evaluate_results(few, part)
+    )
+
+
+def test_ground_truth_serves_again_unchanged() -> None:
+    data, results = random_case(np.random.default_rng(2), most=60)
+    before = copy.deepcopy((data, results))
+    gt = GroundTruth(data)
+    first = evaluate_results(results, gt)
+    evaluate_results(results[::2], gt)
+    np.testing.assert_equal(evaluate_results(results, gt), first)
+    assert (data, results) == before
+
+
+def test_polygons_and_plain_counts_are_read(data: dict) -> None:
+    expected = evaluate_results(as_predictions(data), data)
+    results = as_predictions(data)
+    mask = rectangle(SHAPE, 0, 0, 8, 8)
+    data['annotations'][0]['segmentation'] = [[0, 0, 8, 0, 8, 8, 0, 8]]
+    flat = mask.ravel(order='F')
+    runs = np.diff(np.flatnonzero(np.diff(flat, prepend=1 - flat[0], append=1 - flat[-1]))).tolist()
+    assert evaluate_results(results, data) == expected
+    data['annotations'][0]['segmentation'] = {'size': list(SHAPE), 'counts': [0, *runs]}
+    assert evaluate_results(results, data) == expected
+
+
+def test_boxes_alone(data: dict) -> None:
+    results = [{k: v for k, v in e.items() if k != 'segmentation'} for e in as_predictions(data)]
+    for ann in data['annotations']:
+        del ann['segmentation']
+    assert evaluate_results(results, data, metrics=['bbox'])['bbox_AP'] == 1.0
+    with pytest.raises(EvaluationError, match='without segmentation; evaluate bbox only'):
+        evaluate_results([], data, metrics=['panoptic'])
+
+
+def test_an_empty_mask_finds_nothing(data: dict) -> None:
+    results = as_predictions(data)
+    empty = coco_mask.encode(np.zeros(SHAPE, np.uint8, order='F'))
+    results.append({**results[0], 'segmentation': {'size': list(SHAPE), 'counts': empty['counts']}, 'score': 0.5})
+    figures = evaluate_results(results, data)
+    assert (figures['segm_AP'], figures['PQ'], figures['F1']) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'image_id': 9}, r'prediction 1 .*: image_id 9 is not among the 2 images of the annotations'),
+        ({'image_id': '1'}, r"image_id '1' is not among"),
+        ({'category_id': 3}, r'prediction 1 .*: category_id 3, expected one of \[1, 2\]'),
+        ({'score': float('nan')}, r'prediction 1 .*: score nan of image 1, expected a finite number'),
+        ({'score': None}, r'score None of image 1'),
+        ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] of image 1, expected x, y, width and height'),
+        ({'bbox': [1, 2, 3, math.inf]}, r'bbox .*inf.* of image 1'),
+        ({'segmentation': None}, r"segmentation 'None', expected an RLE .* \(image 1\)"),
+        ({'segmentation': {'size': [30, 40], 'counts': [0, 1200]}}, 'compressed counts'),
+        (
+            {'segmentation': {'size': [40, 30], 'counts': 'P`1'}},
+            r'prediction 1 .*: RLE of size \[40, 30\], expected \[30, 40\], the height and width of its image',
+        ),
+        ({'segmentation': {'size': [30, 40], 'counts': '11'}}, r'prediction 1: the RLE covers 2 px, expected 1200'),
+        ({'segmentation': {'size': [30, 40], 'counts': 'a b'}}, r'prediction .*: RLE 1: character'),
+    ],
+)
+def test_bad_predictions_are_named(data: dict, change: dict, message: str) -> None:
+    results = as_predictions(data)
+    results[1] |= change
+    with pytest.raises(EvaluationError, match=message):
+        evaluate_results(results, data)
+
+
+def test_a_field_that_is_missing_is_named(data: dict) -> None:
+    results = as_predictions(data)
+    del results[2]['score']
+    with pytest.raises(EvaluationError, match=r'prediction 2 \(counted from 0\): score None'):
+        evaluate_results(results, data)
+    with pytest.raises(EvaluationError, match='expected an object with image_id, category_id and score, found 7'):
+        evaluate_results([7], data)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'area': None}, r'annotations\[1\] \(id 2\): area None, expected the pixels of its mask'),
+        ({'id': 'a7'}, r"annotations\[1\] \(id 'a7'\): expected integers, found \{'id': 'a7'"),
+        ({'image_id': 5}, r'image_id 5 is not among the 2 images'),
+        ({'category_id': 8}, r'category_id 8 is not among \[1, 2\]'),
+        ({'bbox': None}, 'bbox None, expected'),
+        ({'segmentation': {'size': [3, 4], 'counts': '01'}}, r'RLE of size \[3, 4\], expected \[30, 40\]'),
+        ({'segmentation': {'size': [30, 40], 'counts': '11'}}, 'annotation 1: the RLE covers 2 px'),
+    ],
+)
+def test_bad_annotations_are_named(data: dict, change: dict, message: str, tmp_path) -> None:
+    data['annotations'][1] |= change
+    path = tmp_path / 'ann.json'
+    path.write_text(json.dumps(data))
+    with pytest.raises(EvaluationError, match=message) as error:
+        evaluate_results([], path)
+    assert str(path) in str(error.value)
+
+
+def test_files_that_are_no_annotations(data: dict, tmp_path) -> None:
+    path = tmp_path / 'ann.json'
+    path.write_text('[]')
+    with pytest.raises(EvaluationError, match='expected a COCO annotation file, found a list'):
+        GroundTruth(path)
+    path.write_text('{"images": [')
+    with pytest.raises(EvaluationError, match='cannot be read as JSON'):
+        GroundTruth(path)
+    with pytest.raises(EvaluationError, match='no list of categories'):
+        GroundTruth({'images': []})
+    data['images'][0]['id'] = 'one'
+    with pytest.raises(EvaluationError, match=r"images\[0\] has id 'one', expected an integer"):
+        GroundTruth(data)
+
+
+def test_requests_that_make_no_sense(data: dict, tmp_path) -> None:
+    with pytest.raises(EvaluationError, match=r"metrics \['mask'\]: expected some of"):
+        evaluate_results([], data, metrics=['mask'])
+    with pytest.raises(EvaluationError, match=r'no images with the ids \[77\]'):
+        evaluate_results([], data, image_ids=[1, 77])
+    with pytest.raises(EvaluationError, match=r"no category named \['class9'\], it has \['class1', 'class2'\]"):
+        GroundTruth(data, classes=['class9'])
+    with pytest.raises(EvaluationError, match='not one annotation to evaluate against; use format_only'):
+        evaluate_results([], {**data, 'annotations': []})
+    with pytest.raises(ResultsError, match='there is no such predictions file'):
+        evaluate_results(tmp_path / 'none.json', data)
+
+
+def test_masks_of_an_image_are_in_the_order_of_its_rows(data: dict) -> None:
+    results = as_predictions(data)[::-1]
+    table = Predictions(results, GroundTruth(data))
+    assert table.rows(1).tolist() == [1, 2]
+    assert table.masks(1).areas.tolist() == [data['annotations'][k]['area'] for k in (1, 0)]
+    assert table.rows(99).tolist() == []

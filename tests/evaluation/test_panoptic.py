@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
+
+from mmcellseg.evaluation import panoptic
+from mmcellseg.evaluation.evaluate import evaluate_results
+from mmcellseg.structures.box_masks import BoxMasks
+
+SHAPE = (20, 20)
+
+
+def masks(*bitmaps: np.ndarray) -> BoxMasks:
+    return BoxMasks.from_bitmaps(np.stack(bitmaps))
+
+
+def maps_overlap(gt_map: np.ndarray, pred_map: np.ndarray) -> panoptic.Overlap:
+    return panoptic.overlap(gt_map, pred_map, int(gt_map.max()), int(pred_map.max()))
+
+
+def slow_scores(gt_map: np.ndarray, pred_map: np.ndarray) -> tuple[float, float, float]:
+    """PQ, AJI and Dice by comparing every instance with every other as whole bitmaps."""
+    cells = [gt_map == k for k in np.unique(gt_map) if k]
+    found = [pred_map == k for k in np.unique(pred_map) if k]
+    iou = np.array([[(c & f).sum() / (c | f).sum() for f in found] for c in cells]).reshape(len(cells), len(found))
+    tp = int((iou > 0.5).sum())
+    pq = iou[iou > 0.5].sum() / (tp + (len(cells) - tp) / 2 + (len(found) - tp) / 2)
+    inter = union = 0
+    used = set()
+    for k, cell in enumerate(cells):
+        best = int(iou[k].argmax()) if found else -1
+        if found and iou[k, best] > 0:
+            inter += (cell & found[best]).sum()
+            union += (cell | found[best]).sum()
+            used.add(best)
+        else:
+            union += cell.sum()
+    union += sum(f.sum() for k, f in enumerate(found) if k not in used)
+    both = ((gt_map > 0) & (pred_map > 0)).sum()
+    return pq, inter / union, 2 * both / ((gt_map > 0).sum() + (pred_map > 0).sum())
+
+
+def test_label_map_gives_shared_pixels_to_the_first_in_order() -> None:
+    two = masks(rectangle(SHAPE, 0, 0, 4, 1), rectangle(SHAPE, 2, 0, 6, 1))
+    assert panoptic.label_map(two)[0, :7].tolist() == [1, 1, 1, 1, 2, 2, 0]
+    assert panoptic.label_map(two, np.array([1, 0]))[0, :7].tolist() == [1, 1, 2, 2, 2, 2, 0]
+    assert panoptic.label_map(two, np.array([1]))[0, :7].tolist() == [0, 0, 2, 2, 2, 2, 0]
+
+
+def test_score_order_keeps_ties_in_their_order_and_cuts_below_the_threshold() -> None:
+    scores = np.array([0.5, 0.9, 0.5, 0.49, 0.9])
+    assert panoptic.score_order(scores, 0.5).tolist() == [1, 4, 0, 2]
+
+
+def test_overlap_by_hand() -> None:
+    gt_map = np.array([[1, 1, 0, 2], [1, 1, 0, 2]])
+    pred_map = np.array([[0, 1, 1, 3], [0, 1, 1, 0]])
+    pairs = panoptic.overlap(gt_map, pred_map, 2, 3)
+    assert pairs.gt_pixels.tolist() == [4, 2]
+    assert pairs.pred_pixels.tolist() == [4, 0, 1]
+    assert list(zip(pairs.gt.tolist(), pairs.pred.tolist(), pairs.pixels.tolist())) == [(0, 0, 2), (1, 2, 1)]
+    assert pairs.iou.tolist() == [2 / 6, 1 / 2]
+
+
+def test_pq_aji_and_dice_by_hand() -> None:
+    """Cell A (10 px) found with 8 of its px, cell B (10 px) missed, a prediction C (4 px) on nothing."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 10, 1), rectangle(SHAPE, 0, 5, 10, 6)))
+    pred_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 8, 1), rectangle(SHAPE, 12, 12, 16, 13)))
+    pairs = maps_overlap(gt_map, pred_map)
+    counts = panoptic.pq_counts(pairs)
+    assert counts == (1, 1, 1, 0.8)
+    assert counts.quality == 0.8 / (1 + 0.5 + 0.5)
+    assert panoptic.aji(pairs) == 8 / (10 + 10 + 4)
+    assert panoptic.dice(pairs) == 2 * 8 / (20 + 12)
+
+
+def test_half_is_no_match() -> None:
+    """PQ matches above an IoU of 0.5, not at it: two halves of one cell would both match."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 10, 1)))
+    pred_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 5, 1), rectangle(SHAPE, 5, 0, 10, 1)))
+    assert panoptic.pq_counts(maps_overlap(gt_map, pred_map)) == (0, 2, 1, 0.0)
+
+
+def test_aji_lets_two_cells_take_one_prediction() -> None:
+    """Merged: both cells (6 and 4 px) take the one prediction of 10 px: (6 + 4) / (10 + 10)."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 6, 1), rectangle(SHAPE, 6, 0, 10, 1)))
+    pred_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 10, 1)))
+    assert panoptic.aji(maps_overlap(gt_map, pred_map)) == 10 / 20
+
+
+def test_aji_takes_the_first_of_equal_partners() -> None:
+    """Two predictions of equal IoU: the second one's pixels count as a false positive."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 8, 1)))
+    pred_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 4, 1), rectangle(SHAPE, 4, 0, 8, 1)))
+    assert panoptic.aji(maps_overlap(gt_map, pred_map)) == 4 / (8 + 4)
+
+
+def test_nothing_at_all_is_undefined() -> None:
+    pairs = panoptic.overlap(np.zeros(SHAPE, int), np.zeros(SHAPE, int), 0, 0)
+    assert np.isnan([panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)]).all()
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_against_slow_scores_on_label_maps(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (60, 70)
+    centres = rng.uniform(5, 55, (30, 2))
+    cells = masks(*(disc(shape, x, y, rng.uniform(3, 7)) for x, y in centres))
+    moved = masks(*(disc(shape, *(c + rng.normal(0, 1.5, 2)), rng.uniform(3, 7)) for c in np.tile(centres, (2, 1))))
+    order = panoptic.score_order(rng.random(len(moved)).round(1), 0.4)
+    gt_map, pred_map = panoptic.label_map(cells), panoptic.label_map(moved, order)
+    pairs = panoptic.overlap(gt_map, pred_map, len(cells), len(moved))
+    ours = panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)
+    assert ours == pytest.approx(slow_scores(gt_map, pred_map), abs=1e-12)
+    assert 0.05 < ours[0] < 0.9
+
+
+def test_the_two_means_over_classes_by_hand() -> None:
+    """Class 1: found in image 1, missed in image 2. Class 2: only in image 2, found at IoU 0.8."""
+    square, bar = rectangle(SHAPE, 0, 0, 5, 5), rectangle(SHAPE, 0, 10, 10, 11)
+    data = annotations({1: SHAPE, 2: SHAPE}, [(1, 1, square), (2, 1, square), (2, 2, bar)])
+    results = predictions([(1, 1, square, 0.9), (2, 2, rectangle(SHAPE, 0, 10, 8, 11), 0.9)])
+    figures = evaluate_results(results, data, metrics=['panoptic'])
+    assert figures['PQ_class1'] == pytest.approx((1 + 0) / 2)
+    assert figures['PQ_class2'] == pytest.approx(0.8)
+    assert figures['PQ'] == pytest.approx((1 + 0 + 0.8) / 3)  # three pairs of image and class
+    assert figures['PQ+_class1'] == pytest.approx(1 / (1 + 0.5))
+    assert figures['mPQ+'] == pytest.approx((1 / 1.5 + 0.8) / 2)
+    assert figures['bPQ'] == pytest.approx((1 + 0.8 / (1 + 0.5)) / 2)
+    assert figures['AJI'] == pytest.approx((1 + 8 / 35) / 2)
+    assert figures['Dice'] == pytest.approx((1 + 16 / (35 + 8)) / 2)
+
+
+def test_the_score_decides_overlaps_and_the_threshold_who_takes_part() -> None:
+    cell = rectangle(SHAPE, 0, 0, 10, 1)
+    data = annotations({1: SHAPE}, [(1, 1, cell)])
+    wrong = rectangle(SHAPE, 0, 0, 6, 1)
+    results = predictions([(1, 1, cell, 0.7), (1, 2, wrong, 0.8)])
+    best = evaluate_results(results, data, metrics=['panoptic'])
+    assert best['bPQ'] == pytest.approx(0.6 / 1.5)  # the better score keeps 6 px: IoU 0.6, and 0.4 is no match
+    assert best['PQ_class1'] == 0
+    results[1]['score'] = 0.49
+    assert evaluate_results(results, data, metrics=['panoptic'])['PQ_class1'] == 1.0
+    assert evaluate_results(results, data, metrics=['panoptic'], score_thr=0.75)['bPQ'] == 0.0
+
+
+def test_perfect_prediction_is_exactly_one() -> None:
+    data, _ = random_case(np.random.default_rng(3))  # cells overlap: both sides resolve them in the same order
+    figures = evaluate_results(as_predictions(data), data, metrics=['panoptic'])
+    for key in ('PQ', 'mPQ+', 'bPQ', 'AJI', 'Dice', 'F1', 'F1_class1', 'PQ_class3', 'PQ+_class2'):
+        assert figures[key] == 1.0, key
+    assert np.isnan(figures['PQ_class4'])
+
+
+def test_a_crowd_region_is_cut_out_of_the_predictions() -> None:
+    cell, region = rectangle(SHAPE, 0, 0, 6, 6), rectangle(SHAPE, 0, 10, 20, 20)
+    data = annotations({1: SHAPE}, [(1, 1, cell), (1, 1, region, True)])
+    results = predictions([(1, 1, cell, 0.9), (1, 2, rectangle(SHAPE, 3, 12, 8, 18), 0.8)])
+    figures = evaluate_results(results, data, metrics=['panoptic'])
+    assert (figures['bPQ'], figures['AJI'], figures['Dice'], figures['F1']) == (1.0, 1.0, 1.0, 1.0)

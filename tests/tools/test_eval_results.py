@@ -1,0 +1,57 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / 'eval_results.py'
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path]:
+    """One cell of 2 × 2 px in a 4 × 5 image of two classes, found exactly."""
+    rle = {'size': [4, 5], 'counts': [0, 2, 2, 2, 14]}
+    ann = {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 2, 2], 'area': 4, 'segmentation': rle}
+    data = {
+        'images': [{'id': 1, 'file_name': 'a.tif', 'height': 4, 'width': 5}],
+        'categories': [{'id': 1, 'name': 'round'}, {'id': 2, 'name': 'long'}],
+        'annotations': [ann],
+    }
+    (tmp_path / 'ann.json').write_text(json.dumps(data))
+    coded = {'size': [4, 5], 'counts': '0220<'}
+    entry = {'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 2, 2], 'score': 0.9, 'segmentation': coded}
+    (tmp_path / 'results.json').write_text(json.dumps([entry]))
+    return tmp_path / 'results.json', tmp_path / 'ann.json'
+
+
+def run(monkeypatch, *args) -> int:
+    spec = importlib.util.spec_from_file_location('eval_results', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, 'argv', ['eval_results.py', *map(str, args)])
+    return module.main()
+
+
+def test_figures_and_json(files, tmp_path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, *files, '--json', tmp_path / 'out.json', '--errors') == 0
+    printed = capsys.readouterr().out
+    assert '1 cells in 1 images of' in printed
+    assert 'segm_AP50_round          1.0000' in printed
+    assert 'confusion matrix' in printed
+    content = json.loads((tmp_path / 'out.json').read_text())
+    assert content['figures']['PQ'] == 1.0
+    assert content['figures']['segm_AP_long'] is None  # no such cell
+    assert content['errors']['confusion'] == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> None:
+    results, ann = files
+    entries = json.loads(results.read_text())
+    results.write_text(json.dumps([{**entries[0], 'image_id': 8}]))
+    assert run(monkeypatch, results, ann) == 1
+    error = capsys.readouterr().err
+    assert 'results.json: prediction 0 (counted from 0): image_id 8 is not among the 1 images of' in error
+    results.write_text('[{"image_id": 1, ')
+    assert run(monkeypatch, results, ann) == 1
+    assert 'results.json' in capsys.readouterr().err
