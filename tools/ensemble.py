@@ -2,9 +2,13 @@
 """Merge the predictions of the members that a config of configs/ensembles/ lists.
 
     python tools/ensemble.py CONFIG [--run-missing] [--workers N]
+    python tools/ensemble.py CONFIG --fit-calibration FILE.json
+    python tools/ensemble.py CONFIG --select NEW_CONFIG.py [--metric segm_AP50]
 
-It writes test-results.json and, if the config names the file of image ids, submission.zip; with annotated
-images also scores.json with every member's figures and the merge's.
+The first form writes test-results.json and, if the config names the file of image ids, submission.zip; with
+annotated images also scores.json with every member's figures and the merge's. The others work on the members'
+predictions of annotated images (their ``oof`` files and the config's ``oof_ann_file``): Platt curves for a
+fusion's ``calibration``, and a config with the members that help.
 """
 
 import argparse
@@ -18,6 +22,9 @@ from mmengine.config import Config, DictAction
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import RESULTS_NAME, Member, find_results, read_image_set, run_missing
 from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
+from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members
+from mmcellseg.ensemble.selection_report import selection_config, selection_table
+from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import write_submission
 from mmcellseg.structures.files import atomic_write
 
@@ -28,20 +35,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out-dir', type=Path, help="folder of what is written (default: the config's out_dir)")
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; the bytes stay the same')
     parser.add_argument('--run-missing', action='store_true', help='first test the members without predictions')
+    parser.add_argument('--fit-calibration', type=Path, metavar='FILE.json', help='fit and write Platt curves')
+    parser.add_argument('--select', type=Path, metavar='CONFIG.py', help='choose members and write their config')
+    parser.add_argument('--metric', default='segm_AP50', help='what members are chosen by (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=10, help='members drawn at most (default: %(default)s)')
+    parser.add_argument('--kept-apart', type=float, default=0.5, help='share of the images not chosen on')
+    parser.add_argument('--seed', type=int, default=0, help='of the split of the images')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
+    """Merge, score and zip."""
     out_dir = args.out_dir or Path(cfg.out_dir)
-    members = [Member(**member) for member in cfg.members]
-    fusion = TASK_UTILS.build(cfg.fusion)
     if args.run_missing:
         run_missing(members)
     images = read_image_set(cfg.ann_file)
+    fusion = TASK_UTILS.build(cfg.fusion)
     merged = merge_files(members, fusion, images, out_dir / RESULTS_NAME, args.workers)
     print(
         f'{out_dir / RESULTS_NAME}: {merged.written} cells of {merged.images} images, merged from {merged.read} '
@@ -54,6 +64,34 @@ def main() -> None:
         print(score_table(scores, ('segm_AP50', 'segm_AP', 'segm_AP75')))
     if cfg.get('ids_file'):
         print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / 'submission.zip', images.categories))
+
+
+def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
+    """Fit the calibration or choose members, on predictions of annotated images."""
+    if not cfg.get('oof_ann_file'):
+        raise SystemExit(f'{args.config}: set oof_ann_file, the annotations of the images in the oof files')
+    truth = GroundTruth(cfg.oof_ann_file)
+    predictions = read_out_of_fold(members, read_image_set(cfg.oof_ann_file))
+    if args.fit_calibration:
+        fit_calibration(predictions, truth).save(args.fit_calibration)
+        print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
+        return
+    fusion = TASK_UTILS.build(cfg.fusion)
+    split = (args.metric, args.rounds, args.kept_apart, args.seed)
+    selection = select_members(predictions, truth, fusion, *split, workers=args.workers)
+    settings = {k: cfg[k] for k in ('ann_file', 'ids_file', 'oof_ann_file') if cfg.get(k)}
+    settings |= {'out_dir': f'work_dirs/ensembles/{args.select.stem}', 'fusion': cfg.fusion.to_dict()}
+    atomic_write(args.select, selection_config(selection, members, settings))
+    print(selection_table(selection))
+    print(f'\n{args.select}: {len(selection.weights)} of {len(members)} members')
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    members = [Member(**member) for member in cfg.members]
+    (study if args.select or args.fit_calibration else merge)(cfg, args, members)
 
 
 if __name__ == '__main__':

@@ -2,20 +2,17 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..structures.results import ResultsError, ResultsFile, check_entries, write_results
-from ..structures.results_check import EMPTY_MASK, box_forms
+from ..structures.results import ResultsError, ResultsFile, write_results
 from .detections import Detections
 from .fusion import Fusion
-from .members import ImageSet, Member, open_members
-
-_SHOWN = 5  # violations in one message
+from .members import ImageSet, Member, open_members, read_checked
 
 
 class Merged(NamedTuple):
@@ -27,13 +24,6 @@ class Merged(NamedTuple):
     written: int
 
 
-def _refuse(file: ResultsFile, image_id: int, problems: Mapping[int, Sequence[str]]) -> None:
-    indices = file.indices(image_id)
-    lines = [f'entry {indices[k]} (image {image_id}): {text}' for k, texts in problems.items() for text in texts]
-    more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
-    raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
-
-
 class _Work(NamedTuple):
     """All that a process needs to merge an image."""
 
@@ -43,28 +33,14 @@ class _Work(NamedTuple):
     weights: np.ndarray
     images: ImageSet
 
-    def read(self, image_id: int) -> tuple[list[list[dict[str, Any]]], np.ndarray, int]:
-        """Each member's entries, checked; how its boxes vote on their form (M,); how many masks were empty."""
-        kept, forms, empty = [], np.zeros(len(self.files), np.int64), 0
-        size = {image_id: self.images.sizes[image_id]}
-        for m, file in enumerate(self.files):
-            entries = file.read(image_id)
-            problems: dict[int, list[str]] = {}
-            for violation in check_entries(entries, size, self.images.categories):
-                problems.setdefault(violation.index, []).append(violation.problem)
-            blank = {k for k, texts in problems.items() if EMPTY_MASK in texts}
-            if wrong := {k: texts for k, texts in problems.items() if k not in blank}:
-                _refuse(file, image_id, wrong)
-            forms[m] = box_forms(entries).sum()
-            empty += len(blank)
-            kept.append([entry for k, entry in enumerate(entries) if k not in blank])
-        return kept, forms, empty
-
     def merge(self, image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:
-        """The merged entries, how many were read and how many of them empty, and the votes on the boxes."""
-        members, forms, empty = self.read(image_id)
-        detections = Detections.from_entries(members, *self.images.sizes[image_id])
+        """The merged entries, how many were read, how many of them had an empty mask, and each file's votes on
+        the form of its boxes (M,)."""
+        read = [read_checked(file, image_id, self.images) for file in self.files]
+        detections = Detections.from_entries([kept for kept, _, _ in read], *self.images.sizes[image_id])
         merged = self.fusion(detections, self.names, self.weights)
+        empty = sum(number for _, number, _ in read)
+        forms = np.array([votes for _, _, votes in read])
         return list(merged.to_entries(image_id)), len(detections) + empty, empty, forms
 
 

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..structures.results import ResultsError, ResultsFile
+from ..structures.results import ResultsError, ResultsFile, check_entries
+from ..structures.results_check import EMPTY_MASK, box_forms
 
 RESULTS_NAME = 'test-results.json'
+_SHOWN = 5  # violations in one message
 _TEST_TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'test.py'
 
 
@@ -25,7 +27,9 @@ class Member:
         results: Its predictions file, or the folder of its runs (``find_results``).
         weight: Relative to the other members.
         config: Its config file, for ``--run-missing`` only.
-        checkpoint: The same; default: the last one in the folder of its runs.
+        checkpoint: The same; default: the best or else the last one in the folder of its runs.
+        oof: Predictions file or files of images with annotations that it was not trained on (validation or
+            out-of-fold), for the choice of members and for calibration.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Member:
     weight: float = 1.0
     config: str | None = None
     checkpoint: str | None = None
+    oof: str | Sequence[str] | None = None
 
 
 class ImageSet(NamedTuple):
@@ -100,6 +105,31 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
                 f'not among the {len(images.sizes)} to merge: it belongs to another image set'
             )
     return files
+
+
+def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> tuple[list[dict[str, Any]], int, int]:
+    """One image's entries without those of an empty mask, how many these were, and the sum of ``box_forms``.
+
+    Raises:
+        ResultsError: An entry breaks another rule of ``check_entries``.
+    """
+    entries = file.read(image_id)
+    problems: dict[int, list[str]] = {}
+    for violation in check_entries(entries, {image_id: images.sizes[image_id]}, images.categories):
+        problems.setdefault(violation.index, []).append(violation.problem)
+    empty = {k for k, texts in problems.items() if EMPTY_MASK in texts}
+    places = file.indices(image_id)
+    lines = [
+        f'entry {places[k]} (image {image_id}): {text}'
+        for k, texts in problems.items()
+        if k not in empty
+        for text in texts
+    ]
+    if lines:
+        more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
+        raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
+    kept = [entry for k, entry in enumerate(entries) if k not in empty]
+    return kept, len(empty), int(box_forms(entries).sum())
 
 
 def find_checkpoint(member: Member) -> Path:
