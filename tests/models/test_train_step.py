@@ -1,11 +1,12 @@
 """A train step and a prediction with the box-local parts, beside stock MMDetection's on the same images."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS, METRICS, MODELS
 from mmdet.structures.mask import encode_mask_results
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
@@ -46,7 +47,7 @@ def batch(root: Path, stock: bool) -> dict:
                 dict(loading, with_mask=True),
                 {'type': 'RandomCrop', 'crop_size': (96, 96), 'recompute_bbox': True},
                 {'type': 'RandomFlip', 'prob': 1.0, 'direction': 'diagonal'},
-                {'type': 'PackDetInputs', 'meta_keys': ('img_shape', 'ori_shape', 'scale_factor')},
+                {'type': 'PackDetInputs', 'meta_keys': ('img_id', 'img_shape', 'ori_shape', 'scale_factor')},
             ],
         }
     )
@@ -100,3 +101,27 @@ def test_predictions_after_the_step_are_stocks(outcomes):
         assert [r['counts'] for r in ours.masks] == [r['counts'] for r in encoded]
         found += len(encoded)
     assert found > 0
+
+
+@pytest.mark.parametrize('metric', ['CocoMetric', 'CellMetric'])
+def test_metrics_take_both_and_images_without_detections(outcomes, synthetic_dir, tmp_path, metric):
+    """The files written from stock's bitmaps and from RLEs; the second image has no detections."""
+    written = []
+    for stock in (True, False):
+        first, second = (sample.clone() for sample in outcomes[stock]['predictions'])
+        second.pred_instances = second.pred_instances[:0]
+        if not stock:
+            # What the RoI head gives for an image without detections, and what indexing leaves of a list.
+            assert second.pred_instances.masks == []
+            second.pred_instances.masks = torch.zeros((0, 96, 96), dtype=torch.bool)
+        prefix = tmp_path / str(stock)
+        where = {'outfile_prefix': str(prefix)} if metric == 'CocoMetric' else {'results_file': f'{prefix}.segm.json'}
+        config = {'type': metric, 'ann_file': str(synthetic_dir / 'annotations/train.json'), 'format_only': True}
+        evaluator = METRICS.build(dict(config, metric=['bbox', 'segm'], **where))
+        evaluator.dataset_meta = {'classes': ('class1', 'class2', 'class3', 'class4')}
+        evaluator.process({}, [first.to_dict(), second.to_dict()])
+        evaluator.evaluate(2)
+        entries = json.loads(Path(f'{prefix}.segm.json').read_text())
+        written.append([(e['image_id'], e['segmentation']) for e in entries])
+    assert len(written[0]) == len(outcomes[True]['predictions'][0].pred_instances) > 0
+    assert written[0] == written[1]

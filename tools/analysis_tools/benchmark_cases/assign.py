@@ -1,6 +1,8 @@
 """Assigning the anchors of the RPN to the cells of a dense image: ChunkedMaxIoUAssigner and MaxIoUAssigner."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from mmcellseg.structures.box_masks import BoxMasks
 
 from .measure import compare, measure
 
-RPN = {'pos_iou_thr': 0.7, 'neg_iou_thr': 0.3, 'min_pos_iou': 0.3}
+RPN: dict[str, Any] = {'pos_iou_thr': 0.7, 'neg_iou_thr': 0.3, 'min_pos_iou': 0.3}
 STRIDES = [4, 8, 16, 32, 64]
 # Scales of the anchors of 8 to 128 px and of MMDetection's own, 32 to 512 px.
 SCALES = {'8–128': 2, '32–512': 8}
@@ -65,10 +67,13 @@ def _row(what: str, cells: np.ndarray, size: int, scale: int, with_stock: bool) 
         MaxIoUAssigner(**RPN).assign(state[0][:2000], state[1][:5])  # the first call loads torch's kernels
         return state
 
-    ours = measure(prepare, lambda state: ChunkedMaxIoUAssigner(**RPN).assign(*state))
+    def assign(kind: type[MaxIoUAssigner]) -> Callable[[Any], object]:
+        return lambda state: kind(**RPN).assign(*state)
+
+    ours = measure(prepare, assign(ChunkedMaxIoUAssigner))
     if not with_stock:
         return {'what': what, 'ours s': ours.seconds, 'ours MB': ours.megabytes}
-    return compare(what, ours, measure(prepare, lambda state: MaxIoUAssigner(**RPN).assign(*state), repeats=2))
+    return compare(what, ours, measure(prepare, assign(MaxIoUAssigner), repeats=2))
 
 
 def run(data: Path | None, quick: bool) -> list[dict]:

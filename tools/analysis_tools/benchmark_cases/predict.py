@@ -1,6 +1,8 @@
 """Pasting and encoding predicted masks: RLEMaskHead, and FCNMaskHead with mmdet's encode_mask_results."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +14,12 @@ from mmengine.structures import InstanceData
 from mmcellseg.models.rle_mask_head import RLEMaskHead
 
 from .assign import densest_tile, random_cells, tile_cells
-from .measure import compare, measure
+from .measure import Cost, compare, measure
 
 CLASSES = 4
 
 
-def _prepare(boxes: np.ndarray, height: int, width: int, head: type[FCNMaskHead]):
+def _prepare(boxes: np.ndarray, height: int, width: int, head: type[FCNMaskHead]) -> Callable[[int], list[dict]]:
     """A call that predicts the masks of one image from logits that make a disc with a ragged edge."""
     generator = torch.Generator().manual_seed(0)
     axis = torch.linspace(-1, 1, 28)
@@ -47,11 +49,11 @@ def run(data: Path | None, quick: bool) -> list[dict]:
         kind, height, width = 'real', masks.height, masks.width
         boxes = cells[:number].astype(np.float32)
 
-    def cost(head: type[FCNMaskHead], boxes: np.ndarray, height: int, width: int):
-        def prepare():
-            return _prepare(boxes, height, width, head), len(boxes)
+    def cost(head: type[FCNMaskHead], boxes: np.ndarray, height: int, width: int) -> Cost:
+        def predict(state: Any) -> list[dict]:
+            return state(len(boxes))
 
-        return measure(prepare, lambda state: state[0](state[1]))
+        return measure(lambda: _prepare(boxes, height, width, head), predict)
 
     what = f'{len(boxes)} detections ({kind} boxes), {height}×{width} px'
     rows = [compare(what, cost(RLEMaskHead, boxes, height, width), cost(FCNMaskHead, boxes, height, width))]
