@@ -32,6 +32,8 @@ class CellVisualizer(DetLocalVisualizer):
         self, image: np.ndarray, instances: InstanceData, classes: list[str] | None, palette: list[tuple] | None
     ) -> np.ndarray:
         """The image, uint8 (H, W, 3) RGB, with the instances' outlines."""
+        if 'scores' in instances:
+            instances = instances[torch.argsort(instances.scores, stable=True)]  # the surest lie on top
         labels = instances.labels.cpu().numpy()
         if not len(labels):
             return image

@@ -109,6 +109,16 @@ def test_polygons_boxes_and_nothing():
     assert visualizer._draw_instances(image, none, None, PALETTE) is image
 
 
+def test_the_surest_lie_on_top(bitmaps):
+    same = InstanceData(
+        masks=BoxMasks.from_bitmaps(bitmaps[[0, 0]]).to_rles(),
+        labels=torch.tensor([1, 0]),
+        scores=torch.tensor([0.9, 0.8]),
+    )
+    drawn = CellVisualizer()._draw_instances(np.zeros((20, 30, 3), np.uint8), same, None, PALETTE)
+    assert drawn[3, 10].tolist() == [0, 255, 0]
+
+
 def test_memory_goes_with_the_boxes():
     """2,000 cells on 1000 × 1000 px would be 2 GB as a stack; they take less than 50 MB."""
     side, cell = 1000, np.ones((12, 12), np.uint8)
