@@ -37,9 +37,7 @@ def noise(rng: np.random.Generator, height: int, width: int, grain: float) -> np
 def fibres(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Noise drawn out along a slowly turning direction, as collagen is. float32 (height, width)."""
     side = int(np.hypot(height, width)) + 32
-    strands = cv2.resize(
-        noise(rng, side, max(side // 9, 8), 2.5), (side, side), interpolation=cv2.INTER_CUBIC
-    )
+    strands = cv2.resize(noise(rng, side, max(side // 9, 8), 2.5), (side, side), interpolation=cv2.INTER_CUBIC)
     yy, xx = np.mgrid[:height, :width].astype(np.float32)
     yy, xx = yy - height / 2, xx - width / 2
     angle = rng.uniform(0, np.pi)
@@ -100,9 +98,7 @@ class Tissue:
                 return int(y), int(x)
         return int(rng.integers(self.height)), int(rng.integers(self.width))
 
-    def _window(
-        self, shape: tuple[int, int], top: int, left: int
-    ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    def _window(self, shape: tuple[int, int], top: int, left: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The part of a window that lies in the image: as slices of the image and of the window."""
         y0, x0 = max(top, 0), max(left, 0)
         y1, x1 = min(top + shape[0], self.height), min(left + shape[1], self.width)
@@ -148,9 +144,7 @@ class Tissue:
         eosin = 0.27 + 0.055 * fibres(rng, height, width) + 0.05 * noise(rng, height, width, 4)
         eosin += 0.10 * noise(rng, height, width, 45)
         haematoxylin = 0.09 + 0.03 * noise(rng, height, width, 3) + 0.05 * noise(rng, height, width, 30)
-        ground = np.stack([haematoxylin + 0.12 * near, eosin], -1).clip(0, None) * (
-            0.08 + 0.92 * tissue[..., None]
-        )
+        ground = np.stack([haematoxylin + 0.12 * near, eosin], -1).clip(0, None) * (0.08 + 0.92 * tissue[..., None])
         self._red_cells(ground)
         cover = self._cover[..., None]
         density = ground * (1 - cover) + self._stain * cover
@@ -167,9 +161,7 @@ class Tissue:
             y, x = self.rng.integers(self.height), self.rng.integers(self.width)
             for _ in range(self.rng.integers(1, 6)):
                 centre = (int(x + self.rng.normal(0, 14)), int(y + self.rng.normal(0, 14)))
-                cv2.circle(
-                    ground, centre, int(self.rng.integers(4, 7)), (0.06, self.rng.uniform(0.6, 0.85)), -1
-                )
+                cv2.circle(ground, centre, int(self.rng.integers(4, 7)), (0.06, self.rng.uniform(0.6, 0.85)), -1)
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
