@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 from mmdet.evaluation import DumpDetResults
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
 from mmengine.dist import is_main_process
 from mmengine.evaluator.metric import _to_cpu
 from mmengine.logging import print_log
-from mmengine.registry import MODELS, RUNNERS
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from . import checkpoint

@@ -44,3 +44,16 @@ def synthetic_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_synthetic(root, num_train=6, num_test=3, size_range=(96, 160), cell_scale=0.6, dense=False)
     write_conversion(read_dataset(root), root)
     return root
+
+
+@pytest.fixture(scope='session')
+def tiny_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``data/``, the config ``tiny.py`` and its run ``run/``, trained with seed 0. Read only."""
+    from tiny_run import run_tool, write_config, write_data
+
+    place = tmp_path_factory.mktemp('tiny')
+    write_config(place / 'tiny.py', write_data(place / 'data'), "randomness['seed'] = 3\n")
+    options = ('--seed', 0, '--amp', '--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=4')
+    output = run_tool(REPO / 'tools/train.py', 'tiny.py', '--work-dir', 'run', *options, cwd=place)
+    (place / 'output.txt').write_text(output)
+    return place

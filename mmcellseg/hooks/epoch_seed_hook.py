@@ -68,6 +68,13 @@ class EpochSeedHook(Hook):
             seed_worker, seed=runner.seed, rank=runner.rank, place=self.place, before=loader.worker_init_fn
         )
 
+        # A resumed run has the checkpoint's seed, but its sampler was built before that was known.
+        own_seed = 'seed' in ((runner.cfg.get('train_dataloader') or {}).get('sampler') or {})
+        by_rank = (runner.cfg.get('randomness') or {}).get('diff_rank_seed')
+        sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
+        if hasattr(sampler, 'seed') and not own_seed and not by_rank:
+            sampler.seed = runner.seed
+
     def before_train_epoch(self, runner: Runner) -> None:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         self.place.fill_(runner.epoch if by_epoch else runner.iter)

@@ -1,0 +1,114 @@
+"""Testing: predictions, their zip, drawings, and refusals."""
+
+import json
+import pickle
+import zipfile
+
+import pytest
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from tiny_run import REPO, run_tool, write_config
+
+from mmcellseg import launch
+
+TEST = REPO / 'tools/test.py'
+
+
+@pytest.fixture(scope='module')
+def tested(tiny_trained):
+    """The folder of a test with every way of output."""
+    options = ('--format-only', '--out', 'predictions.pkl', '--show-dir', 'shown', '--work-dir', 'tested')
+    run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', *options, cwd=tiny_trained)
+    (folder,) = (path for path in (tiny_trained / 'tested').iterdir() if path.is_dir())
+    return folder
+
+
+def test_format_only_writes_predictions_and_zip(tested):
+    entries = json.loads((tested / 'test-results.json').read_text())
+    assert {entry['image_id'] for entry in entries} == {1, 2, 3}
+    with zipfile.ZipFile(tested / 'submission.zip') as archive:
+        assert archive.namelist() == ['test-results.json']
+        assert json.loads(archive.read('test-results.json')) == entries
+
+
+def test_out_dumps_the_predictions(tiny_trained, tested):
+    with open(tiny_trained / 'predictions.pkl', 'rb') as file:
+        samples = pickle.load(file)
+    assert [sample['img_id'] for sample in samples] == [1, 2, 3]
+    assert all(len(s['pred_instances']['masks']) == len(s['pred_instances']['scores']) for s in samples)
+    assert 'gt_instances' not in samples[0]
+
+
+def test_show_dir_draws_every_image(tested):
+    assert len(list((tested / 'shown').iterdir())) == 3
+
+
+def test_the_test_has_its_own_record(tiny_trained, tested):
+    record = json.loads((tested / 'record.json').read_text())
+    trained = json.loads((tiny_trained / 'run/record.json').read_text())
+    assert (record['kind'], record['status']) == ('test', 'finished')
+    assert record['checkpoint']['sha256'] == trained['checkpoint']['last']['sha256']
+    assert next(iter(record['data'].values()))['images'] == 3
+
+
+def load(tmp_path, extra=''):
+    return launch.load_config(str(write_config(tmp_path / 'c.py', tmp_path / 'data', extra)))
+
+
+def test_tta_needs_a_model_and_a_pipeline(tmp_path):
+    with pytest.raises(ValueError, match=r'c\.py: --tta needs tta_model and tta_pipeline in the config'):
+        launch.set_tta(load(tmp_path))
+
+
+TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"
+
+
+def test_tta_that_loses_the_masks_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='tta_model DetTTAModel merges boxes only and would lose the masks'):
+        launch.set_tta(load(tmp_path, TTA.format('DetTTAModel')))
+
+
+def test_tta_that_merges_masks_wraps_the_model(tmp_path):
+    @MODELS.register_module(name='MergesMasks', force=True)
+    class MergesMasks:
+        merges_masks = True
+
+    cfg = load(tmp_path, TTA.format('MergesMasks'))
+    launch.set_tta(cfg)
+    assert (cfg.model.type, cfg.model.module.type) == ('MergesMasks', 'MaskRCNN')
+    assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline
+
+
+def test_show_dir_needs_its_hook(tmp_path):
+    with pytest.raises(ValueError, match=r'c\.py: --show-dir needs a visualization hook'):
+        launch.set_show_dir(load(tmp_path, "default_hooks.pop('visualization')\n"), 'shown')
+
+
+def test_format_only_keeps_the_cell_metric(tmp_path):
+    several = "test_evaluator = [dict(type='CocoMetric', metric='segm'), dict(type='CellMetric', max_dets=7)]\n"
+    cfg = load(tmp_path, several)
+    launch.set_format_only(cfg)
+    wanted = {'type': 'CellMetric', 'max_dets': 7, 'format_only': True, 'results_file': 'test-results.json'}
+    assert cfg.test_evaluator == ConfigDict(wanted)
+
+
+def test_the_list_of_test_images(tmp_path):
+    cfg = load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'test_image_name_to_ids\.json, .*test\.json; give --ids FILE'):
+        launch.find_ids_file(cfg)
+    (tmp_path / 'data/annotations').mkdir(parents=True)
+    for name in ('annotations/test.json', 'test_image_name_to_ids.json'):
+        (tmp_path / 'data' / name).write_text('[]')
+        assert launch.find_ids_file(cfg) == tmp_path / 'data' / name
+    with pytest.raises(FileNotFoundError, match='looked for other.json'):
+        launch.find_ids_file(cfg, 'other.json')
+
+
+def test_out_must_be_a_pickle(monkeypatch, capsys):
+    import runpy
+    import sys
+
+    monkeypatch.setattr(sys, 'argv', ['test.py', 'c.py', 'e.pth', '--out', 'a.json'])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TEST), run_name='__main__')
+    assert '--out a.json: the dump is a pickle' in capsys.readouterr().err
