@@ -95,7 +95,8 @@ def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
     """Encode counts (K,) int64 of N RLEs, split as :func:`strings_to_counts` returns them."""
     values = _other_parity(np.asarray(counts, np.int64), splits, undo=False)
     # Most numbers fit one group (-16 to 15), so each further group looks at those that go on only.
-    alive, rest = np.arange(len(values)), values
+    rest = values
+    alive: np.ndarray = np.arange(len(values))
     groups, parts = np.zeros(len(values), np.int64), []
     while len(alive):
         more = (rest < -16) | (rest > 15)

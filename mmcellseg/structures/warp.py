@@ -21,7 +21,7 @@ import numpy as np
 from mmdet.structures.mask.structures import both_imtranslate, get_offsets_hv
 
 from .box_pairs import candidate_pairs
-from .geometry import Windows, crop
+from .geometry import Windows, crop, tight
 
 _REACH = {'nearest': 1, 'bilinear': 1, 'area': 1, 'bicubic': 2, 'lanczos': 4}  # px from the point of origin
 _BATCH = 8  # canvases warped at once
@@ -154,7 +154,7 @@ def warp(
             for k in group.tolist():
                 x1, y1, x2, y2 = out[k].tolist()
                 moved[k] = warped[y1:y2, x1:x2, channel].copy()
-    return out, moved
+    return tight(out, moved)  # or the margins would add up from warp to warp
 
 
 def _channels(masks: int, canvases: int) -> int:

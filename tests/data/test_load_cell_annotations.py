@@ -125,6 +125,7 @@ TRANSFORM_LISTS = {
     'Pad': [{'type': 'Pad', 'size_divisor': 32}],
     'Expand': [{'type': 'Expand', 'prob': 1.0}],
     'CachedMosaic': [{'type': 'CachedMosaic', 'img_scale': (96, 96), 'pad_val': 114.0, 'max_cached_images': 6}],
+    'CachedMixUp': [{'type': 'CachedMixUp', 'img_scale': (96, 96), 'max_cached_images': 6}],
     'FilterAnnotations': [
         {'type': 'FilterAnnotations', 'min_gt_bbox_wh': (3, 3), 'by_mask': True, 'min_gt_mask_area': 30}
     ],
