@@ -200,6 +200,16 @@ def test_oddities_are_named_and_kept(source):
     assert len(conversion.train['images']) == 3
 
 
+def test_a_test_image_among_the_training_images_is_a_duplicate_in_any_colour_model(source):
+    rgba = tifffile.imread(source / 'train' / 'a' / 'image.tif')
+    tifffile.imwrite(source / 'test_release' / 'x.tif', rgba[..., :3], photometric='rgb')
+    ids = [{'file_name': 'x.tif', 'id': 17, 'height': 40, 'width': 50}]
+    (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
+    (finding,) = read_dataset(source).findings
+    assert finding[:2] == ('duplicate image', 'test_release/x.tif')
+    assert finding.text == 'the same pixels as train/a/image.tif'
+
+
 def test_unreadable_masks_and_float_images(source):
     (source / 'train' / 'a' / 'class1.tif').write_bytes(b'II*\0nothing')
     tifffile.imwrite(source / 'train' / 'a' / 'class3.tif', np.zeros((40, 50, 3), np.uint8), photometric='rgb')
