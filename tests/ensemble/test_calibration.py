@@ -1,0 +1,80 @@
+"""Platt scaling: known curves are found again, and matching is worked by hand."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from mmcellseg.ensemble.calibration import Calibration, apply_curve, fit_platt, logit, match_hits
+
+
+def test_logit_and_its_inverse():
+    scores = np.array([0.01, 0.5, 0.9])
+    np.testing.assert_allclose(apply_curve(scores, (1.0, 0.0)), scores)
+    np.testing.assert_allclose(logit(np.array([0.5, 0.8])), [0, np.log(4)])
+    assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
+
+
+def test_a_known_curve_is_found_again(rng):
+    scores = rng.uniform(0.02, 0.98, 40000)
+    hits = rng.random(40000) < apply_curve(scores, (1.7, -0.6))
+    np.testing.assert_allclose(fit_platt(scores, hits), [1.7, -0.6], atol=0.05)
+
+
+def test_the_fit_is_the_minimum_of_platts_loss(rng):
+    for number in (5, 30, 300):
+        scores = rng.random(number)
+        hits = rng.random(number) < scores
+        target = np.where(hits, (hits.sum() + 1) / (hits.sum() + 2), 1 / ((~hits).sum() + 2))
+
+        def loss(curve, scores=scores, target=target):
+            z = curve[0] * logit(scores) + curve[1]
+            return (np.logaddexp(0, z) - target * z).sum()
+
+        best = minimize(loss, [1.0, 0.0], method='Nelder-Mead', options={'xatol': 1e-8, 'fatol': 1e-12})
+        np.testing.assert_allclose(fit_platt(scores, hits), best.x, atol=1e-3)
+
+
+def test_a_ranking_is_never_reversed():
+    slope, offset = fit_platt(np.array([0.1, 0.2, 0.8, 0.9]), np.array([True, True, False, False]))
+    assert (slope, offset) == (0.0, 0.0)
+    slope, offset = fit_platt(np.array([0.1, 0.9]), np.array([False, False]))
+    assert slope >= 0
+    assert np.isfinite(offset)
+
+
+def test_hits_are_one_to_one_best_score_first(rectangles):
+    truth = rectangles([(0, 0, 10, 10, 1, 1), (20, 0, 30, 10, 1, 2)])
+    found = rectangles(
+        [
+            (0, 0, 10, 9, 0.5, 1),  # the cell is taken by the next one, of a better score
+            (0, 0, 10, 8, 0.9, 1),
+            (20, 0, 30, 10, 0.9, 1),  # of another class
+            (20, 0, 30, 5, 0.1, 2),  # IoU 0.5 exactly
+            (40, 0, 45, 5, 0.9, 1),
+        ]
+    )
+    hits = match_hits(found.masks, found.labels, found.scores, truth.masks, truth.labels)
+    assert hits.tolist() == [False, True, False, True, False]
+
+
+def test_a_detection_whose_best_cell_is_taken_gets_its_second(rectangles):
+    truth = rectangles([(0, 0, 10, 10, 1, 1), (0, 0, 10, 8, 1, 1)])
+    found = rectangles([(0, 0, 10, 10, 0.9, 1), (0, 0, 10, 10, 0.8, 1), (0, 0, 10, 10, 0.7, 1)])
+    hits = match_hits(found.masks, found.labels, found.scores, truth.masks, truth.labels)
+    assert hits.tolist() == [True, True, False]
+
+
+def test_rare_classes_take_the_members_curve(tmp_path, rng):
+    scores, labels = rng.random(400), np.where(np.arange(400) < 390, 1, 2)
+    hits = rng.random(400) < scores
+    fitted = Calibration.fit({'a': (scores, labels, hits), 'b': (scores[:0], labels[:0], hits[:0])})
+    assert set(fitted.curves['a']) == {'all', '1'}
+    assert fitted.curves['b'] == {}
+    fitted.save(tmp_path / 'c.json')
+    assert Calibration.load(tmp_path / 'c.json') == fitted
+
+
+def test_a_file_of_another_form_names_itself(tmp_path):
+    (tmp_path / 'c.json').write_text('{"a": {"1": [1]}}')
+    with pytest.raises(ValueError, match=r'c\.json: expected member → category'):
+        Calibration.load(tmp_path / 'c.json')

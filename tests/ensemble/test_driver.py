@@ -1,0 +1,134 @@
+"""Merging files: the same bytes for any number of processes, and nothing written where an entry is wrong."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmcellseg.ensemble.detections import Detections
+from mmcellseg.ensemble.driver import merge_files
+from mmcellseg.ensemble.members import ImageSet, Member
+from mmcellseg.ensemble.nms_fusion import NMSFusion
+from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
+from mmcellseg.structures.results import ResultsError, read_results, write_results
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'ensemble.py'
+IMAGES = ImageSet(dict.fromkeys((3, 1, 2, 4), (40, 60)), [1, 2, 3], False)
+
+
+@pytest.fixture
+def members(tmp_path, random_members):
+    """Three members over images 1 to 3, in files whose entries are mixed up; image 4 has no detections."""
+    of_image = {i: random_members(i, members=3, image_id=i) for i in (1, 2, 3)}
+    out = []
+    for m in range(3):
+        entries = [entry for parts in zip(of_image[2][m], of_image[1][m], of_image[3][m]) for entry in parts]
+        write_results(tmp_path / f'm{m}.json', entries)
+        out.append(Member(f'm{m}', str(tmp_path / f'm{m}.json'), weight=1.0 + m))
+    return out
+
+
+@pytest.mark.parametrize('fusion', [NMSFusion(), WeightedMaskFusion()])
+def test_the_bytes_do_not_depend_on_workers(tmp_path, members, fusion):
+    outs = [tmp_path / f'out{n}.json' for n in (1, 2, 3)]
+    counts = [merge_files(members, fusion, IMAGES, out, n, progress=False) for n, out in enumerate(outs, 1)]
+    assert len({out.read_bytes() for out in outs}) == 1
+    assert counts[0] == counts[1] == counts[2]
+    read = [read_results(member.results) for member in members]
+    assert counts[0].read == sum(map(len, read))
+    expected = []
+    for image_id in (1, 2, 3):
+        found = [[e for e in of_member if e['image_id'] == image_id] for of_member in read]
+        expected += fusion(Detections.from_entries(found, 40, 60), weights=[1, 2, 3]).to_entries(image_id)
+    merged = read_results(outs[0])
+    assert [e['score'] for e in merged] == [e['score'] for e in expected]
+    assert [e['image_id'] for e in merged] == [e['image_id'] for e in expected]
+    assert counts[0].written == len(merged)
+
+
+def wrong(changes):
+    return lambda entry: entry.update(changes)
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (wrong({'score': float('nan')}), 'score nan'),
+        (wrong({'category_id': 7}), 'unknown category 7'),
+        (wrong({'segmentation': {'size': [60, 40], 'counts': '0'}}), r'RLE size \[60, 40\]'),
+        (wrong({'bbox': [0, 0, 0, 3]}), 'width 0'),
+    ],
+)
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_wrong_entry_is_named_and_nothing_is_written(tmp_path, members, spoil, message, workers):
+    path = Path(members[1].results)
+    entries = read_results(path)
+    spoil(entries[4])
+    path.write_text(json.dumps(entries))
+    out = tmp_path / 'out' / 'merged.json'
+    out.parent.mkdir()
+    out.write_text('earlier')
+    with pytest.raises(ResultsError, match=rf'm1\.json: nothing was written\nentry 4 \(image \d\): .*{message}'):
+        merge_files(members, NMSFusion(), IMAGES, out, workers, progress=False)
+    assert out.read_text() == 'earlier'
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_boxes_as_corners_are_refused(tmp_path, members):
+    path = Path(members[2].results)
+    entries = read_results(path)
+    for entry in entries:
+        x, y, w, h = entry['bbox']
+        entry['bbox'] = [x, y, x + w, y + h]
+    write_results(path, entries)
+    with pytest.raises(ResultsError, match=r'm2\.json: its boxes fit its masks better as x0, y0, x1, y1'):
+        merge_files(members, NMSFusion(), IMAGES, tmp_path / 'out.json', progress=False)
+    assert not (tmp_path / 'out.json').exists()
+
+
+def test_empty_masks_are_left_out_and_counted(tmp_path, entries):
+    good, blank = entries([(0, 0, 9, 9, 0.5, 1), (20, 0, 29, 9, 0.9, 1)])
+    blank['segmentation'] = {'size': [40, 60], 'counts': [2400]}
+    blank['bbox'] = [20, 0, 0, 0]
+    (tmp_path / 'a.json').write_text(json.dumps([good, blank]))
+    merged = merge_files(
+        [Member('a', str(tmp_path / 'a.json'))], NMSFusion(), IMAGES, tmp_path / 'out.json', progress=False
+    )
+    assert merged == (4, 2, 1, 1)
+    assert read_results(tmp_path / 'out.json') == [good]
+
+
+def test_the_tool_merges_scores_and_zips(tmp_path, members, monkeypatch, capsys):
+    truth = [{**e, 'id': k + 1, 'area': 9, 'iscrowd': 0} for k, e in enumerate(read_results(members[0].results))]
+    images = [{'id': i, 'file_name': f'{i}.tif', 'height': 40, 'width': 60} for i in IMAGES.sizes]
+    categories = [{'id': c, 'name': f'class{c}'} for c in IMAGES.categories]
+    (tmp_path / 'ann.json').write_text(json.dumps({'images': images, 'categories': categories, 'annotations': truth}))
+    (tmp_path / 'ids.json').write_text(json.dumps(images))
+    config = tmp_path / 'c.py'
+    rows = [{'name': m.name, 'results': m.results, 'oof': m.results} for m in members]
+    config.write_text(
+        f"ann_file = oof_ann_file = '{tmp_path}/ann.json'\nids_file = '{tmp_path}/ids.json'\n"
+        f"out_dir = '{tmp_path}/out'\nmembers = {rows!r}\nfusion = dict(type='NMSFusion')\n"
+        "custom_imports = dict(imports=['mmcellseg'])\n"
+    )
+
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', [str(arg) for arg in (TOOL, config, *args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
+
+    printed = call('--workers', '1')
+    assert '| m0 | 1.0000 |' in printed
+    assert {p.name for p in (tmp_path / 'out').iterdir()} == {
+        'test-results.json',
+        'scores.json',
+        'submission.zip',
+    }
+    call('--fit-calibration', tmp_path / 'curves.json')
+    assert set(json.loads((tmp_path / 'curves.json').read_text())) == {'m0', 'm1', 'm2'}
+    printed = call('--select', tmp_path / 'chosen.py', '--rounds', '2', '--workers', '1')
+    assert 'the chosen' in printed
+    config = tmp_path / 'chosen.py'
+    assert 'cells of 4 images' in call('--out-dir', tmp_path / 'again')
