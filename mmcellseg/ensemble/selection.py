@@ -6,7 +6,8 @@ from libraries of models". A member that is drawn k times gets the weight k.
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -140,6 +141,17 @@ def _ask(question: tuple[dict[str, int], list[int]]) -> float:
     return _judge(*question)
 
 
+@contextmanager
+def _asker(judge: Judge, workers: int) -> Iterator[Callable[[list[tuple[dict[str, int], list[int]]]], list[float]]]:
+    """A function that judges weightings on images, in this process or in several."""
+    if workers <= 1:
+        yield lambda questions: [judge(*question) for question in questions]
+        return
+    # Spawned: the evaluation's threads do not survive a fork.
+    with multiprocessing.get_context('spawn').Pool(workers, _set_judge, (judge,)) as pool:
+        yield lambda questions: pool.map(_ask, questions, chunksize=1)
+
+
 def forward_selection(
     names: Sequence[str], score: Callable[[list[dict[str, int]]], list[float]], rounds: int
 ) -> tuple[list[tuple[str, float]], dict[str, int]]:
@@ -181,10 +193,10 @@ def select_members(
     names = list(predictions)
     choose, apart = split_images(list(truth.images), kept_apart, seed)
     judge = Judge(predictions, truth, fusion, metric)
-    with multiprocessing.get_context('fork').Pool(workers, _set_judge, (judge,)) as pool:
+    with _asker(judge, workers) as ask:
 
         def score(weightings: Sequence[Mapping[str, int]], image_ids: Sequence[int] = choose) -> list[float]:
-            return pool.map(_ask, [(dict(w), list(image_ids)) for w in weightings], chunksize=1)
+            return ask([(dict(w), list(image_ids)) for w in weightings])
 
         everyone = dict.fromkeys(names, 1)
         own = score([{name: 1} for name in names])
