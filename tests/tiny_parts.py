@@ -6,9 +6,11 @@ import signal
 
 import torch
 from mmdet.models.task_modules.samplers import RandomSampler
-from mmdet.registry import DATA_SAMPLERS, HOOKS, TASK_UTILS, TRANSFORMS
+from mmdet.registry import DATA_SAMPLERS, HOOKS, METRICS, TASK_UTILS, TRANSFORMS
+from mmengine.evaluator import BaseMetric
 from mmengine.fileio.backends import LocalBackend
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from torch.utils.data import Sampler, get_worker_info
 
 
@@ -82,3 +84,20 @@ class DieInWorker:
         if data['sample_idx'] == self.index and get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
         return data
+
+
+@METRICS.register_module()
+class ScriptedMetric(BaseMetric):
+    """Gives the score of the last trained epoch, counted from 0."""
+
+    default_prefix = ''
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = scores
+
+    def process(self, data_batch, data_samples):
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results):
+        return {'score': self.scores[MessageHub.get_current_instance().get_info('epoch')]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ..checkpoint import check_resumable, make_plain
 from ..structures.files import atomic_write
@@ -29,15 +29,25 @@ def publish(temporary: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def _by_epoch(runner: Runner) -> bool:
+    return not isinstance(runner.train_loop, IterBasedTrainLoop)
+
+
 def validation_is_due(runner: Runner) -> bool:
     """Whether the loop validates at the place (epoch or iteration) that the run has reached."""
     loop = runner.train_loop
     if runner.val_loop is None:
         return False
     loop._decide_current_val_interval()
-    by_epoch = type(loop).__name__ != 'IterBasedTrainLoop'
-    done, end = (loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters)
+    done, end = (loop.epoch, loop.max_epochs) if _by_epoch(runner) else (loop.iter, loop.max_iters)
     return done >= loop.val_begin and (done % loop.val_interval == 0 or done == end)
+
+
+def _tell_place(runner: Runner) -> None:
+    """Put the last trained epoch and iteration into the message hub, where they stand in any validation."""
+    if _by_epoch(runner):
+        runner.message_hub.update_info('epoch', runner.epoch - 1)
+    runner.message_hub.update_info('iter', runner.iter - 1)
 
 
 @HOOKS.register_module()
@@ -66,6 +76,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self._keep_early_stopping(runner)
             if validation_is_due(runner):
                 runner.logger.info('Repeating the validation due at the checkpoint.')
+                _tell_place(runner)
                 runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
