@@ -1,34 +1,110 @@
-"""COCO average precision at one detection cap, with hotcoco as the backend.
+"""COCO average precision at one detection cap, from sparse overlaps.
 
-hotcoco gives pycocotools' figures bit for bit and takes the data as columns; every figure comes from one matching at
-one cap, never AP at 100 detections beside AP50 at 1,000.
+pycocotools and the compiled packages that follow it compute the IoU of every prediction with every cell of its image
+and class. In a tile of 2,000 cells nearly all of these are 0, and only pairs of IoU ≥ 0.5 can ever match: here only
+boxes that overlap are looked at. Figures equal pycocotools' (to the rounding of its added 2e-16).
 """
 
-import os
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
-from hotcoco import COCOeval
-from hotcoco import mask as hotcoco_mask
 
+from ..structures.overlaps import candidate_pairs, intersections
 from .ground_truth import GroundTruth
 from .predictions import Predictions
-from .tables import EvaluationError
 
 BINS = ('all', 'small', 'medium', 'large')
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-_LARGEST = 1e10  # px², COCO's "no limit"
-# The backend's threads do not survive a fork: the child would wait for them for ever.
-_threads = {'started': False, 'lost': False}
-os.register_at_fork(after_in_child=lambda: _threads.update(lost=_threads['started']))
+RECALLS = np.linspace(0, 1, 101)
+
+
+class Candidates(NamedTuple):
+    """Pairs of one class and image with IoU ≥ 0.5: rows of the predictions and of the ground truth (K,), ``iou`` (K,).
+
+    ``areas`` (N,): px² of every prediction. With a crowd region, ``iou`` is the share of the prediction inside it.
+    """
+
+    pred: np.ndarray
+    gt: np.ndarray
+    iou: np.ndarray
+    areas: np.ndarray
+
+
+def ranks(predictions: Predictions) -> np.ndarray:
+    """Place of each prediction (N,) among those of its image and class: best score first, ties in their order."""
+    keys = (-predictions.scores, predictions.category_ids, predictions.image_ids)
+    order = np.lexsort(keys)
+    changes = [np.diff(key[order], prepend=np.nan) != 0 for key in keys[1:]]
+    begins = np.flatnonzero(changes[0] | changes[1])
+    out = np.empty(len(order), np.int64)
+    out[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    return out
 
 
 def largest_group(predictions: Predictions) -> int:
     """The largest number of predictions that an image has of one class: a cap at which nothing is cut (≥ 1)."""
-    if not len(predictions):
-        return 1
-    pairs = np.stack([predictions.image_ids, predictions.category_ids], axis=1)
-    return int(np.unique(pairs, axis=0, return_counts=True)[1].max())
+    return int(ranks(predictions).max(initial=0)) + 1
+
+
+def candidates(
+    gt: GroundTruth, predictions: Predictions, kind: Literal['bbox', 'segm'], image_ids: Sequence[int]
+) -> Candidates:
+    """All pairs that could match at some IoU threshold."""
+    areas = predictions.boxes[:, 2] * predictions.boxes[:, 3]
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for image_id in image_ids:
+        rows, gt_rows = predictions.rows(image_id), gt.rows(image_id)
+        if kind == 'segm':
+            masks, cells = predictions.masks(image_id), gt.masks(image_id)
+            areas[rows] = masks.areas
+            i, j, common = intersections(masks, cells)
+            area, gt_area = areas[rows][i], cells.areas[j]
+        else:
+            boxes, cells = predictions.boxes[rows], gt.boxes[gt_rows]
+            low, high, gt_low, gt_high = (
+                boxes[:, :2],
+                boxes[:, :2] + boxes[:, 2:],
+                cells[:, :2],
+                cells[:, :2] + cells[:, 2:],
+            )
+            i, j = candidate_pairs(np.hstack([low, high]), np.hstack([gt_low, gt_high]))
+            common = (np.minimum(high[i], gt_high[j]) - np.maximum(low[i], gt_low[j])).prod(axis=1)
+            area, gt_area = areas[rows][i], cells[j, 2:].prod(axis=1)
+        i, j = rows[i], gt_rows[j]
+        iou = common / np.where(gt.crowd[j], area, area + gt_area - common)
+        keep = (iou >= IOU_THRESHOLDS[0]) & (predictions.category_ids[i] == gt.category_ids[j])
+        found.append((i[keep], j[keep], iou[keep]))
+    pred, cell, iou = (np.concatenate(column) for column in zip(*found))
+    return Candidates(pred, cell, iou, areas)
+
+
+def greedy(pred: np.ndarray, gt: np.ndarray, shared: np.ndarray) -> list[int]:
+    """Positions of the pairs that are taken, going through pairs (K,) in order.
+
+    A pair is taken if its prediction has none yet and its cell is free or ``shared`` (K,), as crowd regions are.
+    """
+    taken, busy_pred, busy_gt = [], set(), set()
+    for k, (i, j, many) in enumerate(zip(pred.tolist(), gt.tolist(), shared.tolist())):
+        if i not in busy_pred and (many or j not in busy_gt):
+            taken.append(k)
+            busy_pred.add(i)
+            busy_gt.add(j)
+    return taken
+
+
+def interpolated(hit: np.ndarray, ignored: np.ndarray, cells: int) -> np.ndarray:
+    """Highest precision at or beyond each recall, (T, 101), of predictions in order of score.
+
+    ``hit`` and ``ignored`` are (T, N) bool, ``cells`` the number of cells to be found.
+    """
+    if not hit.shape[1]:
+        return np.zeros((len(hit), len(RECALLS)))
+    tp, fp = np.cumsum(hit & ~ignored, axis=1), np.cumsum(~hit & ~ignored, axis=1)
+    precision = tp / np.maximum(tp + fp, 1)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    best = np.pad(best, ((0, 0), (0, 1)))  # a recall that is never reached
+    return np.stack([b[np.searchsorted(r, RECALLS)] for b, r in zip(best, tp / cells)])
 
 
 def precision_table(
@@ -37,48 +113,45 @@ def precision_table(
     kind: Literal['bbox', 'segm'],
     max_dets: int,
     area_edges: tuple[float, float],
-    image_ids: list[int],
+    image_ids: Sequence[int],
 ) -> np.ndarray:
     """Interpolated precision (10 IoU thresholds, 101 recalls, K classes, 4 area bins); −1 where a bin has no cell.
 
-    As pycocotools' ``COCOeval`` (Lin et al. 2014, Microsoft COCO): greedy matching in order of score, ties in order
-    of entry, crowd regions ignored. The best ``max_dets`` predictions of each image and class count. Bins are
-    closed, in px² of the annotation's area; an unmatched prediction is put in a bin by its mask's pixels for
-    ``segm`` and its box's for ``bbox``.
+    As pycocotools' ``COCOeval`` (Lin et al. 2014, Microsoft COCO). The best ``max_dets`` predictions of each image
+    and class count. In order of score (ties: image id, then order of entry) each takes the free cell of highest IoU
+    (ties: the last), and only where there is none a crowd region or a cell outside of the bin, which makes it
+    ignored. Bins are closed, in px² of the annotation's area; an unmatched prediction outside of the bin by its mask's
+    pixels (``segm``) or its box's (``bbox``) is ignored too.
     """
-    if _threads['lost']:
-        raise RuntimeError('AP was computed before this process was forked: start it with the spawn method instead')
-    _threads['started'] = True
-    if kind == 'segm' and gt.rles is None:
-        raise EvaluationError(f'{gt.name}: annotations without segmentation; evaluate bbox only')
+    here = np.isin(predictions.image_ids, image_ids) & (ranks(predictions) < max_dets)
+    order = np.lexsort((predictions.image_ids, -predictions.scores))
+    order = order[here[order]]
+    place = np.full(len(predictions), -1)
+    place[order] = np.arange(len(order))
+    pairs = candidates(gt, predictions, kind, sorted(image_ids))
+    counted = place[pairs.pred] >= 0
+    pred, cell, iou = place[pairs.pred][counted], pairs.gt[counted], pairs.iou[counted]
+    category, areas = predictions.category_ids[order], pairs.areas[order]
+    evaluated = np.isin(gt.image_ids, image_ids)
+
+    table = np.full((len(IOU_THRESHOLDS), len(RECALLS), len(gt.categories), len(BINS)), -1.0)
     low, high = area_edges
-    evaluator = COCOeval(gt.coco, _loaded(gt, predictions, kind), kind)
-    params = evaluator.params
-    params.img_ids = sorted(image_ids)
-    params.cat_ids = sorted(gt.categories)
-    params.max_dets = [int(max_dets)]
-    params.area_rng = [[0, _LARGEST], [0, low], [low, high], [high, _LARGEST]]
-    params.area_rng_lbl = list(BINS)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    assert evaluator.eval is not None
-    table = np.asarray(evaluator.eval['precision'], np.float64)[..., 0]
-    # pycocotools adds 2e-16 to the denominator, which takes some perfect figures to 0.9999999999999998. A single
-    # false positive among 10⁹ predictions lowers them more than this.
-    table[table > 1 - 1e-12] = 1.0
-    return table[:, :, np.argsort(np.argsort(list(gt.categories)))]
-
-
-def _loaded(gt: GroundTruth, predictions: Predictions, kind: str):
-    columns = [predictions.image_ids, *predictions.boxes.T, predictions.scores, predictions.category_ids]
-    table = np.stack(columns, axis=1).astype(np.float64)
-    if kind == 'bbox' or not predictions.rles:
-        return gt.coco.load_res(table)
-    loaded = gt.coco.load_res(table, segmentation=predictions.rles)  # type: ignore[arg-type]
-    # With boxes at hand the backend, like pycocotools, takes the box's area even for masks.
-    areas = hotcoco_mask.area(predictions.rles)
-    loaded.update_anns(ids=np.arange(1, len(predictions) + 1), area=np.asarray(areas, np.float64))
-    return loaded
+    for a, (least, most) in enumerate(((0, np.inf), (0, low), (low, high), (high, np.inf))):
+        outside = gt.crowd | (gt.areas < least) | (gt.areas > most)
+        turn = np.lexsort((-cell, -iou, outside[cell], pred))
+        hit, ignored = (np.zeros((len(IOU_THRESHOLDS), len(order)), bool) for _ in range(2))
+        for t, threshold in enumerate(IOU_THRESHOLDS):
+            mine = turn[iou[turn] >= threshold]
+            mine = mine[greedy(pred[mine], cell[mine], gt.crowd[cell[mine]])]
+            hit[t, pred[mine]] = True
+            ignored[t, pred[mine]] = outside[cell[mine]]
+        ignored |= ~hit & ((areas < least) | (areas > most))
+        for k, c in enumerate(gt.categories):
+            cells = int((evaluated & ~outside & (gt.category_ids == c)).sum())
+            if cells:
+                own = category == c
+                table[:, :, k, a] = interpolated(hit[:, own], ignored[:, own], cells)
+    return table
 
 
 def _mean(values: np.ndarray) -> float:

@@ -3,11 +3,9 @@
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from hotcoco import COCO
 from pycocotools import mask as coco_mask
 
 from .tables import EvaluationError, Table, check_rles, numbers, rle_problem, whole
@@ -16,8 +14,8 @@ from .tables import EvaluationError, Table, check_rles, numbers, rle_problem, wh
 class GroundTruth(Table):
     """The annotations of a COCO json, checked once, for any number of evaluations.
 
-    Annotation ids are renumbered from 1, since id 0 counts as "no match" in COCO evaluation. Crowd regions
-    (``iscrowd``) and polygons are accepted.
+    Cells go by their row, not by their annotation id, of which 0 would count as "no match" in pycocotools. Crowd
+    regions (``iscrowd``) and polygons are accepted.
 
     Args:
         ann_file: Path of the json, or its content.
@@ -111,18 +109,3 @@ class GroundTruth(Table):
             return (0.5, 0.5)
         low, high = np.quantile(self.areas[chosen], [1 / 3, 2 / 3])
         return float(np.floor(low) + 0.5), float(np.floor(high) + 0.5)
-
-    @cached_property
-    def coco(self) -> COCO:
-        """The annotations as the AP backend wants them."""
-        return COCO.from_arrays(
-            [{'id': i, 'height': h, 'width': w} for i, (h, w) in self.images.items()],
-            [{'id': i, 'name': name} for i, name in self.categories.items()],
-            self.image_ids,
-            self.category_ids,
-            self.boxes,
-            ids=np.arange(1, len(self) + 1),
-            area=self.areas,
-            iscrowd=self.crowd,
-            segmentation=self.rles,  # type: ignore[arg-type]
-        )
