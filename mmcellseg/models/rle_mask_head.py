@@ -51,29 +51,27 @@ def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[in
     return torch.where(keep[:, None], windows, 0).int().cpu().numpy()
 
 
-def paste(masks: Tensor, boxes: Tensor, windows: np.ndarray, threshold: float) -> Tensor:
+def paste(masks: Tensor, boxes: Tensor, windows: np.ndarray, threshold: float) -> np.ndarray:
     """Paste masks (N, 1, h, w) in their boxes (N, 4) and cut them at the threshold.
 
     The arithmetic of each pixel is that of mmdet's ``_do_paste_mask``, operation for operation.
 
     Returns:
-        bool (K,), the pixels of the windows (N, 4), row by row, end to end.
+        uint8 (K,), the pixels of the windows (N, 4), row by row, end to end.
     """
-    places = torch.from_numpy(windows).to(boxes.device)
-    size = places[:, 2:] - places[:, :2]
-    columns = torch.arange(int((windows[:, 2] - windows[:, 0]).max()), device=boxes.device)
-    rows = torch.arange(int((windows[:, 3] - windows[:, 1]).max()), device=boxes.device)
+    width, height = (windows[:, 2:] - windows[:, :2]).T[..., None]
+    rows, columns = np.arange(height.max()), np.arange(width.max())
     x0, y0, x1, y1 = torch.split(boxes, 1, dim=1)
-    x = (places[:, :1] + columns).to(torch.float32) + 0.5
-    y = (places[:, 1:2] + rows).to(torch.float32) + 0.5
+    x = torch.from_numpy(windows[:, :1] + columns).to(boxes.device, torch.float32) + 0.5
+    y = torch.from_numpy(windows[:, 1:2] + rows).to(boxes.device, torch.float32) + 0.5
     x = (x - x0) / (x1 - x0) * 2 - 1
     y = (y - y0) / (y1 - y0) * 2 - 1
-    x = torch.where(x.isinf(), 0, x)
-    y = torch.where(y.isinf(), 0, y)
-    shape = (len(boxes), len(rows), len(columns))
-    grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=3)
+    grid = x.new_empty(len(boxes), len(rows), len(columns), 2)
+    grid[..., 0] = torch.where(x.isinf(), 0, x)[:, None, :]
+    grid[..., 1] = torch.where(y.isinf(), 0, y)[:, :, None]
     pixels = F.grid_sample(masks.to(torch.float32), grid, align_corners=False)[:, 0] >= threshold
-    return pixels[(rows[:, None] < size[:, 1, None, None]) & (columns < size[:, 0, None, None])]
+    inside = (rows < height)[:, :, None] & (columns < width)[:, None, :]
+    return pixels.cpu().numpy()[inside].view(np.uint8)
 
 
 def _rounded_up(length: np.ndarray) -> np.ndarray:
@@ -108,8 +106,7 @@ def paste_as_rles(
         for alike in np.split(filled, changes):
             if len(alike):
                 index = torch.from_numpy(alike).to(boxes.device)
-                pasted = paste(masks[index], boxes[index], windows[alike], threshold)
-                bits.append(pasted.cpu().numpy().view(np.uint8))
+                bits.append(paste(masks[index], boxes[index], windows[alike], threshold))
         batch = BoxMasks(height, width, windows[chosen], offsets(area[chosen]), np.concatenate(bits))
         for i, encoded in zip(chosen.tolist(), batch.to_rles()):
             rles[i] = encoded
