@@ -108,7 +108,7 @@ class CellMetric(BaseMetric):
         self._dataset_meta = dataset_meta
         if self.ann_file is not None:
             with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
-                self._ground_truth = GroundTruth(path, dataset_meta['classes'])
+                self._ground_truth = GroundTruth(path, dataset_meta.get('classes'))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep one item per image; masks become RLE at once."""
