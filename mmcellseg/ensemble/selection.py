@@ -70,14 +70,15 @@ def fit_calibration(predictions: Predictions, truth: GroundTruth) -> Calibration
     """Platt curves of each member from its predictions of the annotated images."""
     fitted = {}
     for name, of_member in predictions.items():
-        parts = []
+        parts = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))]
         for image_id, entries in of_member.items():
             found = Detections.from_entries([entries], *truth.images[image_id])
             labels = truth.category_ids[truth.rows(image_id)]
             hits = match_hits(found.masks, found.labels, found.scores, truth.masks(image_id), labels)
             parts.append((found.scores, found.labels, hits))
-        fitted[name] = tuple(np.concatenate(column) for column in zip(*parts)) if parts else (np.zeros(0),) * 3
-    return Calibration.fit(fitted)  # type: ignore[arg-type]
+        scores, labels, hits = (np.concatenate(column) for column in zip(*parts))
+        fitted[name] = (scores, labels, hits)
+    return Calibration.fit(fitted)
 
 
 def split_images(image_ids: Sequence[int], kept_apart: float, seed: int) -> tuple[list[int], list[int]]:
