@@ -84,12 +84,13 @@ def greedy(pred: np.ndarray, gt: np.ndarray, shared: np.ndarray) -> list[int]:
 
     A pair is taken if its prediction has none yet and its cell is free or ``shared`` (K,), as crowd regions are.
     """
-    taken, busy_pred, busy_gt = [], set(), set()
+    taken = []
+    done = bytearray(int(pred.max(initial=-1)) + 1)
+    busy = bytearray(int(gt.max(initial=-1)) + 1)
     for k, (i, j, many) in enumerate(zip(pred.tolist(), gt.tolist(), shared.tolist())):
-        if i not in busy_pred and (many or j not in busy_gt):
+        if not done[i] and (many or not busy[j]):
             taken.append(k)
-            busy_pred.add(i)
-            busy_gt.add(j)
+            done[i] = busy[j] = 1
     return taken
 
 

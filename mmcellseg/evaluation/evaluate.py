@@ -119,7 +119,7 @@ def panoptic_metrics(
     Ground-truth cells that overlap are resolved in the order of the file. Images with neither cells nor predictions
     have no PQ, AJI or Dice and stay out of the means; so do, in ``mPQ+``, classes that neither side has.
     """
-    if gt.rles is None:
+    if gt.runs is None:
         raise EvaluationError(f'{gt.name}: annotations without segmentation; evaluate bbox only')
     per_image: dict[int, list[float]] = {c: [] for c in gt.categories}
     pooled = {c: panoptic.PQCounts(0, 0, 0, 0.0) for c in gt.categories}

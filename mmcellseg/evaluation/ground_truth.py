@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from .tables import EvaluationError, Table, check_rles, numbers, rle_problem, whole
+from .tables import EvaluationError, Table, decode, numbers, rle_problem, whole
 
 
 class GroundTruth(Table):
@@ -51,10 +51,10 @@ class GroundTruth(Table):
         self.boxes = np.array([a['bbox'] for a in kept], np.float64).reshape(-1, 4)
         self.areas = np.array([a['area'] for a in kept], np.float64)
         self.crowd = np.array([bool(a.get('iscrowd', 0)) for a in kept], bool)
-        self.rles = None
+        self.runs = None
         if all('segmentation' in a for a in kept):
-            self.rles = [self._rle(a['segmentation'], self.images[a['image_id']]) for a in kept]
-            check_rles(self.rles, f'{self.name}: annotation')
+            rles = [self._rle(a['segmentation'], self.images[a['image_id']]) for a in kept]
+            self.runs = decode(rles, f'{self.name}: annotation')
 
     @staticmethod
     def _read(path: str | os.PathLike) -> Mapping:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .ground_truth import GroundTruth
-from .tables import EvaluationError, Table, check_rles, numbers, rle_problem, whole
+from .tables import EvaluationError, Table, decode, numbers, rle_problem, whole
 
 
 class Predictions(Table):
@@ -26,8 +26,7 @@ class Predictions(Table):
                 problem = self._problem(entry, gt, boxes, masks)
                 if problem:
                     raise EvaluationError(f'prediction {i} (counted from 0): {problem}')
-        if self.rles is not None:
-            check_rles(self.rles, 'prediction')
+        self.runs = decode([e['segmentation'] for e in entries], 'prediction') if masks else None
 
     def _fill(self, entries: Sequence[Mapping], gt: GroundTruth, boxes: bool, masks: bool) -> bool:
         """Set the columns; False if anything looks wrong in any entry."""
@@ -38,10 +37,10 @@ class Predictions(Table):
             self.scores = np.array([e['score'] for e in entries], np.float64)
             none = (0.0, 0.0, 0.0, 0.0)
             self.boxes = np.array([e['bbox'] if boxes else none for e in entries], np.float64).reshape(number, 4)
-            self.rles = [e['segmentation'] for e in entries] if masks else None
+            rles = [e['segmentation'] for e in entries] if masks else []
             sizes = [gt.images[i] for i in image_ids.tolist()]
-            fits = all(tuple(rle['size']) == size for rle, size in zip(self.rles or (), sizes))
-            coded = all(isinstance(rle['counts'], str | bytes) for rle in self.rles or ())
+            fits = all(tuple(rle['size']) == size for rle, size in zip(rles, sizes))
+            coded = all(isinstance(rle['counts'], str | bytes) for rle in rles)
         except (KeyError, TypeError, ValueError):
             return False
         self.image_ids, self.category_ids = image_ids.astype(np.int64), category_ids.astype(np.int64)

@@ -1,5 +1,6 @@
 """Instances as columns: what ground truth and predictions have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..structures.box_masks import BoxMasks
-from ..structures.ragged import offsets
-from ..structures.rle import strings_to_counts
+from ..structures.ragged import offsets, ragged_arange
+from ..structures.rle import counts_to_windows, strings_to_counts
 
 
 class EvaluationError(ValueError):
@@ -20,11 +21,13 @@ def whole(value: Any) -> bool:
 
 
 def numbers(values: Any, count: int) -> bool:
-    return (
-        isinstance(values, Sequence | np.ndarray)
-        and len(values) == count
-        and all(isinstance(v, (int, float, np.number)) and np.isfinite(v) for v in values)
-    )
+    """Whether these are ``count`` finite numbers."""
+    if not isinstance(values, list | tuple | np.ndarray) or len(values) != count:
+        return False
+    try:
+        return all(map(math.isfinite, values))
+    except TypeError:
+        return False
 
 
 def rle_problem(rle: Any, size: tuple[int, int]) -> str | None:
@@ -35,8 +38,8 @@ def rle_problem(rle: Any, size: tuple[int, int]) -> str | None:
     return None
 
 
-def check_rles(rles: Sequence[Mapping], where: str) -> None:
-    """Refuse RLEs that do not decode to their size: the backend would count them as empty without a word."""
+def decode(rles: Sequence[Mapping], where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Run lengths of RLEs as :func:`~mmcellseg.structures.rle.strings_to_counts`; one that is broken is refused."""
     try:
         counts, splits = strings_to_counts([rle['counts'] for rle in rles])
     except ValueError as error:
@@ -45,20 +48,21 @@ def check_rles(rles: Sequence[Mapping], where: str) -> None:
     expected = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2).prod(1)
     for i in np.flatnonzero(covered != expected)[:1]:
         raise EvaluationError(f'{where} {i}: the RLE covers {covered[i]} px, expected {expected[i]}')
+    return counts, splits
 
 
 class Table:
     """Instances as columns, with the rows of each image.
 
-    Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``rles`` (a list of N
-    COCO RLEs with compressed counts, or None).
+    Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``runs`` (the decoded masks,
+    see :func:`decode`, or None).
     """
 
     images: dict[int, tuple[int, int]]
     image_ids: np.ndarray
     category_ids: np.ndarray
     boxes: np.ndarray
-    rles: list[dict] | None
+    runs: tuple[np.ndarray, np.ndarray] | None
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
@@ -79,9 +83,14 @@ class Table:
 
     def masks(self, image_id: int) -> BoxMasks:
         """The masks of one image in the order of ``rows``; decoded once."""
-        if self.rles is None:
+        if self.runs is None:
             raise EvaluationError('there are no masks: boxes alone can be evaluated with metrics=["bbox"]')
         if image_id not in self._masks:
-            rles = [self.rles[i] for i in self.rows(image_id).tolist()]
-            self._masks[image_id] = BoxMasks.from_rles(rles, *self.images[image_id])
+            counts, splits = self.runs
+            rows = self.rows(image_id)
+            lengths = np.diff(splits)[rows]
+            counts = counts[np.repeat(splits[rows], lengths) + ragged_arange(lengths)]
+            height, width = self.images[image_id]
+            windows = counts_to_windows(counts, offsets(lengths), height)
+            self._masks[image_id] = BoxMasks(height, width, *windows)
         return self._masks[image_id]
