@@ -60,14 +60,14 @@ def make_plain(value: Any, name: str = 'checkpoint') -> Any:
     if isinstance(value, np.ndarray) and value.dtype != object:
         return torch.from_numpy(value.copy())
     if isinstance(value, dict):
-        kept = OrderedDict() if isinstance(value, OrderedDict) else {}
+        kept: Any = OrderedDict() if isinstance(value, OrderedDict) else {}
         for key, item in value.items():
             plain = make_plain(item, f'{name}.{key}')
             if plain is not None or item is None:
                 kept[make_plain(key, name)] = plain
         metadata = getattr(value, '_metadata', None)  # a module's state_dict keeps its versions there
         if metadata is not None:
-            kept._metadata = make_plain(metadata, name)  # type: ignore[union-attr]
+            kept._metadata = make_plain(metadata, name)
         return kept
     if isinstance(value, list | tuple | set):
         items = [make_plain(item, f'{name}[{i}]') for i, item in enumerate(value)]

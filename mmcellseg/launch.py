@@ -196,7 +196,7 @@ def set_tta(cfg: Config) -> None:
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
     for dataset in config_datasets(cfg, 'test'):
-        dataset.pipeline = cfg.tta_pipeline
+        dataset['pipeline'] = cfg.tta_pipeline
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -223,11 +223,11 @@ def run_train(cfg: Config, overwrite: bool = False) -> None:
     try:
         build_runner(cfg).train()
     except Exception as error:
-        cause = explain_worker_death(str(error))
+        cause = explain_worker_death(error)
         if cause:
             error.add_note(cause)
         if is_main_process():
-            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error}{cause}')
+            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error} {cause}'.rstrip())
         raise
 
 

@@ -17,13 +17,9 @@ def innermost_datasets(dataset: dict) -> list[dict]:
 
 def config_datasets(cfg: Config, *kinds: str) -> list[dict]:
     """The innermost data set configs of ``'train'``, ``'val'`` and ``'test'``, those that the config has."""
-    loaders = [cfg.get(f'{kind}_dataloader') or {} for kind in kinds]
-    return [
-        leaf
-        for loader in loaders
-        if isinstance(loader.get('dataset'), dict)
-        for leaf in innermost_datasets(loader.dataset)
-    ]
+    loaders: list[dict] = [cfg.get(f'{kind}_dataloader') or {} for kind in kinds]
+    datasets = [loader.get('dataset') for loader in loaders]
+    return [leaf for dataset in datasets if isinstance(dataset, dict) for leaf in innermost_datasets(dataset)]
 
 
 def annotation_file(dataset: dict) -> str | None:

@@ -1,5 +1,6 @@
 """Data that cannot be read, and workers that die: said with their names and causes."""
 
+import logging
 import os
 import re
 import shutil
@@ -46,30 +47,39 @@ class GuardedPipeline:
                 ) from error
             if not self.skipped[index]:
                 self.skipped[index] = 1
-                print_log(f'{text}; skipped', 'current', 'WARNING')
+                print_log(f'{text}; skipped', 'current', logging.WARNING)
             return None
 
 
-def explain_worker_death(message: str) -> str:
-    """What probably killed a data worker, from torch's message about it; ``''`` if the message is of another error."""
+def explain_worker_death(error: BaseException) -> str:
+    """What probably ended a data worker, from torch's error about it; ``''`` if it is another error.
+
+    The signal may stand in the error that this one was raised from.
+    """
+    message, cause_of = str(error), error.__cause__ or error.__context__
+    while cause_of is not None:
+        message, cause_of = f'{message}\n{cause_of}', cause_of.__cause__ or cause_of.__context__
     found = re.search(r'DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)', message)
     if not found:
         return ''
-    killer = re.search(r'killed by signal: ([\w ]+?)\.? ', f'{message} ')
-    names = {signal.strsignal(s): s for s in signal.Signals}
-    number = names.get(killer.group(1)) if killer else None
-    free = shutil.disk_usage('/dev/shm').free >> 20 if Path('/dev/shm').is_dir() else None
-    if number == signal.SIGKILL:
-        kills = out_of_memory_kills()
-        seen = f' (this machine counts {kills} such kills)' if kills else ''
-        cause = f'it was killed, as a rule for want of memory{seen}: use fewer workers or smaller images'
-    elif number == signal.SIGBUS:
-        cause = f'shared memory is full (/dev/shm has {free} MB free): enlarge it, or use fewer workers'
-    elif number == signal.SIGSEGV:
-        cause = 'a library crashed, as a rule while decoding an image: num_workers=0 shows which'
-    else:
-        cause = 'it ended by itself: num_workers=0 shows the error'
-    return f' [data worker {found.group(1).strip()} of process {os.getpid()} died: {cause}]'
+    killer = re.search(r'killed by signal: ([^.\n]+)', message)
+    number = next((s for s in signal.Signals if killer and signal.strsignal(s) == killer.group(1)), None)
+    kills = out_of_memory_kills()
+    memory = f'for want of memory (the kernel counts {kills} such kills here): use fewer workers or smaller images'
+    shared = f'shared memory is full ({_free("/dev/shm")} MB free in /dev/shm): enlarge it, or use fewer workers'
+    crash = 'a library crashed, as a rule while decoding an image: num_workers=0 shows which'
+    causes = {
+        signal.SIGKILL: f'it was killed, as a rule {memory}',
+        signal.SIGBUS: shared,
+        signal.SIGSEGV: crash,
+        None: f'it was killed, as a rule {memory}; or {shared}; or {crash}',
+    }
+    cause = causes.get(number, f'it got signal {number}')
+    return f'[data worker {found.group(1).strip()} of process {os.getpid()} died: {cause}]'
+
+
+def _free(folder: str) -> int:
+    return shutil.disk_usage(folder).free >> 20 if Path(folder).is_dir() else 0
 
 
 def out_of_memory_kills() -> int:

@@ -2,6 +2,7 @@
 
 import torch
 from mmdet.registry import HOOKS
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -37,7 +38,11 @@ class DataFaultHook(Hook):
             self.guarded.append((dataset, skipped))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        names = [d.get_data_info(int(i))['img_path'] for d, skipped in self.guarded for i in skipped.nonzero()]
+        names = []
+        for dataset, skipped in self.guarded:
+            anywhere = skipped.int()
+            all_reduce(anywhere, 'max')
+            names += [dataset.get_data_info(int(i))['img_path'] for i in anywhere.nonzero()]
         runner.message_hub.update_info('skipped_images', names)
         if names:
             runner.logger.warning(f'{len(names)} images could not be read and were skipped: {", ".join(names)}')

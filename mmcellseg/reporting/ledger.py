@@ -188,12 +188,13 @@ def table(
     records: Sequence[Mapping[str, Any]],
     metrics: Sequence[str] = (),
     sort: str | None = None,
+    ascending: bool = False,
     conditions: Sequence[str] = (),
 ) -> list[list[str]]:
     """Runs by their differing keys and their metrics: a header and one row a run.
 
-    ``metrics`` chooses the metrics (default: all that some run has). ``sort`` is a key or metric, highest first,
-    with a ``-`` before it lowest first; runs without it come last.
+    ``metrics`` chooses the metrics (default: all that some run has). ``sort`` is a key or metric, highest first
+    unless ``ascending``; runs without it come last. Only runs that meet all ``conditions`` are in it.
     """
     records = [record for record in records if all(matches(record, c) for c in conditions)]
     values = [record['config'].get('values', {}) for record in records]
@@ -202,8 +203,8 @@ def table(
     measured = [record.get('metrics', {}).get('best') or {} for record in records]
     metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
     if sort:
-        key, sign = (sort[1:], 1) if sort.startswith('-') else (sort, -1)
-        sorts = [look_up(record, key) for record in records]
+        sign = 1 if ascending else -1
+        sorts = [look_up(record, sort) for record in records]
         order = sorted(
             range(len(records)),
             key=lambda i: (0, sign * sorts[i], '') if type(sorts[i]) in (int, float) else (1, 0, str(sorts[i])),
@@ -216,6 +217,19 @@ def table(
         texts = ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
         rows.append([str(record['name']), *(json.dumps(c) if c != '' else '' for c in cells), *texts, record['status']])
     return rows
+
+
+def diff_table(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[list[str]]:
+    """Two runs key by key, where they differ: of the config, the data, the versions, the code and the metrics."""
+
+    def everything(record: Mapping[str, Any]) -> dict[str, Any]:
+        parts = {key: record.get(key) for key in ('seed', 'processes', 'data', 'versions', 'code', 'hardware')}
+        best = record.get('metrics', {}).get('best') or {}
+        return {**record['config'].get('values', {}), **flatten(parts), **best}
+
+    pairs = difference(everything(a), everything(b))
+    rows = [[key, *(json.dumps(value) if value != ABSENT else '' for value in pair)] for key, pair in pairs.items()]
+    return [['key', str(a['name']), str(b['name'])], *rows]
 
 
 def to_markdown(rows: Sequence[Sequence[str]]) -> str:

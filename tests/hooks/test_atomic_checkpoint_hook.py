@@ -119,3 +119,26 @@ def test_a_full_disk_says_so_and_keeps_what_is_there(place):
     assert 'No space left on device' in record['error']
     resume(place, 'full')
     assert same_end(place, 'full')
+
+
+ITERATIONS = """
+custom_imports['imports'] = ['mmcellseg', 'tiny_parts']
+train_dataloader['dataset']['pipeline'] = [load, annotations, pack]
+train_dataloader['sampler'] = dict(type='InfiniteSampler')
+model['train_cfg']['rpn']['sampler']['type'] = model['train_cfg']['rcnn']['sampler']['type'] = 'PerImageSampler'
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=2)
+val_evaluator = dict(type='ScriptedMetric', scores=[0.1])
+default_hooks['checkpoint'].update(by_epoch=False, interval=2)
+log_processor = dict(by_epoch=False)
+custom_hooks = []
+"""
+
+
+def test_an_iteration_based_run_resumes_to_the_same_images(place):
+    """Without augmentation and with RoI sampling by image, the images are all there is to differ."""
+    for name, hook in (('iterations', ''), ('cut', "custom_hooks.append(dict(type='KillHook', at=5))\n")):
+        write_config(place / f'{name}.py', place / 'data', ITERATIONS + hook)
+        run_tool(TRAIN, f'{name}.py', '--work-dir', name, cwd=place, code=KILLED if hook else 0)
+    run_tool(TRAIN, 'iterations.py', '--work-dir', 'cut', '--resume', cwd=place)
+    whole, cut = (torch.load(place / run / 'iter_6.pth', weights_only=True) for run in ('iterations', 'cut'))
+    assert all(torch.equal(whole['state_dict'][name], cut['state_dict'][name]) for name in whole['state_dict'])

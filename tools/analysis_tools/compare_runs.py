@@ -1,0 +1,53 @@
+#!/usr/bin/env python
+"""Compare runs by what differs in their configs and by what they reached.
+
+    compare_runs.py work_dirs/consep/* --sort cell/segm_AP50 --metrics segm_AP50 PQ --markdown runs.md
+    compare_runs.py --diff work_dirs/a work_dirs/b
+
+A run is a folder with a record.json, which training writes. Conditions of --filter are KEY=VALUE, also with
+!= > < >= <=; a key may be the end of one, as seed for randomness.seed.
+"""
+
+import argparse
+import sys
+
+from mmcellseg.reporting.ledger import RecordError, diff_table, read_record, table, to_csv, to_markdown
+from mmcellseg.structures.files import atomic_write
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='*', metavar='WORK_DIR', help="folders of runs, or their record.json's")
+    parser.add_argument('--diff', nargs=2, metavar=('A', 'B'), help='two runs key by key instead of a table')
+    parser.add_argument('--metrics', nargs='+', default=(), metavar='KEY', help='metrics to show (default: all)')
+    parser.add_argument('--sort', metavar='KEY', help='highest first')
+    parser.add_argument('--ascending', action='store_true', help='sort lowest first')
+    parser.add_argument('--filter', nargs='+', default=(), metavar='KEY=VALUE', help='only runs that meet all')
+    parser.add_argument('--markdown', metavar='FILE', help='also write the table as Markdown')
+    parser.add_argument('--csv', metavar='FILE', help='also write the table as CSV')
+    args = parser.parse_args()
+    if bool(args.work_dirs) == bool(args.diff):
+        parser.error('give folders of runs, or --diff A B')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        if args.diff:
+            rows = diff_table(*map(read_record, args.diff))
+        else:
+            records = [read_record(folder) for folder in args.work_dirs]
+            rows = table(records, args.metrics, args.sort, args.ascending, args.filter)
+    except (RecordError, ValueError) as error:
+        sys.exit(str(error))
+    text = to_markdown(rows)
+    print(text, end='')
+    if args.markdown:
+        atomic_write(args.markdown, text)
+    if args.csv:
+        atomic_write(args.csv, to_csv(rows))
+
+
+if __name__ == '__main__':
+    main()
