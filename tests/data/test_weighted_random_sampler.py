@@ -8,6 +8,7 @@ import pytest
 from torch.utils.data import BatchSampler
 
 from mmcellseg.data import weighted_random_sampler
+from mmcellseg.data.class_weights import class_weights, expected_shares, image_weights, shares
 from mmcellseg.data.weighted_random_sampler import (
     InfiniteWeightedRandomSampler,
     WeightedRandomSampler,
@@ -33,6 +34,19 @@ def test_draws_follow_the_weights():
     assert drawn[1] == 0
     # standard deviations of the shares are at most sqrt(.25 / 80000) = 0.0018: five of them
     np.testing.assert_allclose(drawn / 80_000, weights / 8, atol=0.009)
+
+
+def test_drawn_shares_of_cells_are_the_expected_ones():
+    """Over 400 epochs the classes' shares of the drawn cells come within 1.5 percentage points of the expected."""
+    rng = np.random.default_rng(0)
+    counts = np.column_stack([rng.poisson(50, 40), rng.poisson(5, 40) * (rng.random(40) < 0.2)])
+    weights = class_weights(counts.sum(0))
+    sampler = WeightedRandomSampler(Weighted(image_weights(counts, weights)), seed=0)
+    drawn = sum(counts[sampler.draw(epoch)].sum(0) for epoch in range(400))
+    expected = expected_shares(counts, sampler.weights)
+    np.testing.assert_allclose(shares(drawn), expected, atol=0.015)
+    # far from the plain share, so that the tolerance could not hide a draw that ignores the weights
+    assert expected[1] > expected_shares(counts)[1] + 0.015
 
 
 def test_draws_depend_on_seed_and_epoch_only():
