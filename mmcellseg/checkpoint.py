@@ -7,7 +7,6 @@ too: for resuming, ``load_from`` and pretrained backbones alike.
 import logging
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -117,8 +116,7 @@ class _InertPickle:
     """A stand-in for the module ``pickle`` whose unpickler builds weights and calls nothing else."""
 
     def __init__(self) -> None:
-        replaced: set[str] = set()
-        self.replaced = replaced
+        self.replaced = replaced = set[str]()
 
         class Unpickler(pickle.Unpickler):
             def find_class(self, module: str, name: str) -> Any:
@@ -164,29 +162,21 @@ def load(path: str | os.PathLike, map_location: str | torch.device | Callable | 
         reason = str(error)
     except (RuntimeError, EOFError, OSError) as error:
         raise CheckpointError(f'{path}: the checkpoint cannot be read, it may be cut off ({error})') from error
-    weights: dict[str, torch.Tensor] = {}
-    replaced: set[str] = set()
-    if zipfile.is_zipfile(path):
-        names = zipfile.ZipFile(path).namelist()
-        if not any(name.endswith('/constants.pkl') for name in names):  # TorchScript archives are programs
-            inert = _InertPickle()
-            try:
-                weights = _tensors(
-                    torch.load(path, map_location, pickle_module=inert, weights_only=False)  # type: ignore[arg-type]
-                )
-            except Exception as error:
-                reason = f'{type(error).__name__}: {error}'
-            replaced = inert.replaced
+    # torch has refused programs (TorchScript archives) above, whatever is asked to unpickle.
+    weights, inert = {}, _InertPickle()
+    try:
+        weights = _tensors(torch.load(path, map_location, pickle_module=inert, weights_only=False))  # type: ignore[arg-type]
+    except Exception as error:
+        reason = f'{type(error).__name__}: {error}'
+    objects = ', '.join(sorted(inert.replaced))
     if not weights:
         raise CheckpointError(
             f'{path}: no weights can be had from this checkpoint without executing what its pickle holds '
-            f'({", ".join(sorted(replaced)) or reason.strip().splitlines()[-1]}); '
+            f'({objects or reason.strip().splitlines()[-1]}); '
             'if you know where it comes from, give --trust-checkpoint'
         )
-    print_log(
-        f'{path}: took the weights only; other objects: {", ".join(sorted(replaced))}', 'current', logging.WARNING
-    )
-    return {'state_dict': weights, 'replaced': sorted(replaced)}
+    print_log(f'{path}: took the weights only; other objects: {objects}', 'current', logging.WARNING)
+    return {'state_dict': weights, 'replaced': sorted(inert.replaced)}
 
 
 def check_resumable(checkpoint: dict, path: str | os.PathLike) -> None:
@@ -200,12 +190,12 @@ def check_resumable(checkpoint: dict, path: str | os.PathLike) -> None:
         )
 
 
-def load_from_safely(filename: str, map_location: Any = None) -> Any:
-    """:func:`load` under a name that mmengine's log can shorten."""
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """:func:`load` as mmengine calls it; its log shortens the name."""
     return load(filename, map_location)
 
 
-def load_from_url_safely(url: str, map_location: Any = None) -> Any:
+def load_from_http(url: str, map_location: Any = None) -> Any:
     """Download a checkpoint into torch's cache, once on each machine, and :func:`load` it."""
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
     if not target.is_file() and (get_rank() == 0 or os.environ.get('LOCAL_RANK') == '0'):
@@ -215,5 +205,5 @@ def load_from_url_safely(url: str, map_location: Any = None) -> Any:
     return load(target, map_location)
 
 
-CheckpointLoader.register_scheme(prefixes='', loader=load_from_safely, force=True)
-CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_url_safely, force=True)
+CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)

@@ -121,6 +121,19 @@ def test_restore_leaves_other_things_alone():
     assert restore({'message_hub': 3}) == {'message_hub': 3}
 
 
+def test_programs_and_old_formats_are_refused(tmp_path):
+    torch.jit.script(torch.nn.Identity()).save(str(tmp_path / 'program.pth'))
+    with pytest.raises(CheckpointError, match=r'program\.pth: .*TorchScript'):
+        load(tmp_path / 'program.pth')
+    old = {'_use_new_zipfile_serialization': False}
+    torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'old.pth', **old)
+    with pytest.raises(CheckpointError, match=r'old\.pth: no weights'):
+        load(tmp_path / 'old.pth')
+    assert not (tmp_path / 'touched').exists()
+    torch.save({'weight': torch.ones(1)}, tmp_path / 'old_weights.pth', **old)
+    assert load(tmp_path / 'old_weights.pth') == {'weight': torch.ones(1)}
+
+
 def test_a_file_cut_off_names_itself(tmp_path):
     path = tmp_path / 'short.pth'
     torch.save(make_plain(stock()), path)

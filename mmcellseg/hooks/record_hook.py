@@ -51,6 +51,9 @@ class RecordHook(Hook):
     # Its before_train comes before the checkpoint hook's, which validates first when a run is resumed.
     priority = 'LOW'
 
+    def __init__(self) -> None:
+        self.record: dict[str, Any] = {}
+
     def _facts(self, runner: Runner, *kinds: str) -> dict[str, Any]:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -122,7 +125,7 @@ class RecordHook(Hook):
             self._update(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        if not is_main_process() or not metrics or not hasattr(self, 'record'):
+        if not is_main_process() or not metrics or not self.record:
             return
         now = {'epoch': runner.epoch, 'iter': runner.iter, **metrics}
         best = self.record['metrics']['best']
@@ -149,7 +152,7 @@ class RecordHook(Hook):
             self.record['metrics'] = {'best': metrics or None, 'last': metrics or None}
 
     def after_run(self, runner: Runner) -> None:
-        if not is_main_process() or not hasattr(self, 'record'):
+        if not is_main_process() or not self.record:
             return
         if self.record['kind'] == 'train':
             self.record['checkpoint'] = {
