@@ -1,0 +1,106 @@
+"""The four curves that steer a training run: loss and AP, of the training and of the validation images."""
+
+import io
+import os
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ..structures.files import atomic_write
+from .run_log import Points, Run, RunLogError
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; yellow is too light for a line.
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names of configs without the fields (between ``_``) that all share; whole if that leaves one without a name."""
+    shared = set.intersection(*(set(name.split('_')) for name in names)) if len(names) > 1 else set()
+    short = [' '.join(part for part in name.split('_') if part not in shared) for name in names]
+    return short if all(short) and len(set(short)) == len(set(names)) else list(names)
+
+
+def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style: Any) -> None:
+    """A curve, with a star on the point nearest to the chosen checkpoint, and its value there."""
+    if not points:
+        return
+    x, y = np.array(points, float).T
+    axes.plot(x, y, marker='.' if len(points) <= 30 else None, **style)
+    if chosen is not None:
+        at = int(np.argmin(np.abs(x - chosen)))
+        axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
+        if tell and np.isfinite(y[at]):
+            text = f'{y[at]:.3f}'
+            axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
+
+
+def _legend_text(run: Run, name: str) -> str:
+    """Name, and the AP of the chosen checkpoint."""
+    if run.chosen is None or not run.val_ap:
+        return name
+    at, value = min(run.val_ap, key=lambda point: abs(point[0] - run.chosen))  # type: ignore[operator]
+    return f'{textwrap.fill(name, 100, break_on_hyphens=False)} ({value:.3f} at {run.unit} {at:g})'
+
+
+def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
+    """Loss on the left, AP on the right; a panel without a curve is left out.
+
+    One run has a colour for each split, several have a colour each; training is dashed. The star is the chosen
+    checkpoint.
+
+    Raises:
+        RunLogError: Some runs count epochs and some iterations.
+    """
+    if len({run.unit for run in runs}) != 1:
+        raise RunLogError(f'runs counted in epochs and in iterations cannot share an axis: {[r.name for r in runs]}')
+    several = len(runs) > 1
+    panels = [('loss', [(run.train_loss, run.val_loss) for run in runs])]
+    panels.append((metric.replace('_', ' '), [(run.train_ap, run.val_ap) for run in runs]))
+    panels = [panel for panel in panels if any(train or val for train, val in panel[1])]
+    texts = [_legend_text(run, name) for run, name in zip(runs, short_names([run.name for run in runs]))]
+    rows = sum(text.count('\n') + 1 for text in texts) if several else 0
+    figure = Figure(figsize=(5 * len(panels), 3.9 + 0.2 * rows), dpi=150, layout='constrained')
+    FigureCanvasAgg(figure)
+    for axes, (title, curves) in zip(figure.subplots(1, len(panels), sharex=True, squeeze=False)[0], panels):
+        for i, (run, (train, val)) in enumerate(zip(runs, curves)):
+            train_colour, val_colour = (COLOURS[i % len(COLOURS)],) * 2 if several else COLOURS[:2]
+            # The star is where the choice was made: on the validation curve, if there is one.
+            chosen = None if val else run.chosen
+            _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train')
+            _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val')
+        axes.set(title=title, xlabel=runs[0].unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(y=0.12)
+        axes.grid(alpha=0.25, lw=0.6)
+        axes.spines[['top', 'right']].set_visible(False)
+    colours = ('0.3', '0.3') if several else COLOURS[:2]
+    handles = [
+        Line2D([], [], color=colours[0], ls='--', label='training'),
+        Line2D([], [], color=colours[1], label='validation'),
+        Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'),
+    ]
+    figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
+    if several:
+        handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], lw=3, label=text) for i, text in enumerate(texts)]
+        figure.legend(handles=handles, loc='outside lower center', ncols=1, frameon=False)
+    else:
+        figure.supxlabel(texts[0], fontsize='small', color='0.3')
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike) -> Path:
+    """Write a figure whole or not at all; the ending tells PNG or SVG."""
+    kind = Path(path).suffix[1:].lower()
+    if kind not in ('png', 'svg'):
+        raise RunLogError(f'{path}: found the ending {kind!r}, expected .png or .svg')
+    content = io.BytesIO()
+    figure.savefig(content, format=kind)
+    return atomic_write(path, content.getvalue())

@@ -1,0 +1,102 @@
+"""What is drawn, by the lines of the figure."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmcellseg.reporting.curves import COLOURS, draw, save, short_names
+from mmcellseg.reporting.run_log import Run, RunLogError
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'plot_curves.py'
+
+
+def make_run(name='run', shift=0.0, **changes):
+    curves = {
+        'train_loss': [(1, 3.0), (2, 2.0), (3, 1.0)],
+        'val_loss': [(1, 3.5), (2, 2.5), (3, 2.6)],
+        'train_ap': [(1, 0.2), (2, 0.4), (3, 0.6)],
+        'val_ap': [(1, 0.1), (2, 0.3 + shift), (3, 0.25)],
+    }
+    return Run(name, **({'unit': 'epoch', 'chosen': 2.0} | curves | changes))
+
+
+def lines(axes, label):
+    return [line for line in axes.lines if line.get_label() == label]
+
+
+def test_one_run_has_four_curves_and_a_star_on_the_chosen_checkpoint():
+    loss, ap = draw([make_run()]).axes
+    assert (loss.get_title(), ap.get_title(), ap.get_xlabel()) == ('loss', 'segm AP50', 'epoch')
+    np.testing.assert_array_equal(lines(loss, 'train')[0].get_xydata(), [(1, 3), (2, 2), (3, 1)])
+    np.testing.assert_array_equal(lines(loss, 'val')[0].get_xydata(), [(1, 3.5), (2, 2.5), (3, 2.6)])
+    np.testing.assert_array_equal(lines(ap, 'train')[0].get_xydata(), [(1, 0.2), (2, 0.4), (3, 0.6)])
+    np.testing.assert_array_equal(lines(ap, 'val')[0].get_xydata(), [(1, 0.1), (2, 0.3), (3, 0.25)])
+    assert [s.get_xydata().tolist() for s in lines(loss, 'chosen') + lines(ap, 'chosen')] == [[[2, 2.5]], [[2, 0.3]]]
+    assert [text.get_text() for text in ap.texts] == ['0.300']
+    assert {line.get_color() for line in lines(ap, 'train') + lines(ap, 'val')} == set(COLOURS[:2])
+
+
+def test_several_runs_have_a_colour_each_and_their_figures_in_the_legend():
+    figure = draw([make_run('m_a8-128_x'), make_run('m_a8-128_cw_x', shift=0.1, chosen=3.0)])
+    for axes in figure.axes:
+        assert [line.get_color() for line in lines(axes, 'train')] == list(COLOURS[:2])
+        assert [line.get_color() for line in lines(axes, 'val')] == list(COLOURS[:2])
+        assert [line.get_linestyle() for line in lines(axes, 'train') + lines(axes, 'val')] == ['--', '--', '-', '-']
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert texts[:3] == ['training', 'validation', 'chosen checkpoint']
+    assert texts[3:] == ['m_a8-128_x (0.300 at epoch 2)', 'm_a8-128_cw_x (0.250 at epoch 3)']
+
+
+def test_without_validation_the_loss_stands_alone_with_the_last_checkpoint():
+    figure = draw([make_run(val_loss=[], train_ap=[], val_ap=[], chosen=3.0)])
+    (loss,) = figure.axes
+    assert loss.get_title() == 'loss'
+    assert lines(loss, 'chosen')[0].get_xydata().tolist() == [[3, 1]]
+
+
+def test_a_loss_that_is_not_a_number_is_a_gap():
+    loss = draw([make_run(val_loss=[(1, 3.0), (2, float('nan'))])]).axes[0]
+    assert np.isnan(lines(loss, 'val')[0].get_ydata()[1])
+    assert not loss.texts
+
+
+def test_epochs_and_iterations_do_not_share_an_axis():
+    with pytest.raises(RunLogError, match=r"epochs and in iterations cannot share an axis: \['a', 'b'\]"):
+        draw([make_run('a'), make_run('b', unit='iteration')])
+
+
+def test_names_lose_the_fields_that_all_share():
+    names = ['s02_r18_a8-128_20e_fold0', 's03_r18_a8-128_cw_20e_fold0']
+    assert short_names(names) == ['s02', 's03 cw']
+    assert short_names(['a_b', 'a_b_c']) == ['a_b', 'a_b_c']
+    assert short_names(['x_y', 'y_x']) == ['x_y', 'y_x']
+    assert short_names(['a_b']) == ['a b']
+
+
+def test_the_ending_tells_the_format(tmp_path):
+    figure = draw([make_run()])
+    assert save(figure, tmp_path / 'a.png').read_bytes()[:4] == b'\x89PNG'
+    assert b'<svg' in save(figure, tmp_path / 'a.svg').read_bytes()
+    with pytest.raises(RunLogError, match=r"curves.pdf: found the ending 'pdf', expected .png or .svg"):
+        save(figure, tmp_path / 'curves.pdf')
+
+
+def test_the_tool_draws_or_says_why_not(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / 'run'
+    path = folder / '20260101_000000' / 'vis_data' / 'scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({'loss': 1.0, 'epoch': 1, 'iter': 1}) + '\n')
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), str(folder)])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert done.value.code == 0
+    assert (folder / 'curves.png').is_file()
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), str(tmp_path / 'none')])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert done.value.code == 1
+    assert 'there is no such folder' in capsys.readouterr().err
