@@ -135,9 +135,26 @@ def train(job: Job) -> Outcome:
     return Outcome(job.steps * job.batch / took, waited / took, megabytes)
 
 
-def _in_own_process(job: Job) -> Outcome:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
-        return pool.submit(train, job).result()
+def _quickest(jobs: list[Job], rounds: int) -> list[Outcome]:
+    """The quickest of some rounds for each job, one process at a time, in turns so that noise meets all."""
+    found: list[list[Outcome]] = [[] for _ in jobs]
+    for _ in range(rounds):
+        for job, outcomes in zip(jobs, found):
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
+                outcomes.append(pool.submit(train, job).result())
+    return [max(outcomes, key=lambda o: o.images_per_second) for outcomes in found]
+
+
+def _whole_tile(root: Path, ann_file: Path, content: dict, cuda: bool) -> dict:
+    """A row for the densest image uncropped, without stock, whose matrix of anchors would take 20 GB."""
+    side = max(max(image['height'], image['width']) for image in content['images'])
+    ours = _quickest([Job(str(root), str(ann_file), False, cuda, side, 2, 2, 2)], 1)[0]
+    return {
+        'what': f'densest image uncropped ({len(content["annotations"])} cells, {side} px), batch 2',
+        'ours images/s': ours.images_per_second,
+        'ours waits': ours.waiting,
+        'ours MB': ours.megabytes,
+    }
 
 
 def _images_by_cells(content: dict, number: int) -> dict[str, dict]:
@@ -155,8 +172,9 @@ def _images_by_cells(content: dict, number: int) -> dict[str, dict]:
 
 
 def run(data: Path | None, quick: bool) -> list[dict]:
-    """A row for the densest images and one for the sparsest."""
+    """A row for the densest images, one for the sparsest, and one for the densest image as a whole."""
     cuda = torch.cuda.is_available()
+    # On the CPU: the batch and workers of a run that is to fit in 4 GB.
     size, batch, workers, steps = (512, 8, 8, 20) if cuda else (512, 2, 2, 4)
     if quick:
         size, workers, steps = 96, 0, 1
@@ -172,7 +190,7 @@ def run(data: Path | None, quick: bool) -> list[dict]:
             ann_file = Path(folder) / f'{name}.json'
             ann_file.write_text(json.dumps(part))
             jobs = [Job(str(root), str(ann_file), stock, cuda, size, batch, workers, steps) for stock in (False, True)]
-            ours, stock = (_in_own_process(job) for job in jobs)
+            ours, stock = _quickest(jobs, 1 if quick else 2)
             mean = len(part['annotations']) / len(part['images'])
             rows.append(
                 {
@@ -188,4 +206,9 @@ def run(data: Path | None, quick: bool) -> list[dict]:
                     'times less memory': stock.megabytes / ours.megabytes,
                 }
             )
+        if not quick:
+            part = _images_by_cells(content, 1)['densest']
+            whole = Path(folder) / 'whole.json'
+            whole.write_text(json.dumps(part))
+            rows.append(_whole_tile(root, whole, part, cuda))
     return rows
