@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..structures.results import ResultsError, ResultsFile, check_entries
-from ..structures.results_check import EMPTY_MASK, box_forms
+from ..structures.results import ResultsError, ResultsFile
+from ..structures.results_check import EMPTY_MASK, examine
 
 RESULTS_NAME = 'test-results.json'
 _SHOWN = 5  # violations in one message
@@ -115,7 +115,8 @@ def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> tuple[li
     """
     entries = file.read(image_id)
     problems: dict[int, list[str]] = {}
-    for violation in check_entries(entries, {image_id: images.sizes[image_id]}, images.categories):
+    violations, forms = examine(entries, {image_id: images.sizes[image_id]}, images.categories)
+    for violation in violations:
         problems.setdefault(violation.index, []).append(violation.problem)
     empty = {k for k, texts in problems.items() if EMPTY_MASK in texts}
     places = file.indices(image_id)
@@ -129,7 +130,7 @@ def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> tuple[li
         more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
         raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
     kept = [entry for k, entry in enumerate(entries) if k not in empty]
-    return kept, len(empty), int(box_forms(entries).sum())
+    return kept, len(empty), int(forms.sum())
 
 
 def find_checkpoint(member: Member) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,7 @@ class ResultsError(ValueError):
 
 def _plain(entry: Mapping[str, Any]) -> Entry:
     """The entry in types that JSON knows: Python numbers, lists, and RLE counts as a string."""
-    plain = dict(entry)
-    plain['image_id'] = int(entry['image_id'])
+    plain = {'image_id': int(entry['image_id']), **{k: v for k, v in entry.items() if k != 'image_id'}}
     plain['category_id'] = int(entry['category_id'])
     plain['score'] = float(entry['score'])
     plain['bbox'] = [float(v) for v in entry['bbox']]
@@ -73,6 +73,32 @@ def _skip_blanks(text: str, at: int) -> int:
     while at < len(text) and text[at] in _BLANKS:
         at += 1
     return at
+
+
+# A line as write_results writes it; the last one has no comma.
+_OUR_LINE = re.compile(rb'\{"image_id": (-?\d+), [^\n]*\}(,?)\n')
+
+
+def _scan_ours(path: Path) -> tuple[list[tuple[int, int]], list[int]] | None:
+    """Bytes and image id of every entry of a file of ours, its lines not decoded; None for any other file."""
+    spans: list[tuple[int, int]] = []
+    ids: list[int] = []
+    with path.open('rb') as file:
+        if file.read(2) != b'[\n':
+            return None
+        base, rest, more = 2, b'', True
+        while True:
+            chunk = file.read(_CHUNK)
+            text, at = rest + chunk, 0
+            while more and (line := _OUR_LINE.match(text, at)):
+                spans.append((base + at, base + line.start(2)))
+                ids.append(int(line[1]))
+                at, more = line.end(), line[2] == b','
+            if not chunk:
+                return (spans, ids) if not more and text[at:].strip() == b']' else None
+            if len(text) - at > _LONGEST_ENTRY:
+                return None
+            base, rest = base + at, text[at:]
 
 
 def _scan(path: Path) -> Iterator[tuple[int, int, Any]]:
@@ -126,17 +152,22 @@ class ResultsFile:
         self.path = Path(path)
         if not self.path.is_file():
             raise ResultsError(f'{path}: there is no such predictions file')
+        spans, ids = _scan_ours(self.path) or self._scan_foreign(self.path)
+        self._spans = np.array(spans, np.int64).reshape(-1, 2)
+        order = np.argsort(np.array(ids, np.int64), kind='stable')
+        unique, first = np.unique(np.array(ids, np.int64)[order], return_index=True)
+        self._entries = dict(zip(unique.tolist(), np.split(order, first[1:]), strict=True)) if ids else {}
+
+    @staticmethod
+    def _scan_foreign(path: Path) -> tuple[list[tuple[int, int]], list[int]]:
         spans, ids = [], []
-        for index, (start, end, entry) in enumerate(_scan(self.path)):
+        for index, (start, end, entry) in enumerate(_scan(path)):
             image_id = entry.get('image_id') if isinstance(entry, dict) else None
             if not isinstance(image_id, int) or isinstance(image_id, bool):
                 raise ResultsError(f'{path}: entry {index} has no integer image_id: {str(entry)[:80]}')
             spans.append((start, end))
             ids.append(image_id)
-        self._spans = np.array(spans, np.int64).reshape(-1, 2)
-        order = np.argsort(np.array(ids, np.int64), kind='stable')
-        unique, first = np.unique(np.array(ids, np.int64)[order], return_index=True)
-        self._entries = dict(zip(unique.tolist(), np.split(order, first[1:]), strict=True)) if ids else {}
+        return spans, ids
 
     @property
     def image_ids(self) -> list[int]:
@@ -160,7 +191,12 @@ class ResultsFile:
                 if len(run):
                     start, end = self._spans[run[0], 0], self._spans[run[-1], 1]
                     file.seek(start)
-                    entries += json.loads(b'[' + file.read(end - start) + b']')
+                    try:
+                        entries += json.loads(b'[' + file.read(end - start) + b']')
+                    except ValueError as error:
+                        raise ResultsError(
+                            f'{self.path}: the entries from {run[0]} to {run[-1]} are not JSON ({error})'
+                        ) from error
         return entries
 
 

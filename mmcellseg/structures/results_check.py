@@ -93,6 +93,28 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def _plainly_right(entry: Any, images: Mapping[int, tuple[int, int]], categories: set[int]) -> bool:
+    """Whether an entry as json reads it has nothing wrong but perhaps its mask: the quick way for most of them."""
+    try:
+        box, score, rle = entry['bbox'], entry['score'], entry['segmentation']
+        return (
+            type(entry['image_id']) is int
+            and type(entry['category_id']) is int
+            and entry['category_id'] in categories
+            and type(score) is float
+            and 0 <= score <= 1
+            and len(box) == 4
+            and set(map(type, box)) <= {int, float}
+            and math.isfinite(sum(box))
+            and box[2] > 0
+            and box[3] > 0
+            and type(rle['counts']) is str
+            and tuple(rle['size']) == images[entry['image_id']]
+        )
+    except (KeyError, TypeError):
+        return False
+
+
 def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categories: set[int]) -> tuple[list[str], bool]:
     """What can be said of an entry without decoding its mask, and whether its mask can be decoded."""
     if not isinstance(entry, Mapping):
@@ -128,18 +150,16 @@ def _field_problems(entry: Any, images: Mapping[int, tuple[int, int]], categorie
     return problems, len(problems) == others
 
 
-def check_entries(
+def examine(
     entries: Sequence[Any], images: Mapping[int, tuple[int, int]], category_ids: Iterable[int]
-) -> list[Violation]:
-    """Hold every entry against the images (id → (height, width) px) and the categories; all that is wrong.
-
-    Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that
-    does not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or
-    height, and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
-    """
+) -> tuple[list[Violation], np.ndarray]:
+    """``check_entries`` and ``box_forms`` at once; entries with something wrong have the form 0."""
     categories = {int(c) for c in category_ids}
     problems, decodable = {}, []
     for i, entry in enumerate(entries):
+        if _plainly_right(entry, images, categories):
+            decodable.append(i)
+            continue
         found, readable = _field_problems(entry, images, categories)
         if found:
             problems[i] = found
@@ -158,32 +178,59 @@ def check_entries(
             f'the mask reaches x {x0}–{x1}, y {y0}–{y1}, more than {_BOX_SLACK:g} px out of bbox '
             f'{list(entries[decodable[n]]["bbox"])} (x, y, width, height)'
         ]
-    return [
+    forms = np.zeros(len(entries), np.int64)
+    forms[np.array(decodable, np.int64)[rows]] = _forms(boxes, tight[rows])
+    violations = [
         Violation(i, entries[i].get('image_id') if isinstance(entries[i], Mapping) else None, problem)
         for i in sorted(problems)
         for problem in problems[i]
     ]
+    return violations, forms
+
+
+def check_entries(
+    entries: Sequence[Any], images: Mapping[int, tuple[int, int]], category_ids: Iterable[int]
+) -> list[Violation]:
+    """Hold every entry against the images (id → (height, width) px) and the categories; all that is wrong.
+
+    Wrong are: a missing field, an unknown image or category, an RLE of another size than the image, one that
+    does not decode, an empty mask, a score that is not a finite number in [0, 1], a box without width or
+    height, and a mask whose tight box leaves its box grown by 1 px. Sorted by index; an entry may have several.
+    """
+    return examine(entries, images, category_ids)[0]
+
+
+def _forms(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:
+    """See ``box_forms``: boxes as they are (N, 4) and the tight ones xyxy (N, 4) → (N,)."""
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    gain = np.abs(boxes - tight).sum(1) - np.abs(corners - tight).sum(1)
+    return np.sign(np.where(np.abs(gain) > _BOX_SLACK, gain, 0)).astype(np.int64)
+
+
+def _readable(entry: Any) -> bool:
+    """Whether an entry has four numbers as box and something like an RLE as mask."""
+    if not isinstance(entry, Mapping) or not isinstance(rle := entry.get('segmentation'), Mapping):
+        return False
+    box, size = entry.get('bbox'), rle.get('size')
+    return (
+        isinstance(box, Sequence | np.ndarray)
+        and len(box) == 4
+        and all(_is_number(v) and math.isfinite(v) for v in box)
+        and isinstance(size, Sequence | np.ndarray)
+        and len(size) == 2
+        and all(map(_is_number, size))
+        and isinstance(rle.get('counts'), str | bytes | Sequence)
+    )
 
 
 def box_forms(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Per entry (N,) int: 1 if its box lies clearly nearer to its mask as (x, y, w, h), -1 if as
     (x0, y0, x1, y1), 0 if neither or if box or mask cannot be read."""
-    usable = [
-        i
-        for i, e in enumerate(entries)
-        if isinstance(e, Mapping)
-        and isinstance(e.get('bbox'), Sequence | np.ndarray)
-        and len(e['bbox']) == 4
-        and isinstance(e.get('segmentation'), Mapping)
-        and {'size', 'counts'} <= set(e['segmentation'])
-    ]
+    usable = [i for i, entry in enumerate(entries) if _readable(entry)]
     tight, problems = mask_extents([entries[i]['segmentation'] for i in usable])
     boxes = np.array([list(entries[i]['bbox']) for i in usable], np.float64).reshape(-1, 4)
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    gain = np.abs(boxes - tight).sum(1) - np.abs(corners - tight).sum(1)
-    gain[[p is not None for p in problems]] = 0
     forms = np.zeros(len(entries), np.int64)
-    forms[usable] = np.sign(np.where(np.abs(gain) > _BOX_SLACK, gain, 0))
+    forms[usable] = _forms(boxes, tight) * np.array([p is None for p in problems], bool)
     return forms
 
 

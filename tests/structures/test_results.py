@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mmcellseg.structures import results
+from mmcellseg.structures import results, results_check
 from mmcellseg.structures.results import (
     ResultsError,
     ResultsFile,
@@ -199,3 +199,48 @@ def test_boxes_as_corners_are_noticed():
     assert not boxes_fit_xyxy(good + corners[:3])
     assert not boxes_fit_xyxy([])
     assert not boxes_fit_xyxy([entry(0, 0, 5, 5)])  # the same in both forms
+
+
+@pytest.mark.parametrize('chunk', [3, 50, 4096])
+def test_files_of_ours_are_indexed_by_their_lines(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(results, '_CHUNK', chunk)
+    entries = [entry(image_id=i, score=i / 10) for i in (7, 1, 1, 7)]
+    path = tmp_path / 'r.json'
+    write_results(path, entries)
+    ours = results._scan_ours(path)
+    assert ours == ResultsFile._scan_foreign(path)
+    assert ours[1] == [7, 1, 1, 7]
+    text = path.read_bytes()
+    for other in (json.dumps(entries).encode(), text[:-3], text[:-20], text + b'x', text.replace(b',\n', b' \n', 1)):
+        path.write_bytes(other)
+        assert results._scan_ours(path) is None
+
+
+def test_a_line_of_ours_that_breaks_is_named_when_read(tmp_path):
+    path = tmp_path / 'r.json'
+    write_results(path, [entry(), entry(), entry(image_id=7)])
+    path.write_text(path.read_text().replace('"bbox": [', '"bbox": {', 1))
+    file = ResultsFile(path)
+    assert file.read(7) == [entry(image_id=7)]
+    with pytest.raises(ResultsError, match=r'r\.json: the entries from 0 to 1 are not JSON'):
+        file.read(1)
+
+
+def test_quick_and_thorough_checks_agree(rng):
+    changes = [
+        {},
+        {'score': 1},
+        {'score': 2.0},
+        {'category_id': np.int64(2)},
+        {'category_id': 2.0},
+        {'bbox': (5, 6, 7.0, 4)},
+        {'bbox': [5, 6, 7, True]},
+        {'bbox': [5, 6, 0.0, 4]},
+        {'segmentation': None},
+        {'image_id': 1.0},
+    ]
+    for change in changes:
+        quick = results_check._plainly_right(entry(**change), IMAGES, {1, 2})
+        thorough, _ = results_check._field_problems(entry(**change), IMAGES, {1, 2})
+        assert not (quick and thorough)
+    assert results_check._plainly_right(entry(), IMAGES, {1, 2})
