@@ -21,7 +21,7 @@ from .structures.results import read_results, write_results
 def _set_ann_files(part: Any, name: str) -> list[str]:
     """Replace the file name of every ``ann_file`` in a piece of config, and return the new paths."""
     found = []
-    if isinstance(part, Mapping):
+    if isinstance(part, dict):
         if part.get('ann_file'):
             part['ann_file'] = str(Path(part['ann_file']).with_name(name))
             found.append(part['ann_file'])

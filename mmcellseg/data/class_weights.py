@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 WEIGHTINGS = ('log', 'sqrt', 'inverse', 'none')
 IMAGE_WEIGHTINGS = ('class', 'instance')
 
 
-def class_weights(counts: Sequence[int], weighting: str = 'log') -> np.ndarray:
+def class_weights(counts: ArrayLike, weighting: str = 'log') -> np.ndarray:
     """The weight of each class from its number of instances.
 
     With N instances in all and n_c of class c: ``'log'`` log(1 + N / n_c), ``'sqrt'`` √(N / n_c),
@@ -41,7 +42,7 @@ def class_weights(counts: Sequence[int], weighting: str = 'log') -> np.ndarray:
     return ratio if weighting == 'inverse' else (n > 0).astype(np.float64)
 
 
-def image_weights(image_counts: np.ndarray, weights: Sequence[float], by: str = 'class') -> np.ndarray:
+def image_weights(image_counts: np.ndarray, weights: ArrayLike, by: str = 'class') -> np.ndarray:
     """The weight with which each image is drawn.
 
     ``'class'`` is the mean weight of the classes present in the image, however many instances each has there
@@ -90,7 +91,7 @@ def expected_shares(image_counts: np.ndarray, weights: np.ndarray | None = None)
     return shares(weights @ counts)
 
 
-def shares(counts: Sequence[float]) -> np.ndarray:
+def shares(counts: ArrayLike) -> np.ndarray:
     """(C,) counts as shares of their sum; zeros where the sum is 0."""
     n = np.asarray(counts, dtype=np.float64)
     return n / n.sum() if n.sum() > 0 else np.zeros_like(n)
@@ -99,7 +100,7 @@ def shares(counts: Sequence[float]) -> np.ndarray:
 def exposure_table(
     names: Sequence[str],
     image_counts: np.ndarray,
-    weights: Sequence[float],
+    weights: Sequence[float] | np.ndarray,
     weight_of_image: np.ndarray | None,
 ) -> str:
     """The balance of a data set as text: per class the instances, images, weight and expected shares of cells.

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..structures.files import atomic_write
 from .split import image_class_counts, write_subset
 
 
-def assign_folds(counts: np.ndarray, sizes: Sequence[int], folds: int) -> np.ndarray:
+def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray:
     """The fold of each group, a function of the arguments alone.
 
     Classes take turns, the one in the fewest groups first; its groups go, the largest first, each to the fold that
