@@ -3,11 +3,13 @@
 
 import argparse
 import os
+import sys
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
 from mmcellseg import launch
+from mmcellseg.reporting.ledger import RecordError
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,7 +45,10 @@ def main() -> None:
     launch.set_resume(cfg, args.resume)
     if args.trust_checkpoint:
         launch.trust_checkpoint(cfg)
-    launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
+    try:
+        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
+    except RecordError as error:
+        sys.exit(str(error))
 
 
 if __name__ == '__main__':

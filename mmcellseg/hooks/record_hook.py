@@ -28,13 +28,14 @@ def folder_is_chosen(cfg: Config) -> bool:
     return Path(default).resolve() != Path(cfg.work_dir).resolve()
 
 
-def check_work_dir(cfg: Config) -> None:
+def check_work_dir(cfg: Config) -> dict[str, list]:
     """Refuse a folder that holds the record of another config or seed, unless asked to take it.
 
-    Resuming, a folder given on the command line, and ``overwrite_record=True`` in the config ask for it.
+    Returns the differing keys. Resuming, a folder given on the command line, and ``overwrite_record=True`` in the
+    config ask for it.
     """
     allowed = bool(cfg.get('resume') or cfg.get('overwrite_record')) or folder_is_chosen(cfg)
-    ledger.check_folder(cfg.work_dir, cfg, allowed)
+    return ledger.check_folder(cfg.work_dir, cfg, allowed)
 
 
 @HOOKS.register_module()
@@ -84,7 +85,7 @@ class RecordHook(Hook):
         }
 
     def before_train(self, runner: Runner) -> None:
-        check_work_dir(runner.cfg)
+        differing = check_work_dir(runner.cfg)
         if not is_main_process():
             return
         self.folder = Path(runner.work_dir)
@@ -100,7 +101,12 @@ class RecordHook(Hook):
                 {'at': _now(), 'epoch': runner.epoch, 'iter': runner.iter, 'changed': changed},
             ]
         else:
-            ledger.set_aside(self.folder)
+            kept = ledger.set_aside(self.folder)
+            if differing:
+                keys = ', '.join(differing)
+                runner.logger.warning(
+                    f'Took the folder of another experiment, whose record is now {kept}: {keys} differ'
+                )
             begun = {'started': _now(), 'wall_s': 0.0}
             self.record = {**facts, 'metrics': {'best': None, 'last': None}}
         self.record['time'] = {'started': begun['started'], 'wall_s': begun['wall_s']}
