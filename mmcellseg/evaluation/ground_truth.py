@@ -41,7 +41,7 @@ class GroundTruth(Table):
         names = {int(c['id']): str(c['name']) for c in data['categories']}
         self.categories = self._chosen(names, classes)
         annotations = data.get('annotations') or []
-        for i, ann in enumerate(annotations):
+        for i, ann in enumerate(() if self._sound(annotations, names) else annotations):
             problem = self._problem(ann, names)
             if problem:
                 raise EvaluationError(f'{self.name}: annotations[{i}] (id {ann.get("id")!r}): {problem}')
@@ -76,6 +76,26 @@ class GroundTruth(Table):
         if missing:
             raise EvaluationError(f'{self.name}: no category named {missing}, it has {sorted(ids)}')
         return {ids[c]: c for c in classes}
+
+    def _sound(self, annotations: Sequence[Mapping], names: Mapping[int, str]) -> bool:
+        """Whether all annotations are surely right; if not, each is looked at."""
+        try:
+            ids = np.array([[a['id'], a['image_id'], a['category_id']] for a in annotations])
+            values = np.array([[a['area'], *a['bbox']] for a in annotations], np.float64)
+            rles = [a['segmentation'] for a in annotations]
+            fits = [tuple(r['size']) for r in rles] == [self.images[i] for i in ids[:, 1].tolist()]
+            coded = {type(r['counts']) for r in rles} <= {str, bytes}
+        except (IndexError, KeyError, TypeError, ValueError):
+            return False
+        known = set(ids[:, 2].tolist()) <= names.keys()
+        return (
+            fits
+            and coded
+            and known
+            and ids.dtype.kind == 'i'
+            and values.shape[1] == 5
+            and bool(np.isfinite(values).all())
+        )
 
     def _problem(self, ann: Mapping, names: Mapping[int, str]) -> str | None:
         if not all(whole(ann.get(k)) for k in ('id', 'image_id', 'category_id')):

@@ -39,8 +39,8 @@ class Predictions(Table):
             self.boxes = np.array([e['bbox'] if boxes else none for e in entries], np.float64).reshape(number, 4)
             rles = [e['segmentation'] for e in entries] if masks else []
             sizes = [gt.images[i] for i in image_ids.tolist()]
-            fits = all(tuple(rle['size']) == size for rle, size in zip(rles, sizes))
-            coded = all(isinstance(rle['counts'], str | bytes) for rle in rles)
+            fits = [tuple(rle['size']) for rle in rles] == sizes[: len(rles)]
+            coded = {type(rle['counts']) for rle in rles} <= {str, bytes}
         except (KeyError, TypeError, ValueError):
             return False
         self.image_ids, self.category_ids = image_ids.astype(np.int64), category_ids.astype(np.int64)

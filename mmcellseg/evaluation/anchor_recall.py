@@ -1,0 +1,103 @@
+"""How well a set of anchors covers the cells: the best IoU that any anchor has with each box.
+
+Widths, heights and strides are pixels of the network's input.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+IOU_THRESHOLDS = (0.5, 0.7)
+SIDE_EDGES = (8, 16, 32, 64)  # px, square root of the box area
+
+
+class Anchors(NamedTuple):
+    """Anchor shapes: at every point (i · stride, j · stride) of their level's map lies the centre of each."""
+
+    shapes: np.ndarray  # (A, 2) width and height
+    strides: np.ndarray  # (A,)
+
+
+class Suggestion(NamedTuple):
+    """A config's ``scales`` and ``ratios``, with their recall at the thresholds and their mean best IoU."""
+
+    scales: list[float]
+    ratios: list[float]
+    recall: list[float]
+    mean_iou: float
+
+
+def make_anchors(scales: Sequence[float], ratios: Sequence[float], strides: Sequence[float]) -> Anchors:
+    """The anchors of MMDetection's AnchorGenerator: side = scale × stride, ratio = height / width, area kept."""
+    rows = [
+        (scale * stride / ratio**0.5, scale * stride * ratio**0.5, stride)
+        for stride, ratio, scale in itertools.product(strides, ratios, scales)
+    ]
+    table = np.array(rows, dtype=np.float64)
+    return Anchors(table[:, :2], table[:, 2])
+
+
+def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndarray:
+    """The largest IoU of each box with any anchor of its image.
+
+    Along each axis the overlap of a box with an anchor of given size falls with the distance of their centres, so the
+    best place is the point of the map nearest to the box's centre: no anchor but that one needs to be looked at.
+
+    Args:
+        boxes: (N, 4) xyxy.
+        sizes: (N, 2) width and height of each box's image as the network sees it, padding included.
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    centres, extents = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    areas, best = extents.prod(1), np.zeros(len(boxes))
+    for shape, stride in zip(anchors.shapes, anchors.strides, strict=True):
+        last = np.ceil(sizes / stride) - 1
+        places = np.clip(np.round(centres / stride), 0, last) * stride
+        low = np.maximum(boxes[:, :2], places - shape / 2)
+        high = np.minimum(boxes[:, 2:], places + shape / 2)
+        overlap = np.maximum(high - low, 0).prod(1)
+        best = np.maximum(best, overlap / (areas + shape.prod() - overlap))
+    return best
+
+
+def recall_by_side(boxes: np.ndarray, ious: np.ndarray) -> list[tuple[str, int, list[float], float]]:
+    """Rows (band, boxes, recall at each of IOU_THRESHOLDS, mean best IoU), one a band of sides, then all together."""
+    sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
+    edges = [0, *SIDE_EDGES, np.inf]
+    names = [f'{low}-{high}' if high < np.inf else f'{low}+' for low, high in itertools.pairwise(edges)]
+    members = [(sides >= low) & (sides < high) for low, high in itertools.pairwise(edges)]
+    rows = []
+    for name, member in [*zip(names, members, strict=True), ('all', np.ones(len(boxes), bool))]:
+        found = ious[member]
+        recall = [float((found >= threshold).mean()) if len(found) else np.nan for threshold in IOU_THRESHOLDS]
+        rows.append((name, len(found), recall, float(found.mean()) if len(found) else np.nan))
+    return rows
+
+
+def ratio_quantiles(boxes: np.ndarray) -> list[float]:
+    """Height / width that 10, 50 and 90 % of the boxes stay below, to one decimal."""
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    return [round(float(q), 1) for q in np.quantile(height / width, (0.1, 0.5, 0.9))]
+
+
+def suggest(
+    boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], ratios: Iterable[Sequence[float]]
+) -> list[Suggestion]:
+    """The best set with one and the best with two scales a level, by mean best IoU; ties go to fewer, smaller ones.
+
+    Tried are scales from 1 to 8 in half octaves, with each of ``ratios``.
+    """
+    steps = [round(2 ** (k / 2), 2) for k in range(7)]
+    best = []
+    for several in ([[s] for s in steps], [[s, round(s * 2**0.5, 2)] for s in steps]):
+        tried = []
+        for scales, shape in itertools.product(several, ratios):
+            ious = best_ious(boxes, sizes, make_anchors(scales, shape, strides))
+            recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
+            tried.append(Suggestion(list(scales), list(shape), recall, float(ious.mean())))
+        best.append(max(tried, key=lambda s: round(s.mean_iou, 4)))
+    return best
