@@ -1,0 +1,118 @@
+"""Anchor recall against MMDetection's own anchors, by hand, and on CoNSeP."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet.models.task_modules.prior_generators import AnchorGenerator
+from mmdet.structures.bbox import bbox_overlaps
+from scipy.ndimage import find_objects
+
+from mmcellseg.evaluation.anchor_recall import best_ious, make_anchors, ratio_quantiles, recall_by_side, suggest
+
+REPO = Path(__file__).resolve().parents[2]
+STRIDES = [4, 8, 16, 32, 64]
+RATIOS = [0.5, 1.0, 2.0]
+
+
+def random_boxes(rng: np.random.Generator, count: int, width: int, height: int) -> np.ndarray:
+    extents = np.exp(rng.uniform(np.log(3), np.log(90), (count, 2)))
+    low = rng.uniform(0, 1, (count, 2)) * ([width, height] - np.minimum(extents, [width, height]))
+    return np.concatenate([low, np.minimum(low + extents, [width, height])], axis=1)
+
+
+@pytest.mark.parametrize('scales', [[2], [8], [2, 2.83]])
+@pytest.mark.parametrize('size', [(160, 96), (64, 224)])
+def test_best_ious_equal_the_best_of_all_anchors(rng: np.random.Generator, scales: list[float], size: tuple[int, int]):
+    generator = AnchorGenerator(strides=STRIDES, ratios=RATIOS, scales=scales)
+    maps = [(-(-size[1] // s), -(-size[0] // s)) for s in STRIDES]
+    priors = torch.cat(generator.grid_priors(maps, device='cpu')).double()
+    boxes = random_boxes(rng, 200, *size)
+    slow = bbox_overlaps(torch.from_numpy(boxes), priors).amax(1).numpy()
+    fast = best_ious(boxes, np.full((200, 2), size), make_anchors(scales, RATIOS, STRIDES))
+    np.testing.assert_allclose(fast, slow, atol=1e-6)
+
+
+def test_by_hand():
+    # A box of 8 px around the point (16, 16) is the anchor itself; 16 x 8 px around it holds it: 64 / 128; one whose
+    # centre is 2 px off in x, half a stride, has 6 of 8 columns in common: 48 / (64 + 64 - 48).
+    boxes = np.array([[12, 12, 20, 20], [8, 12, 24, 20], [14, 12, 22, 20]], float)
+    ious = best_ious(boxes, np.full((3, 2), 64), make_anchors([2], [1.0], [4]))
+    np.testing.assert_allclose(ious, [1, 0.5, 0.6])
+    rows = recall_by_side(boxes, ious)
+    assert rows[0][:2] == ('0-8', 0)
+    assert rows[1] == ('8-16', 3, [1.0, pytest.approx(1 / 3)], pytest.approx(0.7))
+    assert rows[-1][:2] == ('all', 3)
+
+
+def test_ratio_is_height_by_width():
+    assert make_anchors([2], [2.0], [4]).shapes == pytest.approx(np.array([[8 / 2**0.5, 8 * 2**0.5]]))
+    assert ratio_quantiles(np.array([[0, 0, 10, 20]] * 3)) == [2.0, 2.0, 2.0]
+
+
+def test_suggestion_finds_the_size_of_the_cells(rng: np.random.Generator):
+    low = rng.uniform(0, 90, (300, 2))
+    boxes = np.concatenate([low, low + 11.3], axis=1)
+    one, two = suggest(boxes, np.full((300, 2), 128), [4], [[1.0]])
+    assert one.scales == [2.83]
+    assert 2.83 in two.scales
+    assert two.mean_iou >= one.mean_iou
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A data set of one image with cells of 20 px at own size, in a config that doubles it."""
+    coco = {
+        'images': [{'id': 1, 'width': 100, 'height': 50}],
+        'annotations': [{'image_id': 1, 'bbox': [10 * i, 10, 20, 20]} for i in range(5)],
+        'categories': [],
+    }
+    (tmp_path / 'ann.json').write_text(json.dumps(coco))
+    text = f"""
+generator = dict(type='AnchorGenerator', scales=[8], ratios=[1.0], strides=[4, 8])
+model = dict(rpn_head=dict(anchor_generator=generator), data_preprocessor=dict(pad_size_divisor=32))
+train_dataloader = dict(dataset=dict(dataset=dict(data_root='{tmp_path}', ann_file='ann.json')))
+test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale_factor=2.0)]))
+"""
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    return path
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, *args: object) -> None:
+    monkeypatch.setattr(sys, 'argv', ['anchor_recall', *map(str, args)])
+    runpy.run_path(str(REPO / 'tools/analysis_tools/anchor_recall.py'), run_name='__main__')
+
+
+def test_tool_measures_after_the_resize(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run_tool(monkeypatch, config)
+    out = capsys.readouterr().out
+    assert 'anchors of 32 to 64 px' in out
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    assert rows['32-64'][0] == '5'  # 40 px as the network sees them
+    assert 'scales=' in out
+
+
+def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file; give one with --ann'):
+        run_tool(monkeypatch, config, '--ann', config.parent / 'none.json')
+
+
+def test_small_anchors_cover_consep_better(consep_dir: Path):
+    """On the real tiles at their own size, 8–128 px against 32–512 px."""
+    boxes = []
+    for path in sorted((consep_dir / 'labels').glob('*.npz'))[:3]:
+        for rows, columns in filter(None, find_objects(np.load(path)['inst'])):
+            boxes.append([columns.start, rows.start, columns.stop, rows.stop])
+    cells = np.array(boxes, float)
+    sizes = np.full((len(cells), 2), 1024)
+    small, large = (best_ious(cells, sizes, make_anchors([scale], RATIOS, STRIDES)) for scale in (2, 8))
+    for threshold in (0.5, 0.7):
+        assert (small >= threshold).mean() > (large >= threshold).mean()
+    assert (small >= 0.5).mean() > (large >= 0.5).mean() + 0.2

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Print how well a config's anchors cover the cells of its training data, by cell size, and anchors to try.
+
+    python tools/analysis_tools/anchor_recall.py CONFIG [--ann data/cells/annotations/train.json]
+
+Boxes are resized as the config's test pipeline resizes its images. A side is the square root of a box's area, in px
+of the network's input. Recall is the share of the cells with which some anchor has at least that IoU.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from mmcv.image import rescale_size
+from mmengine.config import Config
+
+from mmcellseg.evaluation.anchor_recall import (
+    IOU_THRESHOLDS,
+    best_ious,
+    make_anchors,
+    ratio_quantiles,
+    recall_by_side,
+    suggest,
+)
+
+
+def resized(size: tuple[int, int], pipeline: list[dict]) -> tuple[int, int]:
+    """Width and height of an image after the pipeline's Resize, if it has one."""
+    for step in pipeline:
+        if step['type'] == 'Resize' and step.get('scale_factor') is not None:
+            size = rescale_size(size, step['scale_factor'])
+        elif step['type'] == 'Resize':
+            size = rescale_size(size, tuple(step['scale'])) if step.get('keep_ratio') else tuple(step['scale'])
+    return size
+
+
+def read_boxes(path: Path, pipeline: list[dict], divisor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) xyxy and their images' padded sizes (N, 2), in px of the network's input."""
+    coco = json.loads(path.read_text())
+    old = {image['id']: (image['width'], image['height']) for image in coco['images']}
+    new = {i: resized(size, pipeline) for i, size in old.items()}
+    cells = [a for a in coco['annotations'] if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
+    if not cells:
+        raise SystemExit(f'{path}: no annotations to measure anchors with')
+    xywh = np.array([a['bbox'] for a in cells], dtype=np.float64)
+    seen = np.array([new[a['image_id']] for a in cells], dtype=np.float64)
+    factor = seen / np.array([old[a['image_id']] for a in cells])
+    boxes = np.concatenate([xywh[:, :2] * factor, (xywh[:, :2] + xywh[:, 2:]) * factor], axis=1)
+    return boxes, np.ceil(seen / divisor) * divisor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--ann', type=Path, help="COCO json; default: the config's training data")
+    args = parser.parse_args()
+
+    cfg = Config.fromfile(args.config)
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    ann = args.ann or Path(dataset.data_root, dataset.ann_file)
+    if not ann.is_file():
+        raise SystemExit(f'{ann}: there is no such annotation file; give one with --ann')
+    generator = cfg.model.rpn_head.anchor_generator
+    if generator.type != 'AnchorGenerator' or 'scales' not in generator:
+        raise SystemExit(f'{args.config}: anchors of an AnchorGenerator with scales are expected, found {generator}')
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    boxes, sizes = read_boxes(ann, pipeline, cfg.model.data_preprocessor.pad_size_divisor)
+    ious = best_ious(boxes, sizes, make_anchors(generator.scales, generator.ratios, generator.strides))
+
+    low, high = (pick(generator.scales) * pick(generator.strides) for pick in (min, max))
+    print(f'{args.config}: anchors of {low:g} to {high:g} px, ratios {generator.ratios}; {len(ious):,} cells of {ann}')
+    thresholds = ''.join(f'{f"recall@{t}":>12}' for t in IOU_THRESHOLDS)
+    print(f'{"side px":>8}{"cells":>9}{thresholds}{"mean IoU":>12}')
+    for band, count, recall, mean in recall_by_side(boxes, ious):
+        print(f'{band:>8}{count:>9,}' + ''.join(f'{r:>12.3f}' for r in (*recall, mean)))
+    print('to try, best mean IoU with one and with two scales a level:')
+    for found in suggest(boxes, sizes, generator.strides, ([0.5, 1.0, 2.0], ratio_quantiles(boxes))):
+        recalls = ', '.join(f'{r:.3f}@{t}' for r, t in zip(found.recall, IOU_THRESHOLDS, strict=True))
+        print(f'  scales={found.scales}, ratios={found.ratios}: recall {recalls}, mean IoU {found.mean_iou:.3f}')
+
+
+if __name__ == '__main__':
+    main()
