@@ -113,6 +113,8 @@ def test_small_anchors_cover_consep_better(consep_dir: Path):
     cells = np.array(boxes, float)
     sizes = np.full((len(cells), 2), 1024)
     small, large = (best_ious(cells, sizes, make_anchors([scale], RATIOS, STRIDES)) for scale in (2, 8))
-    for threshold in (0.5, 0.7):
-        assert (small >= threshold).mean() > (large >= threshold).mean()
     assert (small >= 0.5).mean() > (large >= 0.5).mean() + 0.2
+    # Anchors of twice their stride seldom reach an IoU of 0.7; cells that are small get there with no others.
+    tiny = (cells[:, 2:] - cells[:, :2]).prod(1) < 16**2
+    assert (small[tiny] >= 0.7).mean() > 0.05
+    assert (large[tiny] >= 0.7).sum() == 0
