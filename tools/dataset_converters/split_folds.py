@@ -15,11 +15,10 @@ import json
 import sys
 from pathlib import Path
 
-from mmcellseg.data.stain_groups import stain_groups
-
 from mmcellseg.data.class_weights import text_table
 from mmcellseg.data.folds import read_groups, split_folds, write_folds
 from mmcellseg.data.split import image_class_counts
+from mmcellseg.data.stain_groups import stain_groups
 
 
 def parse_args() -> argparse.Namespace:
