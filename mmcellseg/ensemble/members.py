@@ -171,7 +171,7 @@ def run_missing(members: Sequence[Member]) -> list[str]:
         except ResultsError:
             if member.config is None or not Path(member.config).is_file():
                 raise FileNotFoundError(f'member {member.name!r}: no config {member.config}') from None
-            if Path(member.results).suffix:
+            if member.results.endswith('.json'):
                 raise FileNotFoundError(
                     f'member {member.name!r}: results must be the folder of its runs to test it, found {member.results}'
                 ) from None

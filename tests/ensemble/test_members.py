@@ -96,7 +96,7 @@ def test_checkpoints(tmp_path):
 
 def test_only_members_without_predictions_are_tested(tmp_path, write, monkeypatch):
     write('done/test-results.json')
-    folder = tmp_path / 'todo'
+    folder = tmp_path / 'm05_regnetx-3.2GF_fpn'  # a folder whose name has a dot
     folder.mkdir()
     config = tmp_path / 'c.py'
     config.touch()
@@ -113,7 +113,7 @@ def test_only_members_without_predictions_are_tested(tmp_path, write, monkeypatc
 
     def fake(command, check):
         commands.append(command)
-        write('todo/20260101_000000/test-results.json')
+        write('m05_regnetx-3.2GF_fpn/20260101_000000/test-results.json')
 
     monkeypatch.setattr(module.subprocess, 'run', fake)
     assert run_missing(members) == ['todo']

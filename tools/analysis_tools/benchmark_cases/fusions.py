@@ -25,14 +25,9 @@ FIGURES = ('segm_AP50', 'segm_AP')
 def _one_image(truth: GroundTruth, members: int, seed: int, image_id: int) -> list[list[dict]]:
     """Every member's entries of an image, then every fusion's."""
     masks, labels = truth.masks(image_id), truth.category_ids[truth.rows(image_id)]
-    made = [
-        simulate_image(masks, labels, list(truth.categories), image_id, member, seed)
-        for member in range(members)
-    ]
+    made = [simulate_image(masks, labels, list(truth.categories), image_id, member, seed) for member in range(members)]
     detections = Detections.from_entries(made, masks.height, masks.width)
-    return made + [
-        list(fusion(detections, weights=[1] * members).to_entries(image_id)) for fusion in FUSIONS.values()
-    ]
+    return made + [list(fusion(detections, weights=[1] * members).to_entries(image_id)) for fusion in FUSIONS.values()]
 
 
 def _score(truth: GroundTruth, entries: list[dict]) -> list[float]:
