@@ -160,6 +160,8 @@ def describe(cfg: Config) -> Fields:
     }
 
 
+# Names within config files that no runner reads; what is made of them stands under other keys.
+VARIABLES = ('train_pipeline',)
 # Which fields a key of the config belongs to; the first rule that fits a key counts.
 KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'model\.backbone\.(frozen_stages|norm_eval|init_cfg\b.*)', {'init', 'frozen', 'backbone'}),
@@ -171,7 +173,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'(norm_cfg|bn|roi_layer|box_loss|width)\b.*', {'detector', 'backbone', 'width'}),
     (r'train_dataloader\.batch_size', {'batch'}),
     (r'train_dataloader\.(sampler\b.*|dataset\.weighting)', {'balanced'}),
-    (r'(train_pipeline|.*\.pipeline)', {'crop', 'size', 'test_size', 'copy_paste', 'augmentation', 'split'}),
+    (r'.*\.pipeline', {'crop', 'size', 'test_size', 'copy_paste', 'augmentation', 'split'}),
     (r'(copy_paste|train_dataloader|val_dataloader|val_evaluator|val_cfg)\b.*', {'split'}),
     (r'optim_wrapper\.type', {'amp'}),
     (r'(optim_wrapper|param_scheduler|train_cfg|warmup)\b.*', {'lr', 'policy', 'epochs'}),
