@@ -3,6 +3,7 @@
 Processes fork from a server that has imported MMDetection already, since its import takes several seconds.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from pycocotools import mask as mask_api
 REPO = Path(__file__).resolve().parents[1]
 SIZE = 64
 _SERVER = multiprocessing.get_context('forkserver')
-_SERVER.set_forkserver_preload(['mmdet.apis', 'mmdet.engine', 'mmcellseg', 'mmcellseg.launch'])
+_SERVER.set_forkserver_preload(['torch._dynamo', 'mmdet.apis', 'mmcellseg.launch'])
 
 CONFIG = """
 custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
@@ -154,8 +155,12 @@ def _child(tool: str, argv: list[str], cwd: str, log: str, env: dict[str, str]) 
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     import torch
+    from mmengine.config import config
 
     torch.set_num_threads(1)
+    # Half of a tiny run would be the layout of its config's text, written into every checkpoint, and gc.
+    config.FormatCode = lambda text, **kwargs: (text, False)
+    gc.freeze()
     sys.argv = [tool, *argv]
     runpy.run_path(tool, run_name='__main__')
 

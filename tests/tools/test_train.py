@@ -48,20 +48,17 @@ def test_stock_training_gives_the_same_weights(tiny_trained, tmp_path):
 def test_stock_tools_run_the_demo_from_another_folder(synthetic_dir, tmp_path):
     """And ours writes the same results file."""
     config = REPO / 'configs/demo/m1.py'
+    few = ('model.test_cfg.rcnn.max_per_img=20', 'model.test_cfg.rpn.nms_pre=100', 'model.test_cfg.rpn.max_per_img=100')
     options = (
-        *(
-            '--cfg-options',
-            'train_cfg.max_epochs=1',
-            'train_cfg.val_interval=1',
-            'train_dataloader.sampler.num_samples=2',
-        ),
-        *('train_dataloader.batch_size=2', 'train_dataloader.dataset.dataset.ann_file=annotations/train.json'),
+        *('--cfg-options', *few, 'model.train_cfg.rpn_proposal.nms_pre=100', 'train_dataloader.batch_size=2'),
+        *('train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.sampler.num_samples=2'),
+        'train_dataloader.dataset.dataset.ann_file=annotations/train.json',
         *('val_dataloader.dataset.ann_file=annotations/train.json', 'val_dataloader.dataset.indices=1'),
         f'val_evaluator.ann_file={synthetic_dir}/annotations/train.json',
     )
     env = {'DEMO_ROOT': str(synthetic_dir)}
     run_tool(STOCK / 'train.py', config, '--work-dir', 'run', *options, cwd=tmp_path, **env)
-    options = ('--work-dir', 'tested', '--cfg-options', 'model.test_cfg.rcnn.max_per_img=20')
+    options = ('--work-dir', 'tested', '--cfg-options', *few)
     run_tool(STOCK / 'test.py', config, 'run/epoch_1.pth', *options, cwd=tmp_path, **env)
     run_tool(REPO / 'tools/test.py', config, 'run/epoch_1.pth', '--format-only', *options, cwd=tmp_path, **env)
     (ours,) = (tmp_path / 'tested').rglob('test-results.json')
