@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from mmengine.config import Config
 
 from .data.class_weights import text_table
 from .evaluation.evaluate import evaluate_results
-from .launch import PROJECT
+from .launch import run_tool
 from .structures.files import atomic_write
 from .structures.results import read_results, write_results
 
@@ -115,17 +113,9 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
     config = folder / 'config.py'
     folder.mkdir(parents=True, exist_ok=True)
     fold_config(cfg, fold, results).dump(config)
-    _run(fold, 'train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
-    _run(fold, 'test.py', str(config), str(checkpoint_of(folder)), '--work-dir', str(folder / 'test'))
+    run_tool('train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
+    run_tool('test.py', str(config), str(checkpoint_of(folder)), '--work-dir', str(folder / 'test'))
     return results
-
-
-def _run(fold: int, tool: str, *arguments: str) -> None:
-    command = [sys.executable, str(PROJECT / 'tools' / tool), *arguments]
-    print(f'fold {fold}: {" ".join(command)}', flush=True)
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise RuntimeError(f'fold {fold}: {tool} ended with exit code {code}; run the same command again to go on')
 
 
 def mean_and_std(scores: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

@@ -82,7 +82,7 @@ def test_best_checkpoint_before_last(tmp_path):
 def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
     calls = []
 
-    def run(fold, tool, *arguments):
+    def run(tool, *arguments):
         calls.append(tool)
         if tool == 'train.py':
             (tmp_path / 'fold1' / 'best_x.pth').write_text('')
@@ -90,7 +90,7 @@ def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
             raise RuntimeError('killed')
         (tmp_path / 'fold1' / 'results.json').write_text('[]') if tool == 'test.py' else None
 
-    monkeypatch.setattr(cross_validation, '_run', run)
+    monkeypatch.setattr(cross_validation, 'run_tool', run)
     with pytest.raises(RuntimeError, match='killed'):
         run_fold(config(tmp_path), 1, tmp_path)
     run_fold(config(tmp_path), 1, tmp_path)

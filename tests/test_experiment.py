@@ -1,0 +1,121 @@
+"""A step trains once, is validated and recorded, and its submission carries the fitted threshold."""
+
+import json
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from mmcellseg import experiment
+from mmcellseg.experiment import find_training, fit_score_threshold, run_step, submit_step, trained_alike
+from mmcellseg.reporting import ledger
+from mmcellseg.structures.box_masks import BoxMasks
+from mmcellseg.structures.results import write_results
+
+CONFIG = """
+model = dict(type='MaskRCNN', test_cfg=dict(rcnn=dict(max_per_img=100)))
+train_dataloader = dict(batch_size=2)
+val_dataloader = dict(dataset=dict(ann_file='val.json', pipeline=['test']))
+val_evaluator = dict(type='CellMetric', ann_file='{ann}')
+"""
+
+
+def entry(x, score, image_id=1):
+    rle = BoxMasks.from_windows([[x, 2, x + 6, 8]], [np.ones((6, 6), np.uint8)], 16, 40).to_rles()[0]
+    rle['counts'] = rle['counts'].decode()
+    return {'image_id': image_id, 'category_id': 1, 'bbox': [x, 2, 6, 6], 'score': score, 'segmentation': rle}
+
+
+@pytest.fixture
+def ann_file(tmp_path):
+    """One image with two cells, at x = 2 and x = 12."""
+    cells = [{'id': k, 'area': 36, 'iscrowd': 0, **entry(x, 1)} for k, x in ((1, 2), (2, 12))]
+    content = {'images': [{'id': 1, 'file_name': 'a.tif', 'height': 16, 'width': 40}], 'annotations': cells}
+    path = tmp_path / 'val.json'
+    path.write_text(json.dumps({**content, 'categories': [{'id': 1, 'name': 'class1'}]}))
+    return path
+
+
+@pytest.fixture
+def config(tmp_path, ann_file):
+    path = tmp_path / 'step.py'
+    path.write_text(CONFIG.replace('{ann}', str(ann_file)))
+    return path
+
+
+def finished(folder, cfg, status='finished'):
+    folder.mkdir(parents=True)
+    ledger.write_record(folder, {'status': status, 'config': {'values': ledger.experiment(cfg)}})
+    (folder / 'best_epoch_1.pth').write_text('')
+
+
+def test_threshold_by_hand(tmp_path, ann_file):
+    # Both cells are found at 0.62 and 0.48, a false positive at 0.33: PQ is 1 / (1 + 0.5 FN) above 0.48,
+    # 1 from 0.35 to 0.45, and 2 / 2.5 below.
+    write_results(tmp_path / 'r.json', [entry(2, 0.62), entry(12, 0.48), entry(30, 0.33)])
+    threshold, figures = fit_score_threshold(tmp_path / 'r.json', str(ann_file))
+    assert threshold == 0.35  # the lowest of the equally good ones
+    assert figures['bPQ'] == figures['AJI'] == 1
+    assert figures['segm_AP50'] == 1  # AP counts all predictions; the false one has the lowest score
+
+
+def test_weights_are_shared_by_steps_that_differ_in_testing_only(tmp_path, config):
+    cfg = Config.fromfile(config)
+    finished(tmp_path / 'runs' / 'a', cfg)
+    larger = Config.fromfile(config)
+    larger.val_dataloader.dataset.pipeline = ['larger test']
+    larger.model.test_cfg.rcnn.max_per_img = 50
+    assert find_training(larger, tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
+    other = Config.fromfile(config)
+    other.train_dataloader.batch_size = 4
+    assert find_training(other, tmp_path / 'runs' / 'b') is None
+
+
+def test_an_unfinished_training_does_not_count(tmp_path, config):
+    cfg = Config.fromfile(config)
+    finished(tmp_path / 'a', cfg, status='unfinished')
+    assert not trained_alike(cfg, tmp_path / 'a')
+    assert not trained_alike(cfg, tmp_path / 'nothing')
+
+
+@pytest.fixture
+def tools(tmp_path, config, monkeypatch):
+    """Stand-ins for the tools that leave what the real ones leave, and the list of the calls."""
+    calls = []
+
+    def run(tool, *arguments):
+        calls.append((tool, arguments))
+        folder = tmp_path / 'runs' / 'step'
+        if tool == 'train.py':
+            finished(folder, Config.fromfile(config))
+        elif '--format-only' in arguments:
+            (folder / 'test' / 't1').mkdir(parents=True)
+            (folder / 'test' / 't1' / 'submission.zip').write_bytes(b'zip')
+            (folder / 'test' / 't1' / 'test-results.json').write_text('[]')
+        else:
+            validate = Config.fromfile(arguments[0])
+            assert validate.test_dataloader == validate.val_dataloader
+            write_results(validate.test_evaluator.results_file, [entry(2, 0.9), entry(12, 0.7), entry(30, 0.6)])
+
+    monkeypatch.setattr(experiment, 'run_tool', run)
+    return calls
+
+
+def test_a_step_from_training_to_submission(tmp_path, config, tools):
+    folder = tmp_path / 'runs' / 'step'
+    run_step(str(config), folder, ['--amp'])
+    assert [call[0] for call in tools] == ['train.py', 'test.py']
+    assert tools[0][1] == (str(config), '--work-dir', str(folder), '--resume', '--amp')
+    content = json.loads((folder / 'metrics.json').read_text())
+    assert content['label_map_score_threshold'] == 0.65
+    assert content['metrics']['bPQ'] == 1
+    run_step(str(config), folder)  # done: nothing runs
+    assert len(tools) == 2
+    submit_step(str(config), folder)
+    assert (folder / 'submission.zip').read_bytes() == b'zip'
+    assert ledger.read_record(folder)['label_map_score_threshold'] == 0.65
+
+
+def test_submitting_before_running_is_refused(tmp_path, config, tools):
+    with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
+        submit_step(str(config), tmp_path / 'runs' / 'step')

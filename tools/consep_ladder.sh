@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the steps of configs/consep one after the other; each differs from the one before by one thing.
+#
+#   bash tools/consep_ladder.sh s     the small models, for a CPU
+#   bash tools/consep_ladder.sh g     the full ones, for a GPU
+#
+# Run it again to go on: finished steps are kept, an interrupted training resumes. More arguments go to tools/train.py.
+# The data: CoNSeP converted into data/consep (or CONSEP_ROOT), with folds written by split_folds.py.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH=${VENV:-$PWD/.venv}/bin:$PATH
+size=${1:?"s or g: which size of models"}
+shift
+for config in configs/consep/"$size"[0-9][0-9]_*.py; do
+  python tools/run_step.py "$config" "$@"
+done
+python tools/analysis_tools/compare_runs.py work_dirs/consep/"$size"[0-9][0-9]_* \
+  --metrics cell/segm_AP50 cell/bPQ cell/AJI cell/Dice

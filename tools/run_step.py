@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Run one step of a series of experiments: train, predict the validation images, write its metrics.json.
+
+    python tools/run_step.py CONFIG [--work-dir work_dirs/consep/NAME] [--submit]
+
+Run the same command again to go on after an interruption. A step that differs from a finished one beside it only in how
+it is tested takes that one's weights. --submit also predicts the test images and zips them, and notes in record.json
+the score threshold for label maps that was fitted on the validation images.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmcellseg.experiment import run_step, submit_step
+
+
+def parse_args() -> tuple[argparse.Namespace, list[str]]:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    parser.add_argument('config')
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/<folder of the config>/<its name>')
+    parser.add_argument('--submit', action='store_true', help='also write submission.zip for the test images')
+    return parser.parse_known_args()  # what is left goes to tools/train.py
+
+
+def main() -> None:
+    args, options = parse_args()
+    config = Path(args.config)
+    folder = args.work_dir or Path('work_dirs') / config.parent.name / config.stem
+    try:
+        run_step(str(config), folder, options)
+        if args.submit:
+            print(f'submission: {submit_step(str(config), folder)}')
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(f'run_step: {error}')
+
+
+if __name__ == '__main__':
+    main()
