@@ -13,7 +13,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='CellVisualizationHook'),
 )
-custom_hooks = [dict(type='EpochSeedHook'), dict(type='ExposureHook')]
+custom_hooks = [dict(type=name) for name in ('EpochSeedHook', 'DataFaultHook', 'ExposureHook', 'RecordHook')]
 ema_hook = dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0005, update_buffers=True)
 early_stopping_hook = dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=5)
 

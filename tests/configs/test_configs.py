@@ -5,7 +5,6 @@ import copy
 import functools
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ def test_loads_dumps_and_reloads_equal(path: Path, tmp_path: Path):
     Config(cfg._cfg_dict, format_python_code=False).dump(tmp_path / 'dump.py')
     assert Config.fromfile(tmp_path / 'dump.py')._cfg_dict == cfg._cfg_dict
     assert 'mmcellseg' in cfg.custom_imports.imports
-    assert '_delete_' not in cfg.pretty_text if path is LEAVES[0] else True
+    assert not [key for key in config_names.flatten(cfg._cfg_dict.to_dict()) if '_delete_' in key]
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=ids)
@@ -199,7 +198,7 @@ def test_env_moves_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = {key: value for key, value in flat.items() if 'data_root' in key or 'evaluator.ann_file' in key}
     assert len(paths) >= 6
     assert all(str(value).startswith(str(tmp_path)) for value in paths.values())
-    assert os.environ['CELLS_ROOT'] not in Config.fromfile(CONFIGS / 'demo/m1.py').pretty_text
+    assert str(tmp_path) not in str(load(CONFIGS / 'demo/m1.py')._cfg_dict)
 
 
 def test_weights_can_be_left_out():
