@@ -59,7 +59,7 @@ done
 step 'testing both with --format-only'
 for member in m1 m2; do
   quietly $RUNS/$member-test.log python tools/test.py configs/demo/$member.py "$(ls -t $RUNS/$member/best_*.pth | head -n 1)" \
-    --work-dir $RUNS/$member --format-only
+    --work-dir $RUNS/$member --format-only --show-dir show
   grep -hE '^(predictions|submission):' $RUNS/$member-test.log
 done
 
@@ -68,3 +68,13 @@ python tools/ensemble.py configs/ensembles/demo.py
 
 step 'checking the submission'
 python tools/submit.py $RUNS/ensemble/submission.zip --ids $DEMO_ROOT/test_image_name_to_ids.json
+
+step 'done'
+cat <<END
+data            $DEMO_ROOT (train/, test_release/, annotations/)
+runs            $RUNS/m1 and m2: checkpoints, record.json, logs
+curves          python tools/analysis_tools/plot_curves.py $RUNS/m1 $RUNS/m2
+pictures        $(ls -d $RUNS/m2/*/show | tail -n 1)
+submission      $RUNS/ensemble/submission.zip
+next            README.md, "From class TIFFs to a submission"
+END
