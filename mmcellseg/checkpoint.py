@@ -18,6 +18,7 @@ import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
 # Callables that rebuild tensors and containers, and do nothing else whatever their arguments.
 _SAFE = {
@@ -200,10 +201,12 @@ def load_from_http(url: str, map_location: Any = None) -> Any:
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
     if not target.is_file() and (get_rank() == 0 or os.environ.get('LOCAL_RANK') == '0'):
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(target))
+        torch.hub.download_url_to_file(filename, str(target))
     barrier()
     return load(target, map_location)
 
 
 CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
+# torchvision:// and open-mmlab:// addresses download by this name.
+mmengine_checkpoint.load_from_http = load_from_url_safely

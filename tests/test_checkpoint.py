@@ -147,7 +147,8 @@ def test_a_missing_file_names_itself(tmp_path):
         load(tmp_path / 'gone.pth')
 
 
-def test_a_download_is_as_safe(tmp_path, monkeypatch):
+@pytest.mark.parametrize('address', ['https://models.example/a/served.pth', 'open-mmlab://resnext101_32x4d'])
+def test_a_download_is_as_safe(tmp_path, monkeypatch, address):
     torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'served.pth')
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     served = []
@@ -158,7 +159,8 @@ def test_a_download_is_as_safe(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
     for _ in range(2):
-        loaded = CheckpointLoader.load_checkpoint('https://models.example/a/served.pth', 'cpu')
+        loaded = CheckpointLoader.load_checkpoint(address, 'cpu')
     assert set(loaded) == {'state_dict', 'replaced'}
-    assert served == ['https://models.example/a/served.pth']
+    assert len(served) == 1  # the second time it comes from the cache
+    assert served[0].startswith('https://')
     assert not (tmp_path / 'touched').exists()
