@@ -201,7 +201,7 @@ def load_from_http(url: str, map_location: Any = None) -> Any:
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
     if not target.is_file() and (get_rank() == 0 or os.environ.get('LOCAL_RANK') == '0'):
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(filename, str(target))
+        torch.hub.download_url_to_file(url, str(target))
     barrier()
     return load(target, map_location)
 
@@ -209,4 +209,4 @@ def load_from_http(url: str, map_location: Any = None) -> Any:
 CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
 # torchvision:// and open-mmlab:// addresses download by this name.
-mmengine_checkpoint.load_from_http = load_from_url_safely
+mmengine_checkpoint.load_from_http = load_from_http
