@@ -108,6 +108,17 @@ log_processor = dict(window_size=1, by_epoch=False)
     assert validated[2] < training[1] / 2
 
 
+def test_without_a_validation_split_the_last_checkpoint_is_kept(tmp_path):
+    extra = """
+val_dataloader = val_evaluator = val_cfg = None
+default_hooks['checkpoint'].update(save_best='cell/segm_AP50', rule='greater')
+custom_hooks = [dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=1)]
+"""
+    work_dir = Path(run(tmp_path, extra).cfg.work_dir)
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'epoch_2.pth')
+    assert not list(work_dir.glob('best_*'))
+
+
 def _pipeline(*names):
     return [type(name, (), {})() for name in names]
 
