@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from mmengine.config import Config
 
 from .data.class_weights import text_table
 from .evaluation.evaluate import evaluate_results
-from .launch import run_tool
+from .launch import PROJECT
 from .structures.files import atomic_write
 from .structures.results import read_results, write_results
 
@@ -94,6 +96,19 @@ def checkpoint_of(work_dir: Path) -> Path:
     if last.is_file():
         return Path(last.read_text().strip())
     raise FileNotFoundError(f'{work_dir}: no checkpoint')
+
+
+def run_tool(tool: str, *arguments: str) -> None:
+    """Run one of the project's tools.
+
+    Raises:
+        RuntimeError: If it ended with an error.
+    """
+    command = [sys.executable, str(PROJECT / 'tools' / tool), *arguments]
+    print(' '.join(command), flush=True)
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise RuntimeError(f'{tool} ended with exit code {code}; run the same command again to go on')
 
 
 def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str] = ()) -> Path:

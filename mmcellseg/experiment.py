@@ -9,10 +9,10 @@ from pathlib import Path
 from mmengine.config import Config
 from tqdm import tqdm
 
-from .cross_validation import checkpoint_of
+from .cross_validation import checkpoint_of, run_tool
 from .evaluation.evaluate import evaluate_results
 from .evaluation.ground_truth import GroundTruth
-from .launch import RESULTS_NAME, run_tool
+from .launch import RESULTS_NAME
 from .reporting import ledger
 from .structures.files import atomic_write
 from .structures.results import read_results

@@ -6,7 +6,6 @@ The standard runner executes everything; this module only prepares its config. F
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -244,16 +243,3 @@ def run_test(cfg: Config, out: str | None = None, ids: str | None = None) -> Non
     runner.test()
     if ids_file is not None and is_main_process():
         write_zip(runner, ids_file)
-
-
-def run_tool(tool: str, *arguments: str) -> None:
-    """Run one of the project's tools.
-
-    Raises:
-        RuntimeError: If it ended with an error.
-    """
-    command = [sys.executable, str(PROJECT / 'tools' / tool), *arguments]
-    print(' '.join(command), flush=True)
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise RuntimeError(f'{tool} ended with exit code {code}; run the same command again to go on')
