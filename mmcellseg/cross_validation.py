@@ -125,7 +125,8 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
     if results.is_file():
         print(f'fold {fold}: {results} is there')
         return results
-    config = folder / 'config.py'
+    # Beside the run's folder: the runner copies its config into that, as resumed when it was.
+    config = work_dir / f'fold{fold}.py'
     folder.mkdir(parents=True, exist_ok=True)
     fold_config(cfg, fold, results).dump(config)
     run_tool('train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
@@ -160,6 +161,8 @@ def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
     atomic_write(work_dir / 'cross-validation.json', json.dumps(content, indent=1))
     head = ('', *(f'fold {fold}' for fold in range(len(scores))), 'mean ± std')
     rows = [
-        (key, *(f'{s[key]:.4f}' for s in scores), f'{mean:.4f} ± {std:.4f}') for key, (mean, std) in summary.items()
+        (key, *(f'{s[key]:.4f}' for s in scores), f'{mean:.4f} ± {std:.4f}')
+        for key, (mean, std) in summary.items()
+        if key != 'max_dets'  # a setting, not a score
     ]
     return text_table(head, rows)

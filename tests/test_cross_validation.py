@@ -5,9 +5,11 @@ import math
 
 import pytest
 from mmengine.config import Config
+from tiny_run import write_config, write_data
 
 from mmcellseg import cross_validation
 from mmcellseg.cross_validation import check_folds, checkpoint_of, fold_config, mean_and_std, run_fold, summarise
+from mmcellseg.data.split import write_subset
 from mmcellseg.structures.box_masks import BoxMasks
 from mmcellseg.structures.results import read_results, write_results
 
@@ -96,7 +98,7 @@ def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
     run_fold(config(tmp_path), 1, tmp_path)
     run_fold(config(tmp_path), 1, tmp_path)  # done: nothing runs
     assert calls == ['train.py', 'test.py', 'train.py', 'test.py']
-    dumped = Config.fromfile(tmp_path / 'fold1' / 'config.py')
+    dumped = Config.fromfile(tmp_path / 'fold1.py')
     assert dumped.val_dataloader.dataset.ann_file == 'annotations/fold1_val.json'
 
 
@@ -133,3 +135,19 @@ def _ones(side):
     import numpy as np
 
     return np.ones((side, side), np.uint8)
+
+
+def test_a_fold_through_the_real_tools(tmp_path):
+    """Trained in one go, then its results taken away: the second call resumes, finds nothing to train, and tests."""
+    root = write_data(tmp_path / 'data')
+    coco = json.loads((root / 'annotations' / 'train.json').read_text())
+    for side, ids in (('train', [1, 2]), ('val', [3, 4])):
+        write_subset(coco, ids, root / 'annotations' / f'fold0_{side}.json')
+    write_config(tmp_path / 'tiny.py', root, 'train_cfg["max_epochs"] = 1')
+    cfg = Config.fromfile(tmp_path / 'tiny.py')
+    results = run_fold(cfg, 0, tmp_path / 'cv')
+    first = results.read_bytes()
+    assert {e['image_id'] for e in read_results(results)} <= {3, 4}
+    results.unlink()
+    run_fold(cfg, 0, tmp_path / 'cv')
+    assert results.read_bytes() == first
