@@ -20,7 +20,7 @@ check_system() {
   local missing=()
   command -v "$PYTHON" >/dev/null || fail "no '$PYTHON' found. Run: sudo apt-get install -y python3 python3-venv python3-dev g++"
   local version
-  version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || version=none
   case $version in
     3.11 | 3.12) ;;
     *) fail "Python $version found, 3.11 or 3.12 needed. Name another one: PYTHON=python3.12 bash tools/setup_env.sh" ;;
