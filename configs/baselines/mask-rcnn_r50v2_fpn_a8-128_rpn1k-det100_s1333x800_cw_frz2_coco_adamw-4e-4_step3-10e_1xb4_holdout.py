@@ -2,7 +2,7 @@
 
 _base_ = './mask-rcnn_r50v2_fpn_a8-128_cw_frz2_coco_adamw-4e-4_step3-10e_1xb4_holdout.py'
 model = dict(
-    train_cfg=dict(rpn_proposal=_base_.caps.rpn1k_det100.rpn),
+    train_cfg=dict(rpn_proposal=_base_.caps.rpn1k_det100.rpn_train),
     test_cfg=dict(rpn=_base_.caps.rpn1k_det100.rpn, rcnn=_base_.caps.rpn1k_det100.rcnn),
 )
 train_dataloader = dict(dataset=dict(dataset=dict(pipeline=_base_.pipelines.s1333x800.train)))

@@ -65,13 +65,15 @@ def backbone_field(model: Config) -> str:
 
 
 def caps_field(model: Config) -> str:
-    """Proposals in thousands, and detections where they are not half as many."""
-    proposals = {
-        part[key] for part in (model.train_cfg.rpn_proposal, model.test_cfg.rpn) for key in ('nms_pre', 'max_per_img')
-    }
-    (count,), detections = proposals, model.test_cfg.rcnn.max_per_img
+    """Proposals in thousands at test, and detections where they are not half as many."""
+    train, test = (
+        {part[key] for key in ('nms_pre', 'max_per_img')} for part in (model.train_cfg.rpn_proposal, model.test_cfg.rpn)
+    )
+    (count,), detections = test, model.test_cfg.rcnn.max_per_img
     assert count >= 2 * detections
     field = f'rpn{count // 1000}k' + ('' if 2 * detections == count else f'-det{detections}')
+    # Training has as many; torchvision alone has twice as many.
+    assert train == ({2000} if field == 'rpn1k-det100' else {count})
     return '' if field == 'rpn5k' else field
 
 

@@ -145,6 +145,16 @@ def test_equals_its_name(path: Path):
     assert config_names.describe(load(path)) == fields
 
 
+@pytest.mark.parametrize('path', [path for path in NAMED if 'rpn1k-det100_s1333x800' in path.stem], ids=ids)
+def test_published_recipe_has_the_caps_of_torchvision(path: Path):
+    train, test = load(path).model.train_cfg, load(path).model.test_cfg
+    assert (train.rpn_proposal.nms_pre, train.rpn_proposal.max_per_img) == (2000, 2000)
+    assert (test.rpn.nms_pre, test.rpn.max_per_img) == (1000, 1000)
+    assert (test.rcnn.max_per_img, test.rcnn.score_thr) == (100, 0.05)
+    assert (test.rcnn.nms.type, test.rcnn.nms.iou_threshold) == ('nms', 0.5)
+    assert {train.rpn_proposal.nms.iou_threshold, test.rpn.nms.iou_threshold} == {0.7}
+
+
 @pytest.mark.parametrize('folder', FOLDERS)
 def test_every_difference_has_a_field(folder: str):
     leaves = {

@@ -1,3 +1,4 @@
+# MMDetection ships this model only as leaves with schedules, so it is written out.
 _base_ = './mask-rcnn_r50_fpn.py'
 model = dict(
     backbone=dict(
