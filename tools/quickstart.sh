@@ -53,7 +53,17 @@ else
 fi
 for member in m1 m2; do
   echo "$member on the validation split:"
-  grep -oE 'cell/segm_AP50(_class[0-9])?: [0-9.]+' $RUNS/$member.log | tail -n 5 | sed 's/^/  /'
+  python - $RUNS/$member/record.json <<'PYTHON'
+import json, sys
+
+best = json.load(open(sys.argv[1]))['metrics']['best']
+figures = {name: value for name, value in best.items() if name.startswith('cell/segm_AP50')}
+for name, value in figures.items():
+    print(f'  {name}: {value}')
+low = [name for name, value in figures.items() if not value > (0.4 if name == 'cell/segm_AP50' else 0)]
+if low or len(figures) < 5:
+    sys.exit(f'the member has not learned: {low or figures}')
+PYTHON
 done
 
 step 'testing both with --format-only'

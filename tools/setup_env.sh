@@ -23,7 +23,7 @@ check_system() {
   version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || version=none
   case $version in
     3.11 | 3.12) ;;
-    *) fail "Python $version found, 3.11 or 3.12 needed. Name another one: PYTHON=python3.12 bash tools/setup_env.sh" ;;
+    *) fail "Python $version found, 3.11 or 3.12 needed. Run: sudo apt-get install -y python3.12 python3.12-venv python3.12-dev g++ (python3.11 on Debian 12), then name it: PYTHON=python3.12 bash tools/setup_env.sh" ;;
   esac
   "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || missing+=("python$version-venv")
   "$PYTHON" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
@@ -82,7 +82,9 @@ mmcv_fits() {
 
 install_mmcv() {
   mmcv_fits && return
-  pip_install -q "setuptools>=77,<81" wheel ninja "psutil==$(pin psutil)" "numpy==$(pin numpy)" packaging
+  local tool tools=()
+  for tool in setuptools wheel ninja psutil numpy packaging; do tools+=("$tool==$(pin $tool)"); done
+  pip_install -q "${tools[@]}"
   local options=(--no-deps --no-build-isolation)
   if has_gpu; then
     cuda_settings

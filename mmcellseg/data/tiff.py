@@ -180,10 +180,14 @@ def _read_picture(path: str | os.PathLike) -> _Stored:
     """PNG and JPEG. Pillow notices damage; OpenCV keeps the 16 bits of colour PNGs, which Pillow cuts to 8."""
     with Image.open(path) as image:
         if image.format not in ('PNG', 'JPEG'):
-            raise ImageReadError(f'{path} is a {image.format} file: accepted are TIFF, PNG and JPEG')
+            raise ImageReadError(
+                f'{path} is a {image.format} file of {image.size[::-1]} px: accepted are TIFF, PNG and JPEG'
+            )
         image.load()
         if image.mode not in ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'I'):
-            raise ImageReadError(f'{path} has the colour model {image.mode}: accepted are {LAYOUTS}')
+            raise ImageReadError(
+                f'{path} of {image.size[::-1]} px has the colour model {image.mode}: accepted are {LAYOUTS}'
+            )
         with open(path, 'rb') as file:
             header = file.read(25)
         if image.format == 'PNG' and header[24] == 16:  # bit depth in the IHDR chunk

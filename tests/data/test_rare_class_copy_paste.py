@@ -140,7 +140,21 @@ def test_pastes_into_an_image_without_cells(source):
     assert build(source).transform(empty)['gt_bboxes_labels'].tolist() == [1]
 
 
+def test_cells_are_read_with_the_scale_of_the_images(source):
+    np.random.seed(0)
+    results = build(source, max_overlap=0.0, scale=(0, 300)).transform(sample(source))
+    pasted = results['gt_masks'].to_ndarray()[1] > 0
+    assert (results['img'][pasted] == (0, 128, 0)).all()  # 150 of 300, on 0–255: 127.5
+    with pytest.raises(ValueError, match='scale'):
+        build(source, scale='bright')
+
+
 def test_bad_input_is_refused(source):
+    coco = json.loads((source / 'train.json').read_text())
+    coco['annotations'][0]['category_id'] = 9
+    (source / 'strange.json').write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match=r'strange.json: annotations of categories \[9\], which it does not list'):
+        build(source, ann_file='strange.json')
     with pytest.raises(ValueError, match=r'train.json: no class blue; it has common, rare'):
         build(source, classes=['blue'])
     with pytest.raises(ValueError, match=r'no cells of a rare class to paste \(found common 1, rare 1\)'):

@@ -210,7 +210,7 @@ def test_not_an_image(tmp_path):
         with pytest.raises(ImageReadError, match=r'a\.tif .*accepted are TIFF, PNG and JPEG'):
             reader(path)
     Image.new('RGB', (4, 4)).save(path, format='BMP')
-    with pytest.raises(ImageReadError, match=r'a\.tif is a BMP file: accepted are TIFF'):
+    with pytest.raises(ImageReadError, match=r'a\.tif is a BMP file of \(4, 4\) px: accepted are TIFF'):
         read_image(path)
     with pytest.raises(FileNotFoundError, match=r'none\.tif'):
         read_image(tmp_path / 'none.tif')

@@ -10,8 +10,9 @@ A run is a folder with a record.json, which training writes. Conditions of --fil
 
 import argparse
 import sys
+from pathlib import Path
 
-from mmcellseg.reporting.ledger import RecordError, diff_table, read_record, table, to_csv, to_markdown
+from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, diff_table, read_record, table, to_csv, to_markdown
 from mmcellseg.structures.files import atomic_write
 
 
@@ -37,7 +38,13 @@ def main() -> None:
         if args.diff:
             rows = diff_table(*map(read_record, args.diff))
         else:
-            records = [read_record(folder) for folder in args.work_dirs]
+            runs = [folder for folder in args.work_dirs if (Path(folder) / RECORD_NAME).is_file()]
+            others = [folder for folder in args.work_dirs if folder not in runs]
+            if others:
+                print(f'no {RECORD_NAME} in {", ".join(others)}', file=sys.stderr)
+            if not runs:
+                raise RecordError(f'none of {", ".join(args.work_dirs)} holds the record of a run')
+            records = [read_record(folder) for folder in runs]
             rows = table(records, args.metrics, args.sort, args.ascending, args.filter)
     except (RecordError, ValueError) as error:
         sys.exit(str(error))

@@ -32,6 +32,16 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read_coco(path: Path) -> dict:
+    """The annotation file, with a word of its own if it is none."""
+    coco = json.loads(path.read_text())
+    try:
+        image_class_counts(coco)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{path}: not a COCO annotation file ({type(error).__name__}: {error})') from None
+    return coco
+
+
 def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
     """The group of each image in ascending order of the ids."""
     names = [image['file_name'] for image in sorted(coco['images'], key=lambda image: image['id'])]
@@ -55,7 +65,9 @@ def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
 def main() -> None:
     args = parse_args()
     try:
-        coco = json.loads(args.ann.read_text())
+        coco = read_coco(args.ann)
+        if args.folds > len(coco['images']):
+            raise ValueError(f'{args.ann}: {args.folds} folds of {len(coco["images"])} images')
         groups = groups_of(args, coco)
         fold_of = split_folds(coco, groups, args.folds)
         image_ids, counts = image_class_counts(coco)

@@ -14,7 +14,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from ...structures.box_masks import BoxMasks
 from ...structures.overlaps import intersections
-from ..tiff import read_image
+from ..tiff import Scale, check_scale, read_image
 
 
 class Cell(NamedTuple):
@@ -94,7 +94,7 @@ class RareClassCopyPaste(BaseTransform):
         max_overlap: Largest share of a cell that may be covered, see :func:`paste`.
         attempts: Places tried for a cell before it is given up.
         bank_size: Largest number of cells to choose from, spread evenly over the file's.
-        channel_order: Of ``img``.
+        channel_order, scale, page: As given to ``LoadTiffImage``, so that pasted cells look like their surroundings.
 
     Raises:
         ValueError: If no class is rare, a name is not in the file, or the image has been resized.
@@ -112,13 +112,20 @@ class RareClassCopyPaste(BaseTransform):
         attempts: int = 10,
         bank_size: int = 2000,
         channel_order: str = 'bgr',
+        scale: Scale = 'dtype',
+        page: int = 0,
     ):
+        check_scale(scale)
+        self.scale, self.page = scale, page
         self.num, self.prob, self.max_overlap, self.attempts = num, prob, max_overlap, attempts
         self.channel_order = channel_order
         path = Path(data_root) / ann_file
         coco = json.loads(path.read_text())
         names = [category['name'] for category in coco['categories']]
         label_of = {category['id']: label for label, category in enumerate(coco['categories'])}
+        strangers = {a['category_id'] for a in coco['annotations']} - set(label_of)
+        if strangers:
+            raise ValueError(f'{path}: annotations of categories {sorted(strangers)}, which it does not list')
         labels = [label_of[a['category_id']] for a in coco['annotations']]
         unknown = sorted(set(classes or ()) - set(names))
         if unknown:
@@ -141,7 +148,7 @@ class RareClassCopyPaste(BaseTransform):
     def _patch(self, cell: Cell) -> Patch:
         if cell.index not in self._patches:
             # The image is read once for all of its cells.
-            colours = read_image(cell.image)
+            colours = read_image(cell.image, page=self.page, scale=self.scale)
             if self.channel_order == 'bgr':
                 colours = colours[..., ::-1]
             here = [other for other in self.cells if other.image == cell.image]

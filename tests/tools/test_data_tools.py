@@ -1,0 +1,74 @@
+"""The thin command lines over data and records: what they print, and what they refuse."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        return capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def ann(tmp_path):
+    """Two images: three cells of the first class in one, one of each in the other."""
+    cells = [(1, 1), (1, 1), (1, 1), (2, 1), (2, 2)]
+    content = {
+        'images': [{'id': i, 'file_name': f'{i}.tif', 'height': 9, 'width': 9} for i in (1, 2)],
+        'categories': [{'id': 1, 'name': 'common'}, {'id': 2, 'name': 'rare'}],
+        'annotations': [{'id': k, 'image_id': i, 'category_id': c} for k, (i, c) in enumerate(cells, 1)],
+    }
+    path = tmp_path / 'train.json'
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_class_balance(run, ann):
+    lines = run('analysis_tools/class_balance.py', ann, '--weighting', 'inverse').out.splitlines()
+    # N / n = 5 / 4 and 5; image weights 1.25 and 3.125, so the rare class expects 3.125 of 3.75 + 3.125 · 2
+    assert lines[-3].split() == ['common', '4', '2', '1.250', '80.00%', '68.75%']
+    assert lines[-2].split() == ['rare', '1', '1', '5.000', '20.00%', '31.25%']
+
+
+@pytest.mark.parametrize('tool', ['analysis_tools/class_balance.py', 'dataset_converters/split_folds.py'])
+@pytest.mark.parametrize('content', ['{}', '[1]', '{"images": [], "categories": [], "annotations": [{"image_id": 9}]}'])
+def test_what_is_no_annotation_file_is_named(run, tmp_path, tool, content):
+    (tmp_path / 'bad.json').write_text(content)
+    with pytest.raises(SystemExit, match=r'bad.json: not a COCO annotation file'):
+        run(tool, tmp_path / 'bad.json', *([tmp_path] if 'folds' in tool else []))
+
+
+def test_more_folds_than_images_is_refused_before_images_are_read(run, ann, tmp_path):
+    with pytest.raises(SystemExit, match=r'train.json: 5 folds of 2 images'):
+        run('dataset_converters/split_folds.py', ann, tmp_path, '--groups', 'auto')
+    assert not (tmp_path / 'folds.json').exists()
+
+
+def test_folds_are_listed(run, ann, tmp_path):
+    out = run('dataset_converters/split_folds.py', ann, tmp_path / 'out', '--folds', 2).out
+    assert 'fold 0' in out
+    assert json.loads((tmp_path / 'out' / 'folds.json').read_text())['folds'] == 2
+
+
+def test_runs_without_a_record_are_left_out_with_a_word(run, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'README.md').write_text('text')
+    (tmp_path / 'run').mkdir()
+    record = {'status': 'finished', 'config': {'values': {'a': 1}}, 'metrics': {'best': {'cell/AP': 0.5}}}
+    (tmp_path / 'run' / 'record.json').write_text(json.dumps(record))
+    printed = run('analysis_tools/compare_runs.py', *sorted(tmp_path.iterdir()), '--sort', 'cell/AP')
+    assert '| run | 0.5000 | finished |' in printed.out
+    assert 'no record.json in ' in printed.err
+    with pytest.raises(SystemExit, match='holds the record of a run'):
+        run('analysis_tools/compare_runs.py', tmp_path / 'empty')
