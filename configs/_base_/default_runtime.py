@@ -7,14 +7,16 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2, save_best='cell/segm_AP50', rule='greater'
-    ),
+    # No rule: the hook takes it from the key of save_best, which a leaf may change.
+    checkpoint=dict(type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2, save_best='cell/segm_AP50'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='CellVisualizationHook'),
 )
-custom_hooks = [dict(type=name) for name in ('EpochSeedHook', 'DataFaultHook', 'ExposureHook', 'RecordHook')]
+custom_hooks = [
+    dict(type=name) for name in ('EpochSeedHook', 'ClassCountHook', 'DataFaultHook', 'ExposureHook', 'RecordHook')
+]
 ema_hook = dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0005, update_buffers=True)
+# A leaf that changes monitor must give the rule too: 'less' for val_loss.
 early_stopping_hook = dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=5)
 
 env_cfg = dict(
