@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,27 @@ def publish(temporary: Path, path: Path) -> None:
     _sync(temporary)
     os.replace(temporary, path)
     _sync(path.parent)
+
+
+# Our scores and COCO's, after any prefix: 'cell/segm_AP50', 'cell/mPQ+', 'coco/bbox_mAP', 'train_split/F1_immune'.
+_SCORE = re.compile(r'(?:.*/)?(?:bbox_|segm_)?[bm]?(?:AP|PQ|F1|Dice|AJI)')
+
+
+def checked_rule(key: str, rule: str | None) -> str:
+    """The direction in which a metric gets better: ``rule``, or where it is None what the metric's name says.
+
+    Raises:
+        ValueError: If ``rule`` would keep the worst checkpoint.
+    """
+    score = _SCORE.match(key) is not None
+    loss = not score and 'loss' in key.lower()
+    natural = 'less' if loss else 'greater'
+    if (score or loss) and rule in ('greater', 'less') and rule != natural:
+        raise ValueError(
+            f'AtomicCheckpointHook: rule={rule!r} with save_best={key!r} would keep the worst checkpoint: '
+            f'leave rule out, or expected rule={natural!r}'
+        )
+    return natural if rule is None else rule
 
 
 def _by_epoch(runner: Runner) -> bool:
@@ -61,8 +83,16 @@ class AtomicCheckpointHook(CheckpointHook):
     The checkpoint of an epoch is written before its validation. A resumed run therefore repeats the validation
     due at that place first, so that the best score and early stopping know what they would have known.
 
-    Arguments are those of ``CheckpointHook``, on local disk only.
+    Arguments are those of ``CheckpointHook``, on local disk only. ``rule`` can be left out: of a loss less is better,
+    of all else more.
     """
+
+    def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
+        if len(rules) == 1:
+            rules = rules * len(key_indicators)
+        # The key 'auto' is the first metric's, known after a validation.
+        rules = [rule if key == 'auto' else checked_rule(key, rule) for key, rule in zip(key_indicators, rules)]
+        super()._init_rule(rules, key_indicators)
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
@@ -159,6 +189,12 @@ class AtomicCheckpointHook(CheckpointHook):
         meta = {'epoch': runner.epoch, 'iter': runner.iter}
         if 'auto' in self.key_indicators:
             self._init_rule(self.rules, [next(iter(metrics))])
+        unknown = [key for key in self.key_indicators if key not in metrics]
+        if unknown:
+            raise KeyError(
+                f'AtomicCheckpointHook: save_best={", ".join(unknown)} is no metric of the validation: '
+                f'set it to one of {", ".join(sorted(metrics))}'
+            )
         single = len(self.key_indicators) == 1
         hub = runner.message_hub
         updated = False

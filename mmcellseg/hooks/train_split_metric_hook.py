@@ -1,7 +1,6 @@
 """The scores on a fixed part of the training images, beside those of validation."""
 
 import copy
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,17 +9,13 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..data.config_paths import innermost_datasets
+from ..data.wrappers import innermost
+
 
 def spread_indices(length: int, number: int) -> list[int]:
     """At most ``number`` indices, spread evenly over ``range(length)``."""
     return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
-
-
-def innermost(dataset: Any) -> Any:
-    """The data set inside any wrappers; of a concatenation its first."""
-    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
-        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
-    return dataset
 
 
 @HOOKS.register_module()
@@ -29,7 +24,7 @@ class TrainSplitMetricHook(Hook):
 
     The images go through the validation pipeline and the validation metrics, with the weights that are being
     validated; the figures join the run's metrics as ``train_split/segm_AP50``, … The gap to ``cell/segm_AP50`` is what
-    the model has learned by heart.
+    the model has learned by heart. Of concatenated data sets the first counts, for training and for validation.
 
     Args:
         num_images: Images in the subset, spread evenly over the training set.
@@ -45,9 +40,9 @@ class TrainSplitMetricHook(Hook):
         self.num_images, self.metric = num_images, metric
 
     def before_train(self, runner: Runner) -> None:
-        train = innermost(runner.train_dataloader.dataset)
+        train = innermost(runner.train_dataloader.dataset)[0]
         loader = copy.deepcopy(runner.cfg.val_dataloader)
-        dataset = innermost_config(loader['dataset'])
+        dataset = loader['dataset'] = innermost_datasets(loader['dataset'])[0]
         dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
         # test_mode keeps images without cells too, so the indices are those of the file.
         whole = len(train.coco.dataset['images']) if hasattr(train, 'coco') else len(train)
@@ -64,10 +59,3 @@ class TrainSplitMetricHook(Hook):
         for batch in self.loader:
             self.evaluator.process(data_samples=runner.model.val_step(batch), data_batch=batch)
         metrics.update(self.evaluator.evaluate(len(self.loader.dataset)))
-
-
-def innermost_config(dataset: dict) -> dict:
-    """The data set's config inside any wrappers."""
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    return dataset

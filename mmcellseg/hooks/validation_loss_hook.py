@@ -13,6 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ..data.wrappers import innermost
+
 
 def check_pipeline(pipeline: Sequence[Any]) -> None:
     """Refuse a validation pipeline whose ground truth a loss could not be computed from.
@@ -93,7 +95,8 @@ class ValidationLossHook(Hook):
         loop = runner.val_loop
         if loop is None:
             raise ValueError('ValidationLossHook: there is no validation split (val_dataloader); leave the hook out')
-        check_pipeline(loop.dataloader.dataset.pipeline.transforms)
+        for dataset in innermost(loop.dataloader.dataset):
+            check_pipeline(dataset.pipeline.transforms)
         # The log would show the mean of all validations so far: mmengine smooths whatever is called a loss.
         processor = runner.log_processor
         processor.mean_pattern = re.compile(r'^(?!.*val_loss)(?:' + processor.mean_pattern.pattern + ')')

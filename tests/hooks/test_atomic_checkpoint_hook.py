@@ -1,10 +1,16 @@
 """Runs that are killed, in the middle of a write too, and disks that are full."""
 
 import json
+import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdet.registry import HOOKS
+from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config, write_data
+
+from mmcellseg.hooks.atomic_checkpoint_hook import AtomicCheckpointHook, checked_rule
 
 TRAIN = REPO / 'tools/train.py'
 KILLED = -9
@@ -142,3 +148,65 @@ def test_an_iteration_based_run_resumes_to_the_same_images(place):
     run_tool(TRAIN, 'iterations.py', '--work-dir', 'cut', '--resume', cwd=place)
     whole, cut = (torch.load(place / run / 'iter_6.pth', weights_only=True) for run in ('iterations', 'cut'))
     assert all(torch.equal(whole['state_dict'][name], cut['state_dict'][name]) for name in whole['state_dict'])
+
+
+@pytest.mark.parametrize(
+    ('key', 'natural'),
+    [
+        ('val_loss', 'less'),
+        ('val_loss_mask', 'less'),
+        ('cell/segm_AP50', 'greater'),
+        ('cell/segm_AP50_glossy', 'greater'),  # a class's name is no loss
+        ('coco/bbox_mAP', 'greater'),
+        ('cell/mPQ+', 'greater'),
+        ('cell/bPQ', 'greater'),
+        ('cell/F1_class1', 'greater'),
+        ('cell/Dice', 'greater'),
+        ('train_split/AJI', 'greater'),
+    ],
+)
+def test_the_rule_comes_from_the_key_and_its_opposite_is_refused(key, natural):
+    opposite = {'less': 'greater', 'greater': 'less'}[natural]
+    assert checked_rule(key, None) == checked_rule(key, natural) == natural
+    with pytest.raises(ValueError, match=rf"rule='{opposite}' with .* keep the worst.*expected rule='{natural}'"):
+        AtomicCheckpointHook(save_best=key, rule=opposite)
+
+
+def test_a_metric_of_unknown_kind_takes_either_rule():
+    assert checked_rule('score', None) == checked_rule('score', 'greater') == 'greater'
+    assert checked_rule('score', 'less') == 'less'
+
+
+def merged_hook(folder, save_best):
+    """The checkpoint hook of a leaf of the default config that changes what is best."""
+    runtime = REPO / 'configs/_base_/default_runtime.py'
+    leaf = folder / 'leaf.py'
+    leaf.write_text(f"_base_ = '{runtime}'\ndefault_hooks = dict(checkpoint=dict(save_best={save_best!r}))\n")
+    return HOOKS.build(Config.fromfile(leaf).default_hooks.checkpoint)
+
+
+@pytest.mark.parametrize(
+    ('save_best', 'rules'),
+    [('val_loss', ['less']), ('cell/PQ', ['greater']), (['val_loss', 'cell/segm_AP50'], ['less', 'greater'])],
+)
+def test_a_leaf_of_the_default_config_keeps_the_best(tmp_path, save_best, rules):
+    hook = merged_hook(tmp_path, save_best)
+    assert hook.rules == rules
+    for key, rule in zip(hook.key_indicators, rules):
+        assert hook.is_better_than[key](0.1, 0.2) == (rule == 'less')
+        assert hook.is_better_than[key](0.2, hook.init_value_map[rule])
+        assert math.isinf(hook.init_value_map[rule])
+
+
+def test_auto_takes_the_rule_of_the_first_metric():
+    hook = AtomicCheckpointHook(save_best='auto')
+    assert hook.rules == [None]
+    hook._init_rule(hook.rules, ['val_loss'])
+    assert (hook.key_indicators, hook.rules) == (['val_loss'], ['less'])
+
+
+def test_a_mistyped_key_names_the_known_ones(tmp_path):
+    hook = merged_hook(tmp_path, 'cell/segm_AP5O')
+    runner = SimpleNamespace(epoch=1, iter=2, message_hub=None)
+    with pytest.raises(KeyError, match=r'save_best=cell/segm_AP5O is no metric.*one of cell/PQ, cell/segm_AP50'):
+        hook.after_val_epoch(runner, {'cell/segm_AP50': 0.1, 'cell/PQ': 0.2})

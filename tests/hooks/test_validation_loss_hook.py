@@ -1,6 +1,7 @@
 """The validation loss is the training's loss, seen by every hook, and comparable between epochs."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +13,15 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner, load_checkpoint
 from tiny_run import write_config, write_data
 
+from mmcellseg.evaluation.cell_metric import CellMetric
+from mmcellseg.hooks import validation_loss_hook
 from mmcellseg.hooks.train_split_metric_hook import spread_indices
-from mmcellseg.hooks.validation_loss_hook import check_pipeline, forked_random_state
+from mmcellseg.hooks.validation_loss_hook import ValidationLossHook, check_pipeline, forked_random_state
 
 EXTRA = """
 val_dataloader = data('train', 3, [load, annotations, meta], test_mode=True)
 custom_hooks = [
     dict(type='ValidationLossHook'),
-    dict(type='TrainSplitMetricHook', num_images=4),
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.5),
     dict(type='EarlyStoppingHook', monitor='val_loss', rule='less', patience=9),
 ]
@@ -81,10 +83,49 @@ def test_all_parts_are_there_and_sum_up(trained):
         assert line['val_loss'] == pytest.approx(sum(line[p] for p in parts), rel=1e-5)
 
 
-def test_training_images_are_scored_as_validation_images_are(trained):
-    # the tiny run validates on its training images, so the two scores must be one
-    for line in trained.val:
-        assert line['train_split/segm_AP50'] == line['cell/segm_AP50']
+SPLIT = """
+train_dataloader = data('train', 4, [load, annotations, pack])
+train_dataloader['sampler'] = dict(type='InfiniteSampler')
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=80, val_interval=80)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.003))
+custom_hooks = [
+    dict(type='ValidationLossHook'),
+    dict(type='TrainSplitMetricHook', num_images=2),
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
+]
+# A concatenation, and only of images that the subset does not have.
+part = dict(val_dataloader['dataset'], pipeline=[load, annotations, meta])
+val_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[dict(part, indices=[1]), dict(part, indices=[2])])
+default_hooks['checkpoint'].update(by_epoch=False, interval=80)
+default_hooks.pop('record')
+log_processor = dict(by_epoch=False)
+"""
+
+
+@torch.no_grad()
+def scored(model, dataset, indices):
+    """AP50 of some images of a data set, by hand."""
+    model.eval()
+    metric = CellMetric(dataset.ann_file, metric='segm')
+    metric.dataset_meta = dataset.metainfo
+    for i in indices:
+        metric.process({}, [sample.to_dict() for sample in model.test_step(pseudo_collate([dataset[i]]))])
+    return metric.evaluate(len(indices))['cell/segm_AP50']
+
+
+def test_the_fixed_subset_of_the_training_images_is_scored_with_the_validated_weights(tmp_path):
+    """Images 0 and 3 of four, with the average that EMAHook validates: all others give another figure."""
+    trained = run(tmp_path, SPLIT)
+    found = trained.val[-1]['train_split/segm_AP50']
+    model, dataset = trained.runner.model, trained.runner.train_dataloader.dataset
+    raw = scored(model, dataset, [0, 3])
+    load_checkpoint(model, f'{trained.cfg.work_dir}/iter_80.pth')
+    figures = {indices: scored(model, dataset, indices) for indices in ((0, 3), (1, 2), (0, 1, 2, 3), (0, 1))}
+    assert found > 0
+    assert found == pytest.approx(figures.pop((0, 3)))
+    assert found != pytest.approx(raw)
+    for other in figures.values():
+        assert found != pytest.approx(other)
 
 
 def test_one_image_overfit(tmp_path):
@@ -134,6 +175,47 @@ def test_pipelines_without_a_loss_are_refused():
 def test_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match='loads no annotations'):
         run(tmp_path, "custom_hooks = [dict(type='ValidationLossHook')]")
+
+
+def test_an_image_of_two_ranks_counts_once(monkeypatch):
+    """Three images on two ranks: the sampler gives the second rank image 1 again, to even out the shares."""
+    losses = {1: 1.0, 2: 2.0, 3: 6.0}
+    monkeypatch.setattr(
+        validation_loss_hook,
+        'image_losses',
+        lambda model, batch, index, seed: {'loss': losses[seed], 'loss_mask': losses[seed] / 2, 'acc': 50.0},
+    )
+    ranks = []
+    for images in ((1, 2), (3, 1)):
+        hook = ValidationLossHook()
+        hook.before_val_epoch(None)
+        batch = {'data_samples': [SimpleNamespace(img_id=image) for image in images]}
+        hook.after_val_iter(SimpleNamespace(model=torch.nn.Identity()), 0, batch)
+        ranks.append(hook)
+    monkeypatch.setattr(validation_loss_hook, 'all_gather_object', lambda own: [hook.losses for hook in ranks])
+    metrics = [{'cell/segm_AP50': 0.5} for _ in ranks]
+    for hook, found in zip(ranks, metrics):
+        hook.after_val_epoch(None, found)
+    # (1 + 2 + 6) / 3; image 1 twice would give 2.5, a rank alone 1.5 or 3.5
+    assert metrics[0] == metrics[1] == {'cell/segm_AP50': 0.5, 'val_loss': 3.0, 'val_loss_mask': 1.5}
+
+
+def test_every_part_of_a_wrapped_validation_set_is_checked():
+    def part(*names):
+        return SimpleNamespace(pipeline=SimpleNamespace(transforms=_pipeline(*names)))
+
+    sound, unsound = part('LoadTiffImage', 'LoadCellAnnotations'), part('LoadTiffImage')
+
+    def start(*datasets):
+        wrapped = SimpleNamespace(dataset=SimpleNamespace(datasets=list(datasets)))
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=wrapped))
+        ValidationLossHook().before_run(
+            SimpleNamespace(val_loop=loop, log_processor=SimpleNamespace(mean_pattern=re.compile('loss')))
+        )
+
+    start(sound, sound)
+    with pytest.raises(ValueError, match='loads no annotations'):
+        start(sound, unsound)
 
 
 def test_random_state_stays():
