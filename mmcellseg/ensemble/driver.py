@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..structures.results import ResultsError, ResultsFile, write_results
+from ..structures.results import ResultsFile, write_results
 from .detections import Detections
 from .fusion import Fusion
-from .members import ImageSet, Member, open_members, read_checked
+from .members import Form, ImageSet, Member, open_members, read_checked
 
 
 class Merged(NamedTuple):
@@ -24,6 +24,15 @@ class Merged(NamedTuple):
     written: int
 
 
+class Outcome(NamedTuple):
+    """One image's merged entries, entries read, those of them with an empty mask, and the form of each file's boxes."""
+
+    merged: list[dict[str, Any]]
+    read: int
+    empty: int
+    forms: list[Form]
+
+
 class _Work(NamedTuple):
     """All that a process needs to merge an image."""
 
@@ -33,15 +42,14 @@ class _Work(NamedTuple):
     weights: np.ndarray
     images: ImageSet
 
-    def merge(self, image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:
-        """The merged entries, how many were read, how many of them had an empty mask, and each file's votes on
-        the form of its boxes (M,)."""
+    def merge(self, image_id: int) -> Outcome:
+        """The merged entries of one image."""
         read = [read_checked(file, image_id, self.images) for file in self.files]
-        detections = Detections.from_entries([kept for kept, _, _ in read], *self.images.sizes[image_id])
+        detections = Detections.from_entries([checked.entries for checked in read], *self.images.sizes[image_id])
         merged = self.fusion(detections, self.names, self.weights)
-        empty = sum(number for _, number, _ in read)
-        forms = np.array([votes for _, _, votes in read])
-        return list(merged.to_entries(image_id)), len(detections) + empty, empty, forms
+        empty = sum(checked.empty for checked in read)
+        forms = [checked.form for checked in read]
+        return Outcome(list(merged.to_entries(image_id)), len(detections) + empty, empty, forms)
 
 
 _work: _Work | None = None
@@ -53,12 +61,12 @@ def _start(work: _Work) -> None:
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
 
 
-def _merge_image(image_id: int) -> tuple[list[dict[str, Any]], int, int, np.ndarray]:
+def _merge_image(image_id: int) -> Outcome:
     assert _work is not None
     return _work.merge(image_id)
 
 
-def _run(work: _Work, workers: int) -> Iterator[tuple[list[dict[str, Any]], int, int, np.ndarray]]:
+def _run(work: _Work, workers: int) -> Iterator[Outcome]:
     """Every image's outcome in the order of the ids, whatever the number of processes."""
     image_ids = sorted(work.images.sizes)
     if workers <= 1:
@@ -91,19 +99,14 @@ def merge_files(
 
     def entries() -> Iterator[dict[str, Any]]:
         nonlocal read, empty
-        forms = np.zeros(len(files), np.int64)
+        forms = [Form()] * len(files)
         outcomes = _run(work, workers)
-        for merged, of_image, blank, votes in tqdm(
-            outcomes, 'merge', len(images.sizes), unit='image', disable=not progress
-        ):
-            read, empty, forms = read + of_image, empty + blank, forms + votes
-            yield from merged
-        for file, vote in zip(files, forms, strict=True):
-            if vote < 0:
-                raise ResultsError(
-                    f'{file.path}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height '
-                    f'(by {-vote} entries); nothing was written: convert them'
-                )
+        for outcome in tqdm(outcomes, 'merge', len(images.sizes), unit='image', disable=not progress):
+            read, empty = read + outcome.read, empty + outcome.empty
+            forms = [a + b for a, b in zip(forms, outcome.forms, strict=True)]
+            yield from outcome.merged
+        for file, form in zip(files, forms, strict=True):
+            form.refuse_corners(file.path)
 
     written = write_results(out, entries())
     return Merged(len(images.sizes), read, empty, written)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tqdm import tqdm
+
 from ..structures.results import ResultsError, ResultsFile
 from ..structures.results_check import EMPTY_MASK, examine
 
@@ -89,7 +91,8 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
         raise ResultsError('an ensemble needs at least one member')
     names = [member.name for member in members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ResultsError(f'members listed twice: {twice}')
+        places = {name: ' and '.join(str(m.results) for m in members if m.name == name) for name in twice}
+        raise ResultsError('members listed twice: ' + '; '.join(f'{n!r} ({at})' for n, at in places.items()))
     paths = [find_results(member.results) for member in members]
     for i, path in enumerate(paths):
         for j in range(i):
@@ -107,8 +110,36 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
     return files
 
 
-def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> tuple[list[dict[str, Any]], int, int]:
-    """One image's entries without those of an empty mask, how many these were, and the sum of ``box_forms``.
+@dataclass(frozen=True)
+class Form:
+    """The sum of ``box_forms``, and the first entry whose box fits its mask better as xyxy (None: none does)."""
+
+    votes: int = 0
+    first: int | None = None
+
+    def __add__(self, other: 'Form') -> 'Form':
+        first = min((f for f in (self.first, other.first) if f is not None), default=None)
+        return Form(self.votes + other.votes, first)
+
+    def refuse_corners(self, path: Path) -> None:
+        """Raise ``ResultsError`` if the boxes of this file fit its masks better as xyxy than as xywh."""
+        if self.votes < 0:
+            raise ResultsError(
+                f'{path}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height (by '
+                f'{-self.votes} entries, the first is entry {self.first}); nothing was written: convert them'
+            )
+
+
+class Checked(NamedTuple):
+    """One image's entries without those of an empty mask, how many these were, and the form of the boxes."""
+
+    entries: list[dict[str, Any]]
+    empty: int
+    form: Form
+
+
+def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> Checked:
+    """One image's entries, held against the rules.
 
     Raises:
         ResultsError: An entry breaks another rule of ``check_entries``.
@@ -130,7 +161,20 @@ def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> tuple[li
         more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
         raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
     kept = [entry for k, entry in enumerate(entries) if k not in empty]
-    return kept, len(empty), int(forms.sum())
+    corners = places[forms < 0]
+    return Checked(kept, len(empty), Form(int(forms.sum()), int(corners[0]) if len(corners) else None))
+
+
+def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
+    """Hold all entries of the files against the rules, an image in memory; says what ``merge_files`` would say.
+
+    Raises:
+        ResultsError: An entry breaks a rule of ``check_entries`` other than that of empty masks, or a file's
+            boxes fit its masks better as xyxy than as xywh.
+    """
+    for file in tqdm(files, 'check members', unit='file', leave=False):
+        forms = (read_checked(file, image_id, images).form for image_id in file.image_ids)
+        sum(forms, Form()).refuse_corners(file.path)
 
 
 def find_checkpoint(member: Member) -> Path:

@@ -61,7 +61,7 @@ def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, d
         for path in [member.oof] if isinstance(member.oof, str) else member.oof:
             (file,) = open_members([Member(member.name, path)], images)
             for image_id in file.image_ids:
-                joined.setdefault(image_id, []).extend(read_checked(file, image_id, images)[0])
+                joined.setdefault(image_id, []).extend(read_checked(file, image_id, images).entries)
         out[member.name] = joined
     return out
 

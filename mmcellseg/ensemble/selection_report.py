@@ -9,8 +9,21 @@ from .members import Member
 from .selection import Selection
 
 
+def _agreement_table(selection: Selection) -> list[str]:
+    """Agreement of every two members: numbered rows, and columns that bear the numbers."""
+    names = sorted(selection.own, key=lambda name: -selection.own[name])
+    columns = range(1, len(names))
+    lines = [f'| agreement | {" | ".join(map(str, columns))} |', '|---' * len(names) + '|']
+    for row, name in enumerate(names):
+        both = selection.agreement
+        values = [both[(a, name)] if (a, name) in both else both[(name, a)] for a in names[:row]]
+        cells = [f'{value:.3f}' for value in values] + [''] * (len(names) - 1 - row)
+        lines.append(f'| {" | ".join([f"{row + 1} {name}", *cells])} |')
+    return lines if len(names) > 1 else []
+
+
 def selection_table(selection: Selection) -> str:
-    """Markdown: members by their own figure, then the draws, then the figures of the outcome."""
+    """Markdown: members by their own figure, the agreement of every two, the draws, the figures of the outcome."""
     lines = [
         f'| member | {selection.metric} | gain of having it | mean agreement | nearest member | weight |',
         '|---|---|---|---|---|---|',
@@ -23,7 +36,7 @@ def selection_table(selection: Selection) -> str:
         lines.append(
             f'| {name} | {figure:.4f} | {gain:+.4f} | {mean:.3f} | {nearest} | {selection.weights.get(name, 0)} |'
         )
-    lines += ['', '| draw | member | figure |', '|---|---|---|']
+    lines += ['', *_agreement_table(selection), '', '| draw | member | figure |', '|---|---|---|']
     lines += [f'| {n} | {name} | {figure:.4f} |' for n, (name, figure) in enumerate(selection.steps, 1)]
     on, apart = selection.images
     lines += [

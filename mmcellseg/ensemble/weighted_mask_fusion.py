@@ -1,5 +1,6 @@
 """Cells by agreement: the members' masks of one cell vote for its pixels, its class and its score."""
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -78,9 +79,14 @@ def rescore(
 ) -> np.ndarray:
     """Scores (K,) of the clusters.
 
-    ``'agreement'`` is the mean score × members present / members (Solovyev et al. 2021, "Weighted boxes fusion",
-    eq. 6), ``'max_agreement'`` the best score × members present / members, ``'mean'`` the mean alone; means
-    and counts are weighted.
+    Means and counts are weighted.
+
+    - ``'agreement'``: the mean score × members present / members. The rule of Solovyev et al. 2021, "Weighted boxes
+      fusion: Ensembling boxes from different object detection models", and ``conf_type='avg'`` of the authors'
+      package ensemble-boxes.
+    - ``'mean'``: the mean score alone, as that rule has it before it counts the members.
+    - ``'max_agreement'``: the best score × members present / members. The package's ``conf_type='max'`` takes the
+      best score and does not count the members; to count them as well is this project's own combination.
 
     Args:
         cluster: (N,) from 0 to K - 1, in ranked order.
@@ -155,5 +161,5 @@ class WeightedMaskFusion(Fusion):
         masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
         merged = detections[groups.seeds]
         labels = vote_labels(cluster, detections.labels[voters], votes)
-        final = rescore(cluster, scores, of_voter, float(weights.sum()), self.rescoring)
+        final = rescore(cluster, scores, of_voter, math.fsum(weights), self.rescoring)
         return merged.with_masks(masks).with_labels(labels).with_scores(final)

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..ensemble.driver import merge_files
-from ..ensemble.members import RESULTS_NAME, Member, find_results, open_members, read_image_set
+from ..ensemble.members import RESULTS_NAME, Member, check_members, find_results, open_members, read_image_set
 from ..ensemble.scoring import MERGED, flat_scores, score_files
 from ..export.submission import write_submission
 
@@ -88,7 +88,7 @@ class EnsembleHook(Hook):
             metric.out_dir = runner.log_dir
         images = read_image_set(self._ann_file(metric))
         if is_main_process() and self.others:
-            open_members(self.others, images)
+            check_members(open_members(self.others, images), images)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Merge, write, and add the figures to ``metrics``."""

@@ -123,6 +123,8 @@ class RLEMaskHead(FCNMaskHead):
 
     A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for debugging; neither
     is an RLE of a cell, and both give FCNMaskHead's tensor.
+
+    Of the visualisers only ``CellVisualizer`` draws these predictions: the stock one cannot read RLEs.
     """
 
     def _predict_by_feat_single(

@@ -9,7 +9,7 @@ import pytest
 
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.members import ImageSet, Member
+from mmcellseg.ensemble.members import ImageSet, Member, check_members, open_members
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.results import ResultsError, read_results, write_results
@@ -70,8 +70,11 @@ def test_a_wrong_entry_is_named_and_nothing_is_written(tmp_path, members, spoil,
     out = tmp_path / 'out' / 'merged.json'
     out.parent.mkdir()
     out.write_text('earlier')
-    with pytest.raises(ResultsError, match=rf'm1\.json: nothing was written\nentry 4 \(image \d\): .*{message}'):
+    message = rf'm1\.json: nothing was written\nentry 4 \(image \d\): .*{message}'
+    with pytest.raises(ResultsError, match=message):
         merge_files(members, NMSFusion(), IMAGES, out, workers, progress=False)
+    with pytest.raises(ResultsError, match=message):
+        check_members(open_members(members, IMAGES), IMAGES)
     assert out.read_text() == 'earlier'
     assert list(out.parent.iterdir()) == [out]
 
@@ -79,13 +82,17 @@ def test_a_wrong_entry_is_named_and_nothing_is_written(tmp_path, members, spoil,
 def test_boxes_as_corners_are_refused(tmp_path, members):
     path = Path(members[2].results)
     entries = read_results(path)
-    for entry in entries:
+    for entry in entries[2:]:
         x, y, w, h = entry['bbox']
         entry['bbox'] = [x, y, x + w, y + h]
     write_results(path, entries)
-    with pytest.raises(ResultsError, match=r'm2\.json: its boxes fit its masks better as x0, y0, x1, y1'):
+    first = 2 + next(k for k, e in enumerate(entries[2:]) if max(e['bbox'][:2]) > 1)
+    message = rf'm2\.json: its boxes fit .* as x0, y0, x1, y1 .* the first is entry {first}\)'
+    with pytest.raises(ResultsError, match=message):
         merge_files(members, NMSFusion(), IMAGES, tmp_path / 'out.json', progress=False)
     assert not (tmp_path / 'out.json').exists()
+    with pytest.raises(ResultsError, match=message):
+        check_members(open_members(members, IMAGES), IMAGES)
 
 
 def test_empty_masks_are_left_out_and_counted(tmp_path, entries):

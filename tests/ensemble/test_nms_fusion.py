@@ -42,9 +42,19 @@ def test_the_default_keeps_what_torchvision_keeps(random_members, levels, thresh
         assert key(NMSFusion(threshold=threshold)(joined)) == key(joined[np.array(kept)])
 
 
+def test_the_default_keeps_what_torchvision_itself_keeps(random_members):
+    torchvision = pytest.importorskip('torchvision', reason='torchvision is not among the requirements')
+    for seed in range(8):
+        joined = Detections.from_entries(random_members(seed), 40, 60)
+        for threshold in (0.0, 0.3, 0.45, 0.7):
+            kept = torchvision.ops.nms(torch.tensor(joined.boxes), torch.tensor(joined.scores), threshold)
+            assert key(NMSFusion(threshold=threshold)(joined)) == key(joined[kept.numpy()])
+
+
 def test_the_default_keeps_what_mmcv_keeps(random_members):
     for seed in range(8):
         joined = Detections.from_entries(random_members(seed), 40, 60)
+        assert len(set(joined.scores.astype(np.float32))) == len(joined)  # of equal scores mmcv may keep another
         _, kept = nms(torch.tensor(joined.boxes).float(), torch.tensor(joined.scores).float(), 0.45)
         assert key(NMSFusion(threshold=0.45)(joined)) == key(joined[kept.numpy()])
 

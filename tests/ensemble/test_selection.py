@@ -100,6 +100,14 @@ def test_a_useless_member_is_not_chosen(truth, predictions, tmp_path):
     assert selection.agreement[('a', 'b')] == 0
     table = selection_table(selection)
     assert '| the chosen | 1.0000 | 1.0000 |' in table
+    of_pairs = [line for line in table.split('\n') if line.startswith(('| agreement', '| 1 ', '| 2 ', '| 3 '))]
+    ranked = sorted(selection.own, key=lambda name: -selection.own[name])
+    assert of_pairs[:4] == [
+        '| agreement | 1 | 2 |',
+        f'| 1 {ranked[0]} |  |  |',
+        f'| 2 {ranked[1]} | 0.000 |  |',
+        f'| 3 {ranked[2]} | 0.000 | 0.000 |',
+    ]
     members = [Member(n, f'work_dirs/{n}', config='x.py', oof=['o1', 'o2']) for n in 'abc']
     path = tmp_path / 'chosen.py'
     path.write_text(selection_config(selection, members, {'ann_file': 'a.json', 'fusion': {'type': 'NMSFusion'}}))

@@ -9,6 +9,7 @@ from mmdet.registry import TASK_UTILS
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.overlap import Groups
 from mmcellseg.ensemble.weighted_mask_fusion import (
+    RESCORINGS,
     WeightedMaskFusion,
     assign_clusters,
     rescore,
@@ -136,13 +137,15 @@ def test_class_wise_clusters(rectangles):
 
 
 @pytest.mark.parametrize('iou', ['box', 'mask'])
-def test_the_order_of_members_changes_nothing_without_ties(random_members, iou):
-    members = random_members(3, members=3)
-    outcomes = []
-    for order in itertools.permutations(range(3)):
+@pytest.mark.parametrize('rescoring', RESCORINGS)
+def test_the_order_of_members_changes_nothing_without_ties(random_members, iou, rescoring):
+    members = random_members(3, members=5)
+    every = np.array([0.7, 0.3, 0.9, 0.55, 0.21])  # whose sum depends on the order, added one by one
+    assert len({sum(every[list(order)].tolist()) for order in itertools.permutations(range(5))}) > 1
+    fusion, outcomes = WeightedMaskFusion(iou=iou, rescoring=rescoring), []
+    for order in list(itertools.permutations(range(5)))[::5]:
         joined = Detections.from_entries([members[m] for m in order], 40, 60)
-        weights = np.array([1.0, 2.0, 1.5])[list(order)]
-        outcomes.append(list(WeightedMaskFusion(iou=iou)(joined, weights=weights).to_entries(1)))
+        outcomes.append(list(fusion(joined, weights=every[list(order)]).to_entries(1)))
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 

@@ -161,6 +161,12 @@ def test_bad_members_are_refused_before_inference(folder):
     with pytest.raises(ResultsError, match=r'b\.json: the list breaks'):
         run_test(folder)
     assert Reciter.calls == 0
+    wrong = entries_of(CELLS, 1, 0.7)
+    wrong[1]['category_id'] = 9
+    write_results(folder / 'b.json', wrong)
+    with pytest.raises(ResultsError, match=r'b\.json: nothing was written\nentry 1 \(image 1\): unknown category 9'):
+        run_test(folder)
+    assert Reciter.calls == 0
     with pytest.raises(ResultsError, match=r'none\.json: there is no such'):
         run_test(folder, members=[{'name': 'x', 'results': str(folder / 'none.json')}])
     assert Reciter.calls == 0

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.models.task_modules.assigners import MaxIoUAssigner
+from mmdet.models.task_modules.assigners.iou2d_calculator import BboxOverlaps2D
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
@@ -148,6 +149,30 @@ def test_is_registered_and_refuses_an_empty_chunk():
     assert isinstance(TASK_UTILS.build(dict(type='ChunkedMaxIoUAssigner', **RPN)), ChunkedMaxIoUAssigner)
     with pytest.raises(ValueError, match='at least 1, but got 0'):
         ChunkedMaxIoUAssigner(chunk_size=0, **RPN)
+
+
+@pytest.mark.parametrize('calculator', [{'type': 'BboxOverlaps2D'}, {'type': 'BboxOverlaps2D', 'dtype': 'fp16'}])
+@pytest.mark.parametrize('pairs', [1, 2**14])
+def test_no_block_of_overlaps_is_larger_than_a_chunk(monkeypatch, calculator, pairs):
+    generator = torch.Generator().manual_seed(4)
+    anchors = AnchorGenerator(strides=[4, 8], ratios=[0.5, 1.0, 2.0], scales=[4])
+    priors = torch.cat(anchors.grid_priors([(40, 40), (20, 20)], device='cpu'))
+    cells, regions = (boxes(generator, n, extent=160, whole=False, smallest=3) for n in (90, 20))
+    asked, stock = [], BboxOverlaps2D.__call__
+
+    def spy(self, a, b, *args, **kwargs):
+        asked.append(len(a) * len(b))
+        return stock(self, a, b, *args, **kwargs)
+
+    monkeypatch.setattr(chunked_max_iou_assigner, 'CPU_PAIRS', pairs)
+    monkeypatch.setattr(BboxOverlaps2D, '__call__', spy)
+    truth = InstanceData(bboxes=cells, labels=torch.zeros(90, dtype=torch.long))
+    assigner = ChunkedMaxIoUAssigner(chunk_size=64, iou_calculator=calculator, ignore_iof_thr=0.5, **RPN)
+    result = assigner.assign(InstanceData(priors=priors), truth, InstanceData(bboxes=regions))
+    assert (result.gt_inds > 0).any()
+    assert len(asked) > 20
+    assert max(asked) <= max(64 * 90, pairs)
+    assert max(asked) < len(priors) * len(cells) / 25
 
 
 def test_few_pairs_go_the_stock_way(monkeypatch):

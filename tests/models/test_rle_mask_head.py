@@ -1,5 +1,7 @@
 """The RLE mask head beside the stock head: the same RLEs to the last byte."""
 
+import tracemalloc
+
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
@@ -10,6 +12,7 @@ from mmdet.registry import MODELS
 from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcellseg.models import rle_mask_head
 from mmcellseg.models.rle_mask_head import RLEMaskHead, paste_as_rles
@@ -153,6 +156,37 @@ def test_thresholds_of_nothing_give_the_stock_tensor(threshold, dtype):
     assert out[1].masks.dtype == dtype
     assert torch.equal(out[0].masks, out[1].masks)
     assert torch.equal(out[0].bboxes, out[1].bboxes)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Keeps the most numbers that an operation's result had: tracemalloc does not see torch's memory."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        found = out if isinstance(out, tuple | list) else [out]
+        self.numbers = max([self.numbers, *(t.numel() for t in found if isinstance(t, torch.Tensor))])
+        return out
+
+
+@pytest.mark.parametrize('whole_image', [False, True])
+def test_no_canvas_of_the_image(whole_image):
+    generator, side = torch.Generator().manual_seed(8), 5000
+    corner = torch.rand(60, 2, generator=generator) * (side - 40)
+    cells = torch.cat([corner, corner + 8 + 24 * torch.rand(60, 2, generator=generator)], 1)
+    masks = logits(generator, 60, classes=1).sigmoid()
+    with LargestTensor() as largest:  # apart from the other run, as the mode imports much at its first use
+        paste_as_rles(masks, cells, side, side, 0.5, whole_image)
+    tracemalloc.start()
+    try:
+        rles = paste_as_rles(masks, cells, side, side, 0.5, whole_image)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (coco_mask.area(rles) > 0).sum() > 30
+    assert peak < side * side / 10  # bytes; one mask on a canvas takes 25 MB
+    assert 0 < largest.numbers < 60 * 2 * 48**2  # a grid of x and y on every mask's window
 
 
 def test_images_without_detections_among_others():
