@@ -12,7 +12,12 @@ MERGED = 'merged'
 def score_files(
     files: Mapping[str, str | os.PathLike], ann_file: str | os.PathLike, metrics: Sequence[str] = ('segm',)
 ) -> dict[str, dict[str, float]]:
-    """Evaluate predictions files by name: name → figure → value, as ``evaluate_results`` has them."""
+    """Evaluate predictions files by name: name → figure → value, as ``evaluate_results`` has them.
+
+    The merge holds one image at a time; this holds all entries of one predictions file with their compressed RLEs
+    while they are checked, then their run lengths (8 bytes a run), and all along the run lengths of the annotations.
+    Decoded masks are those of one image.
+    """
     truth = GroundTruth(ann_file)
     return {name: evaluate_results(path, truth, metrics=metrics) for name, path in files.items()}
 

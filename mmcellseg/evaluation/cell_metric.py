@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from ..structures.box_masks import BoxMasks
 from ..structures.results import write_results
 from .evaluate import METRICS as KINDS
-from .evaluate import evaluate_results
+from .evaluate import check_settings, evaluate_results
 from .ground_truth import GroundTruth
 from .tables import EvaluationError
 
@@ -89,6 +89,7 @@ class CellMetric(BaseMetric):
             raise ValueError(f'CellMetric: metric={metric!r}, expected one or more of {KINDS}')
         if ann_file is None and not format_only:
             raise ValueError('CellMetric: ann_file is needed to compute figures; give it or set format_only=True')
+        check_settings(max_dets, area_edges)
         self.ann_file = ann_file
         self.backend_args = backend_args
         self.settings = {'max_dets': max_dets, 'score_thr': score_thr, 'area_edges': area_edges}

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..structures.overlaps import intersections
 from . import panoptic
-from .evaluate import label_maps
+from .evaluate import chosen_images, label_maps
 from .ground_truth import GroundTruth
 from .predictions import Predictions
 
@@ -196,7 +196,7 @@ def analyse(
     gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int] | None = None, score_thr: float = 0.5
 ) -> ErrorReport:
     """Errors and confusion matrix of the predictions of score ≥ ``score_thr``, best thresholds over all scores."""
-    ids = sorted(gt.images) if image_ids is None else sorted(set(image_ids))
+    ids = chosen_images(gt, image_ids)
     names = list(gt.categories.values())
     column = {c: k for k, c in enumerate(gt.categories)}
     background = len(names)

@@ -12,9 +12,29 @@ from . import detection, panoptic
 from .ap import ap_metrics, largest_group, precision_table
 from .ground_truth import GroundTruth
 from .predictions import Predictions
-from .tables import EvaluationError
+from .tables import EvaluationError, numbers, short, whole
 
 METRICS = ('bbox', 'segm', 'panoptic')
+
+
+def check_settings(max_dets: int | None, area_edges: Sequence[float] | None) -> None:
+    """Refuse a cap below 1, and area edges that are not two ascending numbers (EvaluationError)."""
+    if max_dets is not None and (not whole(max_dets) or max_dets < 1):
+        raise EvaluationError(f'max_dets is {short(max_dets)}, expected a whole number above 0, or None for no cap')
+    if area_edges is not None and (not numbers(area_edges, 2) or not 0 <= area_edges[0] <= area_edges[1]):
+        raise EvaluationError(f'area_edges is {short(area_edges)}, expected two areas in px², the smaller one first')
+
+
+def chosen_images(gt: GroundTruth, image_ids: Iterable[int] | None) -> list[int]:
+    """The images to evaluate, ascending; None: all. Unknown ones, or none at all, are refused (EvaluationError)."""
+    chosen = sorted(gt.images) if image_ids is None else sorted(set(image_ids))
+    strangers = [i for i in chosen if i not in gt.images]
+    if strangers:
+        raise EvaluationError(f'{gt.name}: no images with the ids {strangers[:10]}')
+    if not chosen:
+        found = 'its list of images' if image_ids is None else 'image_ids'
+        raise EvaluationError(f'{gt.name}: {found} is empty, expected one image or more to evaluate')
+    return chosen
 
 
 def evaluate_results(
@@ -44,6 +64,9 @@ def evaluate_results(
     ``max_dets``              the cap that the AP figures were taken at
     ========================  ====================================================================================
 
+    Sources of the panoptic figures: Verma et al. 2021, MoNuSAC2020, IEEE TMI 40(12) (``PQ``); Graham et al. 2021,
+    CoNIC: Colon Nuclei Identification and Counting Challenge (``mPQ+``); those of the others are with their code.
+
     Args:
         results: Path of a results file, or its entries.
         ann_file: COCO json, its content, or a loaded :class:`GroundTruth` (quicker when used often).
@@ -54,18 +77,17 @@ def evaluate_results(
         image_ids: Evaluate these images only; None: all of the annotation file.
 
     Raises:
-        EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation.
+        EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
+            image, or if ``max_dets`` or ``area_edges`` make no sense.
         ResultsError: The results file cannot be read.
     """
     metrics = tuple(metrics)
     unknown = set(metrics) - set(METRICS)
     if unknown or not metrics:
         raise EvaluationError(f'metrics {sorted(unknown) or "are empty"}: expected some of {METRICS}')
+    check_settings(max_dets, area_edges)
     gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
-    chosen = sorted(gt.images) if image_ids is None else sorted(set(image_ids))
-    strangers = [i for i in chosen if i not in gt.images]
-    if strangers:
-        raise EvaluationError(f'{gt.name}: no images with the ids {strangers[:10]}')
+    chosen = chosen_images(gt, image_ids)
     if not len(gt):
         raise EvaluationError(f'{gt.name}: not one annotation to evaluate against; use format_only for test data')
     masks = bool({'segm', 'panoptic'} & set(metrics))
@@ -80,7 +102,7 @@ def evaluate_results(
         print_log('There is not a single prediction: every figure is 0.', 'current', logging.WARNING)
     out: dict[str, float] = {}
     cap = largest_group(predictions) if max_dets is None else max_dets
-    edges = area_edges or gt.area_edges(chosen)
+    edges = gt.area_edges(chosen) if area_edges is None else area_edges
     for kind in ('bbox', 'segm'):
         if kind in metrics:
             table = precision_table(gt, predictions, kind, cap, edges, chosen)  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from .tables import EvaluationError, Table, decode, numbers, rle_problem, whole
+from .coco_check import category_names, image_sizes, segmentation_problem
+from .tables import EvaluationError, Table, decode, numbers, short, whole
 
 
 class GroundTruth(Table):
@@ -22,29 +23,26 @@ class GroundTruth(Table):
         classes: Names of the categories to evaluate, in order; None takes those of the file by id.
 
     Raises:
-        EvaluationError: names the file and the first entry without an area, with an id that is no integer, of an
-            unknown image or category, or with a mask of another size than its image.
+        EvaluationError: names the file and the first entry that is no object, without an area, with an id that is no
+            integer, of an unknown image or category, with a mask of another size than its image or a polygon of less
+            than three points; or the first image or category without a size or a name, or with another's id.
     """
 
     def __init__(self, ann_file: str | os.PathLike | Mapping, classes: Iterable[str] | None = None) -> None:
         self.name = 'the annotations' if isinstance(ann_file, Mapping) else str(ann_file)
         data = ann_file if isinstance(ann_file, Mapping) else self._read(ann_file)
-        for key in ('images', 'categories'):
-            if not isinstance(data.get(key), Sequence):
-                raise EvaluationError(f'{self.name}: no list of {key}; expected a COCO annotation file')
-        for kind in ('images', 'categories'):
-            for i, item in enumerate(data[kind]):
-                if not whole(item.get('id')):
-                    raise EvaluationError(f'{self.name}: {kind}[{i}] has id {item.get("id")!r}, expected an integer')
-        self.images = {int(i['id']): (int(i['height']), int(i['width'])) for i in data['images']}
+        names = category_names(data, self.name)
+        self.images = image_sizes(data, self.name)
         self.file_names = {int(i['id']): str(i.get('file_name', i['id'])) for i in data['images']}
-        names = {int(c['id']): str(c['name']) for c in data['categories']}
         self.categories = self._chosen(names, classes)
-        annotations = data.get('annotations') or []
+        annotations = [] if data.get('annotations') is None else data['annotations']
+        if not isinstance(annotations, list | tuple):
+            raise EvaluationError(f'{self.name}: annotations is {short(annotations)}, expected a list')
         for i, ann in enumerate(() if self._sound(annotations, names) else annotations):
             problem = self._problem(ann, names)
             if problem:
-                raise EvaluationError(f'{self.name}: annotations[{i}] (id {ann.get("id")!r}): {problem}')
+                number = f' (id {ann.get("id")!r})' if isinstance(ann, Mapping) else ''
+                raise EvaluationError(f'{self.name}: annotations[{i}]{number}: {problem}')
         kept = [a for a in annotations if a['category_id'] in self.categories]
         self.image_ids = np.array([a['image_id'] for a in kept], np.int64)
         self.category_ids = np.array([a['category_id'] for a in kept], np.int64)
@@ -61,7 +59,7 @@ class GroundTruth(Table):
         try:
             with open(path, encoding='utf-8') as file:
                 data = json.load(file)
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:  # also bytes that are no UTF-8
             raise EvaluationError(f'{path}: cannot be read as JSON ({error})') from error
         if not isinstance(data, dict):
             raise EvaluationError(f'{path}: expected a COCO annotation file, found a {type(data).__name__}')
@@ -81,11 +79,11 @@ class GroundTruth(Table):
         """Whether all annotations are surely right; if not, each is looked at."""
         try:
             ids = np.array([[a['id'], a['image_id'], a['category_id']] for a in annotations])
-            values = np.array([[a['area'], *a['bbox']] for a in annotations], np.float64)
+            values = np.array([[a['area'], *a['bbox']] for a in annotations])
             rles = [a['segmentation'] for a in annotations]
             fits = [tuple(r['size']) for r in rles] == [self.images[i] for i in ids[:, 1].tolist()]
             coded = {type(r['counts']) for r in rles} <= {str, bytes}
-        except (IndexError, KeyError, TypeError, ValueError):
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             return False
         known = set(ids[:, 2].tolist()) <= names.keys()
         return (
@@ -93,11 +91,14 @@ class GroundTruth(Table):
             and coded
             and known
             and ids.dtype.kind == 'i'
+            and values.dtype.kind in 'if'
             and values.shape[1] == 5
             and bool(np.isfinite(values).all())
         )
 
-    def _problem(self, ann: Mapping, names: Mapping[int, str]) -> str | None:
+    def _problem(self, ann: Any, names: Mapping[int, str]) -> str | None:
+        if not isinstance(ann, Mapping):
+            return f'expected an object with image_id, category_id and bbox, found {short(ann)}'
         if not all(whole(ann.get(k)) for k in ('id', 'image_id', 'category_id')):
             found = {k: ann.get(k) for k in ('id', 'image_id', 'category_id')}
             return f'expected integers, found {found}'
@@ -109,11 +110,9 @@ class GroundTruth(Table):
             return f'area {ann.get("area")!r}, expected the pixels of its mask (convert the data again)'
         if not numbers(ann.get('bbox'), 4):
             return f'bbox {ann.get("bbox")!r}, expected x, y, width and height'
-        if isinstance(ann.get('segmentation'), Mapping):
-            rle = ann['segmentation']
-            plain = isinstance(rle.get('counts'), list)
-            return rle_problem({**rle, 'counts': ''} if plain else rle, self.images[ann['image_id']])
-        return None
+        if 'segmentation' not in ann:
+            return None
+        return segmentation_problem(ann['segmentation'], self.images[ann['image_id']])
 
     @staticmethod
     def _rle(segmentation: Any, size: tuple[int, int]) -> dict:

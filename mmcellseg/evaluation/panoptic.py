@@ -44,8 +44,9 @@ class PQCounts(NamedTuple):
     def quality(self) -> float:
         """PQ = Σ IoU / (TP + FP/2 + FN/2); NaN where there is nothing to find and nothing was found.
 
-        No small number is added to the denominators (HoVer-Net's and CoNIC's scripts add 1e-6), so a perfect
-        prediction is exactly 1.
+        Of counts pooled over the images this is a class's PQ+ (Graham et al. 2021, CoNIC challenge); its mean over
+        images and classes is the PQ of MoNuSAC (Verma et al. 2021, IEEE TMI 40(12)). No small number is added to the
+        denominators (HoVer-Net's and CoNIC's scripts add 1e-6), so a perfect prediction is exactly 1.
         """
         size = self.tp + 0.5 * self.fp + 0.5 * self.fn
         return self.iou / size if size else float('nan')

@@ -41,7 +41,7 @@ class Predictions(Table):
             sizes = [gt.images[i] for i in image_ids.tolist()]
             fits = [tuple(rle['size']) for rle in rles] == sizes[: len(rles)]
             coded = {type(rle['counts']) for rle in rles} <= {str, bytes}
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return False
         self.image_ids, self.category_ids = image_ids.astype(np.int64), category_ids.astype(np.int64)
         integers = image_ids.dtype.kind in 'iu' and category_ids.dtype.kind in 'iu'

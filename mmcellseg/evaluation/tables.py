@@ -1,6 +1,7 @@
 """Instances as columns: what ground truth and predictions have in common."""
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,11 @@ class EvaluationError(ValueError):
     """Input that cannot be evaluated; the message names the file and the entry."""
 
 
+def short(value: Any) -> str:
+    """A value as it is shown in a message."""
+    return reprlib.repr(value)
+
+
 def whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
@@ -26,15 +32,15 @@ def numbers(values: Any, count: int) -> bool:
         return False
     try:
         return all(map(math.isfinite, values))
-    except TypeError:
+    except (OverflowError, TypeError):  # an integer beyond all floats; no number
         return False
 
 
 def rle_problem(rle: Any, size: tuple[int, int]) -> str | None:
     if not isinstance(rle, Mapping) or 'size' not in rle or not isinstance(rle.get('counts'), str | bytes):
-        return f'segmentation {str(rle)[:40]!r}, expected an RLE with size and compressed counts'
-    if tuple(rle['size']) != size:
-        return f'RLE of size {list(rle["size"])}, expected {list(size)}, the height and width of its image'
+        return f'segmentation {short(rle)}, expected an RLE with size and compressed counts'
+    if not numbers(rle['size'], 2) or tuple(rle['size']) != size:
+        return f'RLE of size {short(rle["size"])}, expected {list(size)}, the height and width of its image'
     return None
 
 
@@ -63,16 +69,13 @@ class Table:
     category_ids: np.ndarray
     boxes: np.ndarray
     runs: tuple[np.ndarray, np.ndarray] | None
+    _last: tuple[int, BoxMasks] | None = None
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
         order = np.argsort(self.image_ids, kind='stable')
         unique, first = np.unique(self.image_ids[order], return_index=True)
         return dict(zip(unique.tolist(), np.split(order, first[1:]))) if len(order) else {}
-
-    @cached_property
-    def _masks(self) -> dict[int, BoxMasks]:
-        return {}
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -82,15 +85,19 @@ class Table:
         return self._rows.get(image_id, np.zeros(0, np.int64))
 
     def masks(self, image_id: int) -> BoxMasks:
-        """The masks of one image in the order of ``rows``; decoded once."""
+        """The masks of one image in the order of ``rows``.
+
+        Those of the last image alone are kept: every figure goes through the images once, and decoding is a few
+        percent of the work on an image, while the pixels of all images would grow with the data set.
+        """
         if self.runs is None:
             raise EvaluationError('there are no masks: boxes alone can be evaluated with metrics=["bbox"]')
-        if image_id not in self._masks:
+        if self._last is None or self._last[0] != image_id:
             counts, splits = self.runs
             rows = self.rows(image_id)
             lengths = np.diff(splits)[rows]
             counts = counts[np.repeat(splits[rows], lengths) + ragged_arange(lengths)]
             height, width = self.images[image_id]
             windows = counts_to_windows(counts, offsets(lengths), height)
-            self._masks[image_id] = BoxMasks(height, width, *windows)
-        return self._masks[image_id]
+            self._last = image_id, BoxMasks(height, width, *windows)
+        return self._last[1]

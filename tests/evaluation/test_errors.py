@@ -6,6 +6,7 @@ from mmcellseg.evaluation import errors
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.evaluation.predictions import Predictions
+from mmcellseg.evaluation.tables import EvaluationError
 
 SHAPE = (60, 60)
 
@@ -135,3 +136,7 @@ def test_perfect_and_empty() -> None:
     nothing = errors.analyse(gt, Predictions([], gt))
     assert nothing.cells['missed'] == 5
     assert [value for _, value in nothing.best.values()] == [0.0, 0.0]
+    with pytest.raises(EvaluationError, match='the annotations: image_ids is empty, expected one image or more'):
+        errors.analyse(gt, Predictions([], gt), image_ids=[])
+    with pytest.raises(EvaluationError, match=r'no images with the ids \[77\]'):
+        errors.analyse(gt, Predictions([], gt), image_ids=[77])

@@ -1,7 +1,10 @@
 import copy
+import gc
 import json
 import logging
 import math
+import re
+import weakref
 
 import numpy as np
 import pytest
@@ -129,8 +132,9 @@ def test_an_empty_mask_finds_nothing(data: dict) -> None:
         ({'score': None}, r'score None of image 1'),
         ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] of image 1, expected x, y, width and height'),
         ({'bbox': [1, 2, 3, math.inf]}, r'bbox .*inf.* of image 1'),
-        ({'segmentation': None}, r"segmentation 'None', expected an RLE .* \(image 1\)"),
+        ({'segmentation': None}, r'segmentation None, expected an RLE .* \(image 1\)'),
         ({'segmentation': {'size': [30, 40], 'counts': [0, 1200]}}, 'compressed counts'),
+        ({'segmentation': {'size': 5, 'counts': 'P`1'}}, r'prediction 1 .*: RLE of size 5, expected \[30, 40\]'),
         (
             {'segmentation': {'size': [40, 30], 'counts': 'P`1'}},
             r'prediction 1 .*: RLE of size \[40, 30\], expected \[30, 40\], the height and width of its image',
@@ -202,6 +206,16 @@ def test_requests_that_make_no_sense(data: dict, tmp_path) -> None:
         evaluate_results([], {**data, 'annotations': []})
     with pytest.raises(ResultsError, match='there is no such predictions file'):
         evaluate_results(tmp_path / 'none.json', data)
+    with pytest.raises(EvaluationError, match='the annotations: image_ids is empty, expected one image or more'):
+        evaluate_results([], data, image_ids=[])
+    with pytest.raises(EvaluationError, match='the annotations: its list of images is empty'):
+        evaluate_results([], {'images': [], 'categories': []})
+    for cap in (0, -1, 2.5, True):
+        with pytest.raises(EvaluationError, match=f'max_dets is {cap}, expected a whole number above 0'):
+            evaluate_results([], data, max_dets=cap)
+    for edges in ((50, 10), (5,), (), (-1, 4), (1, math.nan), 7):
+        with pytest.raises(EvaluationError, match=f'area_edges is {re.escape(repr(edges))}, expected two areas'):
+            evaluate_results([], data, area_edges=edges)
 
 
 def test_masks_of_an_image_are_in_the_order_of_its_rows(data: dict) -> None:
@@ -210,3 +224,14 @@ def test_masks_of_an_image_are_in_the_order_of_its_rows(data: dict) -> None:
     assert table.rows(1).tolist() == [1, 2]
     assert table.masks(1).areas.tolist() == [data['annotations'][k]['area'] for k in (1, 0)]
     assert table.rows(99).tolist() == []
+
+
+def test_masks_of_one_image_are_held_at_a_time(data: dict) -> None:
+    gt = GroundTruth(data)
+    held = weakref.ref(gt.masks(1))
+    assert gt.masks(1) is held()
+    again = gt.masks(1).areas.tolist()
+    gt.masks(4)
+    gc.collect()
+    assert held() is None
+    assert gt.masks(1).areas.tolist() == again
