@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from ..evaluation.coco_check import category_ids, image_sizes
 from ..structures.results import ResultsError, ResultsFile
 from ..structures.results_check import EMPTY_MASK, examine
 
@@ -51,12 +52,19 @@ class ImageSet(NamedTuple):
 
 
 def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
-    """The images of a COCO json with or without annotations."""
-    content = json.loads(Path(ann_file).read_text())
+    """The images of a COCO json with or without annotations.
+
+    Raises:
+        ValueError: names the file and its first image or category that has no id or size, or the id of another one.
+    """
+    try:
+        content = json.loads(Path(ann_file).read_text())
+    except ValueError as error:
+        raise ValueError(f'{ann_file}: cannot be read as JSON ({error})') from error
     if not isinstance(content, dict) or not {'images', 'categories'} <= set(content):
         raise ValueError(f'{ann_file}: expected a COCO json with images and categories, as cells2coco.py writes it')
-    sizes = {image['id']: (image['height'], image['width']) for image in content['images']}
-    return ImageSet(sizes, [c['id'] for c in content['categories']], bool(content.get('annotations')))
+    name = str(ann_file)
+    return ImageSet(image_sizes(content, name), category_ids(content, name), bool(content.get('annotations')))
 
 
 def find_results(path: str | os.PathLike) -> Path:
