@@ -188,6 +188,8 @@ def test_refused_at_once(tmp_path) -> None:
         CellMetric(ann_file='a.json', metric='mask')
     with pytest.raises(ValueError, match='ann_file is needed to compute figures'):
         CellMetric()
+    with pytest.raises(EvaluationError, match='max_dets is 0, expected a whole number above 0'):
+        CellMetric(ann_file='a.json', max_dets=0)
     metric = CellMetric(ann_file=str(tmp_path / 'none.json'))
     with pytest.raises(EvaluationError, match=r'none\.json: cannot be read'):
         metric.dataset_meta = {'classes': ('a',)}
