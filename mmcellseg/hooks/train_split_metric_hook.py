@@ -1,6 +1,9 @@
 """The scores on a fixed part of the training images, beside those of validation."""
 
 import copy
+import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,9 +51,18 @@ class TrainSplitMetricHook(Hook):
         whole = len(train.coco.dataset['images']) if hasattr(train, 'coco') else len(train)
         dataset['indices'] = spread_indices(whole, self.num_images)
         self.loader = runner.build_dataloader(loader, seed=0)
-        metric = {'type': 'CellMetric', 'ann_file': train.ann_file, 'metric': self.metric, 'prefix': 'train_split'}
-        self.evaluator = Evaluator([metric])
-        self.evaluator.dataset_meta = self.loader.dataset.metainfo
+        # Of all annotations CellMetric would warn that most images were not predicted.
+        subset = self.loader.dataset
+        ids = {subset.get_data_info(i)['img_id'] for i in range(len(subset))}
+        content = json.loads(Path(train.ann_file).read_text())
+        content['images'] = [image for image in content['images'] if image['id'] in ids]
+        content['annotations'] = [cell for cell in content['annotations'] if cell['image_id'] in ids]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(train.ann_file).name
+            path.write_text(json.dumps(content))
+            metric = {'type': 'CellMetric', 'ann_file': str(path), 'metric': self.metric, 'prefix': 'train_split'}
+            self.evaluator = Evaluator([metric])
+            self.evaluator.dataset_meta = subset.metainfo  # reads the file
 
     @torch.no_grad()
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -93,9 +93,9 @@ custom_hooks = [
     dict(type='TrainSplitMetricHook', num_images=2),
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
 ]
-# A concatenation, and only of images that the subset does not have.
+# A concatenation, of other images than the subset's.
 part = dict(val_dataloader['dataset'], pipeline=[load, annotations, meta])
-val_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[dict(part, indices=[1]), dict(part, indices=[2])])
+val_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[dict(part, indices=[1]), dict(part, indices=[0, 2])])
 default_hooks['checkpoint'].update(by_epoch=False, interval=80)
 default_hooks.pop('record')
 log_processor = dict(by_epoch=False)
@@ -116,6 +116,10 @@ def scored(model, dataset, indices):
 def test_the_fixed_subset_of_the_training_images_is_scored_with_the_validated_weights(tmp_path):
     """Images 0 and 3 of four, with the average that EMAHook validates: all others give another figure."""
     trained = run(tmp_path, SPLIT)
+    # The warning is of the validation set, a part of its file too, and none of the subset.
+    (log,) = Path(trained.cfg.work_dir).glob('*/*.log')
+    assert '3 of the 4 images' in log.read_text()
+    assert '2 of the 4 images' not in log.read_text()
     found = trained.val[-1]['train_split/segm_AP50']
     model, dataset = trained.runner.model, trained.runner.train_dataloader.dataset
     raw = scored(model, dataset, [0, 3])
