@@ -7,13 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..data.faults import GuardedPipeline
-
-
-def innermost(dataset) -> list:
-    """The data sets below any wrappers and concatenations."""
-    if hasattr(dataset, 'datasets'):
-        return [leaf for inner in dataset.datasets for leaf in innermost(inner)]
-    return innermost(dataset.dataset) if 'dataset' in vars(dataset) else [dataset]
+from ..data.wrappers import innermost
 
 
 @HOOKS.register_module()

@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..data.config_paths import innermost_datasets
+from ..data.split import write_subset
 from ..data.wrappers import innermost
 
 
@@ -43,6 +44,8 @@ class TrainSplitMetricHook(Hook):
         self.num_images, self.metric = num_images, metric
 
     def before_train(self, runner: Runner) -> None:
+        if runner.cfg.get('val_dataloader') is None:
+            raise ValueError('TrainSplitMetricHook: it scores after validation, but there is no val_dataloader')
         train = innermost(runner.train_dataloader.dataset)[0]
         loader = copy.deepcopy(runner.cfg.val_dataloader)
         dataset = loader['dataset'] = innermost_datasets(loader['dataset'])[0]
@@ -54,12 +57,9 @@ class TrainSplitMetricHook(Hook):
         # Of all annotations CellMetric would warn that most images were not predicted.
         subset = self.loader.dataset
         ids = {subset.get_data_info(i)['img_id'] for i in range(len(subset))}
-        content = json.loads(Path(train.ann_file).read_text())
-        content['images'] = [image for image in content['images'] if image['id'] in ids]
-        content['annotations'] = [cell for cell in content['annotations'] if cell['image_id'] in ids]
+        coco = json.loads(Path(train.ann_file).read_text())
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / Path(train.ann_file).name
-            path.write_text(json.dumps(content))
+            path = write_subset(coco, ids, Path(folder) / Path(train.ann_file).name)
             metric = {'type': 'CellMetric', 'ann_file': str(path), 'metric': self.metric, 'prefix': 'train_split'}
             self.evaluator = Evaluator([metric])
             self.evaluator.dataset_meta = subset.metainfo  # reads the file

@@ -176,6 +176,15 @@ def test_pipelines_without_a_loss_are_refused():
         check_pipeline(_pipeline('LoadTiffImage', 'Resize', 'LoadCellAnnotations', 'PackDetInputs'))
 
 
+def test_the_training_images_are_scored_after_validation_only(tmp_path):
+    extra = """
+val_dataloader = val_evaluator = val_cfg = None
+custom_hooks = [dict(type='TrainSplitMetricHook')]
+"""
+    with pytest.raises(ValueError, match='there is no val_dataloader'):
+        run(tmp_path, extra)
+
+
 def test_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match='loads no annotations'):
         run(tmp_path, "custom_hooks = [dict(type='ValidationLossHook')]")
