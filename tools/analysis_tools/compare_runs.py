@@ -32,14 +32,19 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def is_something_else(path: Path) -> bool:
+    """Whether a path that ``work_dirs/*`` may name is there, but is no run: a text, or a folder of runs."""
+    return path.exists() and not (path / RECORD_NAME).is_file() and path.suffix != '.json'
+
+
 def main() -> None:
     args = parse_args()
     try:
         if args.diff:
             rows = diff_table(*map(read_record, args.diff))
         else:
-            runs = [folder for folder in args.work_dirs if (Path(folder) / RECORD_NAME).is_file()]
-            others = [folder for folder in args.work_dirs if folder not in runs]
+            others = [path for path in args.work_dirs if is_something_else(Path(path))]
+            runs = [path for path in args.work_dirs if path not in others]
             if others:
                 print(f'no {RECORD_NAME} in {", ".join(others)}', file=sys.stderr)
             if not runs:
