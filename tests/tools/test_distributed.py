@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,9 @@ def test_no_image_is_tested_twice_or_left_out(place, trained_by_two):
 
 @pytest.mark.slow
 def test_dist_train_starts_torchrun(place, trained_by_two):
-    env = {**os.environ, 'PORT': free_port(), 'PYTHONPATH': str(REPO / 'tests')}
+    # The script takes the python of an activated environment: this one, activated or not.
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    env = {**os.environ, 'PATH': path, 'PORT': free_port(), 'PYTHONPATH': str(REPO / 'tests')}
     command = ['bash', str(REPO / 'tools/dist_train.sh'), 'two.py', '2', '--work-dir', 'script', '--seed', '0']
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
