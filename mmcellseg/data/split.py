@@ -13,6 +13,16 @@ from ..structures.files import atomic_write
 Coco = dict[str, Any]
 
 
+def read_coco(path: str | os.PathLike) -> Coco:
+    """Read a COCO json. Raises ``ValueError`` that names it unless its cells can be counted by image and class."""
+    try:
+        coco = json.loads(Path(path).read_text())
+        image_class_counts(coco)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: not a COCO annotation file ({type(error).__name__}: {error})') from None
+    return coco
+
+
 def subset(coco: Coco, image_ids: Collection[int]) -> Coco:
     """The json with the images of these ids only, in the same order, and their annotations; ids are kept.
 

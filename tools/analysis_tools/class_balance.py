@@ -5,11 +5,8 @@ python tools/analysis_tools/class_balance.py data/cells/annotations/train.json [
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
-
-import numpy as np
 
 from mmcellseg.data.class_weights import (
     IMAGE_WEIGHTINGS,
@@ -18,6 +15,7 @@ from mmcellseg.data.class_weights import (
     exposure_table,
     image_weights,
 )
+from mmcellseg.data.split import image_class_counts, read_coco
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,15 +30,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        coco = json.loads(args.ann.read_text())
-        row = {image['id']: i for i, image in enumerate(coco['images'])}
-        column = {category['id']: i for i, category in enumerate(coco['categories'])}
-        counts = np.zeros((len(row), len(column)), dtype=np.int64)
-        for annotation in coco['annotations']:
-            if not annotation.get('iscrowd', 0):
-                counts[row[annotation['image_id']], column[annotation['category_id']]] += 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f'{args.ann}: not a COCO annotation file ({type(error).__name__}: {error})')
+        coco = read_coco(args.ann)
+    except (OSError, ValueError) as error:
+        sys.exit(f'class_balance: {error}')
+    cells = [annotation for annotation in coco.get('annotations', []) if not annotation.get('iscrowd', 0)]
+    _, counts = image_class_counts({**coco, 'annotations': cells})
     weights = class_weights(counts.sum(0), args.weighting)
     names = [category['name'] for category in coco['categories']]
     print(exposure_table(names, counts, weights, image_weights(counts, weights, args.by)))

@@ -11,13 +11,12 @@ Images of one group (a patient, a slide) never lie on both sides of a fold:
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from mmcellseg.data.class_weights import text_table
 from mmcellseg.data.folds import read_groups, split_folds, write_folds
-from mmcellseg.data.split import image_class_counts
+from mmcellseg.data.split import image_class_counts, read_coco
 from mmcellseg.data.stain_groups import stain_groups
 
 
@@ -30,16 +29,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--groups', default=None, help='a file, or auto; default: every image is a group')
     parser.add_argument('--images', type=Path, help='folder of the images for --groups auto; default: OUT/..')
     return parser.parse_args()
-
-
-def read_coco(path: Path) -> dict:
-    """The annotation file, with a word of its own if it is none."""
-    coco = json.loads(path.read_text())
-    try:
-        image_class_counts(coco)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f'{path}: not a COCO annotation file ({type(error).__name__}: {error})') from None
-    return coco
 
 
 def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
