@@ -16,6 +16,8 @@ custom_hooks = [
     dict(type=name) for name in ('EpochSeedHook', 'ClassCountHook', 'DataFaultHook', 'ExposureHook', 'RecordHook')
 ]
 ema_hook = dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0005, update_buffers=True)
+# Mixed precision where there is no accelerator; on one, tools/train.py --amp.
+bfloat16_hook = dict(type='BFloat16Hook')
 # A leaf that changes monitor must give the rule too: 'less' for val_loss.
 early_stopping_hook = dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=5)
 

@@ -16,6 +16,15 @@ histology = dict(
         *_base_.stain,
         *_base_.pack_train,
     ],
+    c256_s150pct=[
+        *_base_.load_train,
+        dict(_base_.copy_paste, **copy_paste),
+        _base_.resizes.random150pct,
+        _base_.crops.c256,
+        *_base_.rot,
+        *_base_.stain,
+        *_base_.pack_train,
+    ],
     c512=[
         *_base_.load_train,
         dict(_base_.copy_paste, **copy_paste),

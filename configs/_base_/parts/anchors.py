@@ -10,4 +10,6 @@ anchors = dict(
     a8_128=dict(type='AnchorGenerator', scales=[2], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]),
     # Two scales a level, half an octave apart, on the same range: 8, 11, 16, 23, … px.
     a8_181=dict(type='AnchorGenerator', scales=[2, 2.83], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]),
+    # What anchor_recall.py suggests for CoNSeP, whose cells are seldom under 9 px across.
+    a11_256=dict(type='AnchorGenerator', scales=[2.83, 4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]),
 )

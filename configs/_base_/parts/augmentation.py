@@ -27,6 +27,11 @@ resizes = dict(
         type='RandomChoice',
         transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (0.8, 1.0, 1.25)],
     ),
+    # The same range around one and a half times the size.
+    random150pct=dict(
+        type='RandomChoice',
+        transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (1.2, 1.5, 1.875)],
+    ),
 )
 
 # Cells have no up and no left: each of the three flips is as likely as none.

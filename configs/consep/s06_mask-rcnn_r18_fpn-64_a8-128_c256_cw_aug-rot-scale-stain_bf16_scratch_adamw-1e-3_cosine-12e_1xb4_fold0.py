@@ -1,6 +1,6 @@
 """Step 6: stain and colour jitter."""
 
-_base_ = './s05_mask-rcnn_r18_fpn-64_a8-128_c256_cw_aug-rot-scale_scratch_adamw-1e-3_cosine-20e_1xb4_fold0.py'
+_base_ = './s05_mask-rcnn_r18_fpn-64_a8-128_c256_cw_aug-rot-scale_bf16_scratch_adamw-1e-3_cosine-12e_1xb4_fold0.py'
 train_pipeline = [
     *_base_.load_train,
     _base_.resizes.random,

@@ -1,0 +1,82 @@
+"""Convolutions and linear layers in bfloat16, also where MMEngine's mixed precision asks for an accelerator."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner
+from torch import nn
+
+PARTS = ('backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head')
+
+
+def network_parts(model: nn.Module) -> Iterator[nn.Module]:
+    """The modules of a detector that hold its layers and call none of each other; a cascade's heads one by one."""
+    for name in PARTS:
+        try:
+            part = model.get_submodule(name)
+        except AttributeError:
+            continue
+        yield from part if isinstance(part, nn.ModuleList) else [part]
+
+
+def to_float(value: Any) -> Any:
+    """Tensors in float32 and row-major, inside tuples and lists too: what mmcv's operators read rightly."""
+    if isinstance(value, torch.Tensor):
+        return value.float().contiguous()
+    return type(value)(to_float(v) for v in value) if isinstance(value, tuple | list) else value
+
+
+# Forward hooks, not a replaced forward(): a copy of the model, such as EMAHook makes, would call the original's.
+def _enter(module: nn.Module, args: tuple) -> None:
+    context = torch.autocast(next(module.parameters()).device.type, dtype=torch.bfloat16)
+    context.__enter__()
+    module.bfloat16_context = context
+
+
+def _leave(module: nn.Module, args: tuple, output: Any) -> Any:
+    context = module.__dict__.pop('bfloat16_context')
+    context.__exit__(None, None, None)
+    return to_float(output)
+
+
+def use_bfloat16(model: nn.Module) -> None:
+    """Let the parts of a detector compute in bfloat16, and hand on float32.
+
+    Losses, box coding, NMS and RoIAlign stay in float32: mmcv's have no bfloat16 on a CPU. Weights stay float32, in
+    channels-last order, which is the faster one. A second call changes nothing.
+
+    Args:
+        model: The detector, without a distributed wrapper; changed in place.
+    """
+    for part in network_parts(model):
+        if _enter in part._forward_pre_hooks.values():
+            continue
+        part.to(memory_format=torch.channels_last)
+        part.register_forward_pre_hook(_enter)
+        part.register_forward_hook(_leave, always_call=True)
+
+
+@HOOKS.register_module()
+class BFloat16Hook(Hook):
+    """Train and test with convolutions and linear layers in bfloat16, on a CPU too.
+
+    Raises:
+        ValueError: Before the run, beside an ``AmpOptimWrapper``, which does the same on an accelerator.
+    """
+
+    priority = 'VERY_HIGH'  # before EMAHook, whose copy of the model is to have it too
+
+    def before_run(self, runner: Runner) -> None:
+        if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
+            raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        on_cpu = next(model.parameters()).device.type == 'cpu'
+        if on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            print_log('BFloat16Hook: this CPU has no bfloat16 instructions: expect no gain', 'current', 30)
+        use_bfloat16(model)
