@@ -8,7 +8,8 @@ _base_ = [
 ]
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a32_512))
 train_dataloader = dict(
-    dataset=dict(dataset=dict(pipeline=[*_base_.load_train, _base_.crops.c256, *_base_.flip, *_base_.pack_train]))
+    num_workers=1,
+    dataset=dict(dataset=dict(pipeline=[*_base_.load_train, _base_.crops.c256, *_base_.flip, *_base_.pack_train])),
 )
 train_cfg = dict(max_epochs=12, val_interval=6)
 param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=12, convert_to_iter_based=True)]

@@ -1,8 +1,6 @@
 """Step 9: heads with batch norm in place of those of step 8."""
 
-_base_ = (
-    './s08_mask-rcnn_r18_fpn-64_a8-128_c256_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-40e_1xb4_fold0.py'
-)
+_base_ = './s08_mask-rcnn_r18_fpn-64_a8-128_c256_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-40e_1xb4_fold0.py'
 bn = dict(type='BN', requires_grad=True)
 model = dict(
     neck=dict(norm_cfg=bn),

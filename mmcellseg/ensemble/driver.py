@@ -1,8 +1,10 @@
 """Merging predictions files: an image at a time, over several processes, checked, written when all went well."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import cv2
@@ -72,8 +74,15 @@ def _run(work: _Work, workers: int) -> Iterator[Outcome]:
     if workers <= 1:
         yield from map(work.merge, image_ids)
         return
-    with multiprocessing.get_context('fork').Pool(workers, _start, (work,)) as pool:
-        yield from pool.imap(_merge_image, image_ids)
+    # Not multiprocessing.Pool: it waits for ever for a process that was killed.
+    with ProcessPoolExecutor(workers, get_context('fork'), initializer=_start, initargs=(work,)) as pool:
+        try:
+            yield from pool.map(_merge_image, image_ids)
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f'one of {workers} merging processes was killed, often for want of memory: nothing was written; '
+                'use fewer workers'
+            ) from error
 
 
 def merge_files(
@@ -91,6 +100,7 @@ def merge_files(
     Raises:
         ResultsError: As ``open_members``; an entry that breaks a rule of ``check_entries`` (empty masks are left
             out instead, and counted); a file whose boxes fit its masks better as xyxy than as xywh.
+        RuntimeError: A process was killed.
     """
     files = open_members(members, images)
     weights = np.array([member.weight for member in members], np.float64)

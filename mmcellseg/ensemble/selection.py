@@ -4,12 +4,13 @@ Greedy forward selection with replacement: Caruana, Niculescu-Mizil, Crew and Ks
 from libraries of models". A member that is drawn k times gets the weight k.
 """
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -149,8 +150,8 @@ def _asker(judge: Judge, workers: int) -> Iterator[Callable[[list[tuple[dict[str
         yield lambda questions: [judge(*question) for question in questions]
         return
     # Spawned: the evaluation's threads do not survive a fork.
-    with multiprocessing.get_context('spawn').Pool(workers, _set_judge, (judge,)) as pool:
-        yield lambda questions: pool.map(_ask, questions, chunksize=1)
+    with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_set_judge, initargs=(judge,)) as pool:
+        yield lambda questions: list(pool.map(_ask, questions))
 
 
 def forward_selection(

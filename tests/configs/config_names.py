@@ -183,6 +183,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'model\.test_cfg\.rcnn\.nms\.iou_threshold', {'nms'}),
     (r'model\..*', {'detector', 'backbone', 'width'}),
     (r'(norm_cfg|bn|roi_layer|box_loss|width)\b.*', {'detector', 'backbone', 'width'}),
+    (r'train_dataloader\.num_workers', {'width'}),  # fewer for the small models, on machines of few cores
     (r'train_dataloader\.batch_size', {'batch'}),
     (r'train_dataloader\.(sampler\b.*|dataset\.weighting)', {'balanced'}),
     (r'.*\.pipeline', {'crop', 'size', 'test_size', 'copy_paste', 'augmentation', 'split'}),

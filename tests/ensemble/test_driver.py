@@ -1,7 +1,9 @@
 """Merging files: the same bytes for any number of processes, and nothing written where an entry is wrong."""
 
 import json
+import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -77,6 +79,16 @@ def test_a_wrong_entry_is_named_and_nothing_is_written(tmp_path, members, spoil,
         check_members(open_members(members, IMAGES), IMAGES)
     assert out.read_text() == 'earlier'
     assert list(out.parent.iterdir()) == [out]
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_reported(tmp_path, members):
+    with pytest.raises(RuntimeError, match='one of 2 merging processes was killed.*use fewer workers'):
+        merge_files(members, die, IMAGES, tmp_path / 'out.json', workers=2, progress=False)
+    assert not (tmp_path / 'out.json').exists()
 
 
 def test_boxes_as_corners_are_refused(tmp_path, members):

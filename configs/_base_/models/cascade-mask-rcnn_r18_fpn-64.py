@@ -13,5 +13,8 @@ model = dict(
         mask_roi_extractor=dict(out_channels=width),
         mask_head=dict(num_convs=2, in_channels=width, conv_out_channels=width),
     ),
-    train_cfg=dict(rpn_proposal=_base_.caps.rpn5k_train1k.rpn_train, rcnn=[dict(stage, sampler=dict(stage.sampler, num=64)) for stage in _base_.model.train_cfg.rcnn]),
+    train_cfg=dict(
+        rpn_proposal=_base_.caps.rpn5k_train1k.rpn_train,
+        rcnn=[dict(stage, sampler=dict(stage.sampler, num=64)) for stage in _base_.model.train_cfg.rcnn],
+    ),
 )

@@ -1,9 +1,10 @@
 """How much the fusions gain: 17 simulated members with known truth, over 5 seeds."""
 
 import json
-import multiprocessing
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +40,11 @@ def compare_fusions(ann_file: Path, members: int, seeds: int) -> np.ndarray:
     """(seeds, members + fusions, figures)."""
     truth = GroundTruth(ann_file)
     table = []
-    with multiprocessing.get_context('fork').Pool() as pool:
+    with ProcessPoolExecutor(mp_context=get_context('fork')) as pool:
         for seed in tqdm(range(seeds), 'seeds'):
-            per_image = pool.map(partial(_one_image, truth, members, seed), sorted(truth.images), chunksize=1)
+            per_image = pool.map(partial(_one_image, truth, members, seed), sorted(truth.images))
             joined = [[entry for part in parts for entry in part] for parts in zip(*per_image)]
-            table.append(pool.map(partial(_score, truth), joined, chunksize=1))
+            table.append(list(pool.map(partial(_score, truth), joined)))
     return np.array(table)
 
 
