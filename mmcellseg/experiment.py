@@ -1,5 +1,6 @@
 """One step of a series of experiments: train, validate, fit the score threshold, predict the test images."""
 
+import ast
 import json
 import math
 import shutil
@@ -60,11 +61,19 @@ def fit_score_threshold(results: Path, ann_file: str, key: str = 'bPQ') -> tuple
     return best, {**evaluate_results(entries, gt, metrics=('bbox', 'segm')), **scored[best]}
 
 
-def write_metrics(folder: Path, results: Path, ann_file: str) -> dict[str, float]:
-    """Score validation predictions and write ``metrics.json`` into the step's folder."""
+def about(config: str) -> str:
+    """The first line of a config's docstring: what the step tries."""
+    return (ast.get_docstring(ast.parse(Path(config).read_text())) or '').partition('\n')[0]
+
+
+def write_metrics(config: str, folder: Path, results: Path, ann_file: str) -> dict[str, float]:
+    """Score validation predictions; write ``metrics.json`` into the step's folder and the figures into its record."""
     threshold, figures = fit_score_threshold(results, ann_file)
     content = {'ann_file': Path(ann_file).name, 'label_map_score_threshold': threshold, 'metrics': figures}
+    record = ledger.read_record(folder)
+    ledger.write_record(folder, {**record, 'about': about(config), 'validation': content})
     atomic_write(folder / METRICS_NAME, json.dumps(content, indent=1) + '\n')
+    print(f'{folder.name}: AP50 {figures["segm_AP50"]:.4f}, bPQ {figures["bPQ"]:.4f}, AJI {figures["AJI"]:.4f}')
     return figures
 
 
@@ -93,29 +102,28 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
     if source != folder:  # a step without a training of its own still needs a record: that of its test
         newest = max((folder / 'validate').glob(f'*/{ledger.RECORD_NAME}'), key=lambda path: path.stat().st_mtime)
         shutil.copy(newest, folder / ledger.RECORD_NAME)
-    figures = write_metrics(folder, results, cfg.val_evaluator.ann_file)
-    print(f'{folder.name}: AP50 {figures["segm_AP50"]:.4f}, bPQ {figures["bPQ"]:.4f}, AJI {figures["AJI"]:.4f}')
+    write_metrics(config, folder, results, cfg.val_evaluator.ann_file)
 
 
 def submit_step(config: str, folder: Path) -> Path:
     """Predict the test images of a finished step, zip them, and note the score threshold in its record."""
     cfg = Config.fromfile(config)
     source = find_training(cfg, folder)
-    metrics = folder / METRICS_NAME
-    if source is None or not metrics.is_file():
+    if source is None or not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
     work_dir = folder / 'test'
     run_tool('test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only')
     newest = max(work_dir.glob('*/submission.zip'), key=lambda path: path.stat().st_mtime)
     shutil.copy(newest.with_name(RESULTS_NAME), folder / RESULTS_NAME)
-    note_submission(folder, newest, json.loads(metrics.read_text())['label_map_score_threshold'])
+    note_submission(folder, newest)
     return folder / 'submission.zip'
 
 
-def note_submission(folder: Path, zip_path: Path, threshold: float) -> None:
-    """Copy a submission into a step's folder, and write the threshold for label maps into its record."""
+def note_submission(folder: Path, zip_path: Path) -> None:
+    """Copy a submission into a step's folder, and the threshold for its label maps to the top of the record."""
     target = folder / 'submission.zip'
     if zip_path.resolve() != target.resolve():
         shutil.copy(zip_path, target)
     record = ledger.read_record(folder)
+    threshold = record['validation']['label_map_score_threshold']
     ledger.write_record(folder, {**record, 'label_map_score_threshold': threshold})

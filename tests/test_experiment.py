@@ -7,12 +7,17 @@ import pytest
 from mmengine.config import Config
 
 from mmcellseg import experiment
+from mmcellseg.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
 from mmcellseg.experiment import find_training, fit_score_threshold, run_step, submit_step, trained_alike
+from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import ledger
 from mmcellseg.structures.box_masks import BoxMasks
-from mmcellseg.structures.results import write_results
+from mmcellseg.structures.results import read_results, write_results
 
-CONFIG = """
+CONFIG = """\"\"\"A step of a test.
+
+More of it.
+\"\"\"
 model = dict(type='MaskRCNN', test_cfg=dict(rcnn=dict(max_per_img=100)))
 train_dataloader = dict(batch_size=2)
 val_dataloader = dict(dataset=dict(ann_file='val.json', pipeline=['test']))
@@ -109,6 +114,10 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     content = json.loads((folder / 'metrics.json').read_text())
     assert content['label_map_score_threshold'] == 0.65
     assert content['metrics']['bPQ'] == 1
+    record = ledger.read_record(folder)
+    assert record['about'] == 'A step of a test.'
+    assert record['validation'] == content
+    assert ledger.look_up(record, 'bPQ') == 1
     run_step(str(config), folder)  # done: nothing runs
     assert len(tools) == 2
     submit_step(str(config), folder)
@@ -119,3 +128,51 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
 def test_submitting_before_running_is_refused(tmp_path, config, tools):
     with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
         submit_step(str(config), tmp_path / 'runs' / 'step')
+
+
+def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys):
+    images = [{'id': 7, 'file_name': 't.tif', 'height': 16, 'width': 40}]
+    (tmp_path / 'ids.json').write_text(json.dumps(images))
+    categories = [{'id': 1, 'name': 'class1'}]
+    (tmp_path / 'test.json').write_text(json.dumps({'images': images, 'categories': categories}))
+    members = []
+    for name, xs in (('a', (2, 12)), ('b', (2, 13))):
+        files = [tmp_path / f'{name}{kind}.json' for kind in ('val', 'test')]
+        for file, image_id in zip(files, (1, 7)):
+            write_results(file, [entry(x, 0.8 if name == 'a' else 0.7, image_id) for x in xs])
+        members.append({'name': name, 'oof': str(files[0]), 'results': str(files[1])})
+    values = {
+        'members': members,
+        'fusion': {'type': 'NMSFusion', 'iou': 'box', 'threshold': 0.5},
+        'ann_file': str(tmp_path / 'test.json'),
+        'ids_file': str(tmp_path / 'ids.json'),
+        'oof_ann_file': str(ann_file),
+    }
+    config = tmp_path / 'merged.py'
+    config.write_text('"""Two merged."""\n' + '\n'.join(f'{key} = {value!r}' for key, value in values.items()))
+    assert is_ensemble(Config.fromfile(config))
+    folder = tmp_path / 'runs' / 'merged'
+    with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
+        submit_ensemble_step(str(config), folder)
+    run_ensemble_step(str(config), folder)
+    run_ensemble_step(str(config), folder)
+    assert 'merged: done already' in capsys.readouterr().out
+    record = ledger.read_record(folder)
+    assert (record['status'], record['kind'], record['about']) == ('finished', 'ensemble', 'Two merged.')
+    assert record['config']['values']['members.b'] == 1
+    assert record['validation']['metrics']['segm_AP50'] == 1
+    # Both cells have a score of 0.8: every threshold up to it is as good, and the lowest is taken.
+    assert record['validation']['label_map_score_threshold'] == 0.05
+    zip_path = submit_ensemble_step(str(config), folder)
+    assert validate_submission(zip_path, tmp_path / 'ids.json', [1]) == []
+    assert {e['image_id'] for e in read_results(folder / 'test-results.json')} == {7}
+    assert ledger.read_record(folder)['label_map_score_threshold'] == 0.05
+
+
+def test_an_ensemble_step_without_validation_predictions_is_refused(tmp_path):
+    config = tmp_path / 'merged.py'
+    config.write_text(
+        "members = [dict(name='a', results='a.json')]\nfusion = dict(type='NMSFusion')\noof_ann_file = 'v'"
+    )
+    with pytest.raises(ValueError, match=r"merged.py: expected oof_ann_file.*lacking: \['a'\]"):
+        run_ensemble_step(str(config), tmp_path / 'runs')

@@ -4,14 +4,18 @@
     python tools/run_step.py CONFIG [--work-dir work_dirs/consep/NAME] [--submit]
 
 Run the same command again to go on after an interruption. A step that differs from a finished one beside it only in how
-it is tested takes that one's weights. --submit also predicts the test images and zips them, and notes in record.json
-the score threshold for label maps that was fitted on the validation images.
+it is tested takes that one's weights; a config of configs/ensembles/ merges the predictions of finished steps. --submit
+also predicts the test images and zips them, and notes in record.json the score threshold for label maps that was fitted
+on the validation images.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from mmengine.config import Config
+
+from mmcellseg.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
 from mmcellseg.experiment import run_step, submit_step
 
 
@@ -19,7 +23,9 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument('config')
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/<folder of the config>/<its name>')
+    parser.add_argument(
+        '--work-dir', type=Path, help='default: out_dir of an ensemble, or work_dirs/<folder of the config>/<its name>'
+    )
     parser.add_argument('--submit', action='store_true', help='also write submission.zip for the test images')
     return parser.parse_known_args()  # what is left goes to tools/train.py
 
@@ -27,11 +33,17 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     args, options = parse_args()
     config = Path(args.config)
-    folder = args.work_dir or Path('work_dirs') / config.parent.name / config.stem
     try:
-        run_step(str(config), folder, options)
+        cfg = Config.fromfile(config)
+        default = Path('work_dirs') / config.parent.name / config.stem
+        folder = args.work_dir or Path(cfg.get('out_dir', default))
+        if is_ensemble(cfg):
+            run_ensemble_step(args.config, folder)
+        else:
+            run_step(args.config, folder, options)
         if args.submit:
-            print(f'submission: {submit_step(str(config), folder)}')
+            submit = submit_ensemble_step if is_ensemble(cfg) else submit_step
+            print(f'submission: {submit(args.config, folder)}')
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f'run_step: {error}')
 

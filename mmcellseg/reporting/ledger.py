@@ -160,10 +160,18 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+FACTS = ('name', 'status', 'seed', 'about', 'label_map_score_threshold')
+
+
 def look_up(record: Mapping[str, Any], key: str) -> Any:
-    """A run's value: a metric (the best one), a config key, or the unique end of one; ABSENT if there is none."""
+    """A run's value by its key, or by the unique end of one; ABSENT if there is none.
+
+    First those of its validation (``run_step.py``), then the best metrics while training, the config, the facts.
+    """
+    validation = (record.get('validation') or {}).get('metrics') or {}
     metrics = record.get('metrics', {}).get('best') or {}
-    for values in (metrics, record['config'].get('values', {}), {k: record.get(k) for k in ('name', 'status', 'seed')}):
+    facts = {k: record.get(k) for k in FACTS if k in record} | flatten({'time': record.get('time')})
+    for values in (validation, metrics, record['config'].get('values', {}), facts):
         ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
         if key in values or len(ends) == 1:
             return values[key if key in values else ends[0]]
@@ -190,16 +198,19 @@ def table(
     sort: str | None = None,
     ascending: bool = False,
     conditions: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
 ) -> list[list[str]]:
     """Runs by their differing keys and their metrics: a header and one row a run.
 
-    ``metrics`` chooses the metrics (default: all that some run has). ``sort`` is a key or metric, highest first
-    unless ``ascending``; runs without it come last. Only runs that meet all ``conditions`` are in it.
+    ``columns`` replaces the differing keys. ``metrics`` chooses the metrics (default: all that some run has while
+    training). ``sort`` is a key or metric, highest first unless ``ascending``; runs without it come last. Only runs
+    that meet all ``conditions`` are in it.
     """
     records = [record for record in records if all(matches(record, c) for c in conditions)]
     values = [record['config'].get('values', {}) for record in records]
     keys = list(dict.fromkeys(key for flat in values for key in flat))
     differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
+    shown = differing if columns is None else columns
     measured = [record.get('metrics', {}).get('best') or {} for record in records]
     metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
     if sort:
@@ -210,12 +221,16 @@ def table(
             key=lambda i: (0, sign * sorts[i], '') if type(sorts[i]) in (int, float) else (1, 0, str(sorts[i])),
         )
         records = [records[i] for i in order]
-    rows = [['run', *differing, *metrics, 'status']]
+    rows = [['run', *shown, *metrics, 'status']]
     for record in records:
-        cells = [record['config'].get('values', {}).get(key, '') for key in differing]
+        flat = record['config'].get('values', {})
+        cells = [flat[key] if key in flat else look_up(record, key) if columns else ABSENT for key in shown]
+        texts = [
+            '' if cell == ABSENT else cell if columns and isinstance(cell, str) else json.dumps(cell) for cell in cells
+        ]
         numbers = [look_up(record, key) for key in metrics]
-        texts = ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
-        rows.append([str(record['name']), *(json.dumps(c) if c != '' else '' for c in cells), *texts, record['status']])
+        texts += ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
+        rows.append([str(record['name']), *texts, record['status']])
     return rows
 
 

@@ -220,3 +220,29 @@ def test_the_tool_prints_and_writes(runs, tmp_path, monkeypatch, capsys):
         call('a', 'nowhere')
     with pytest.raises(SystemExit, match='2'):
         call('a', '--diff', 'a', 'b')
+
+
+def test_table_into_a_text(tmp_path, capsys, monkeypatch):
+    """Chosen columns, figures of the validation before those of the training, names without what all share."""
+    for name, ap in (('s01_r18_x', 0.25), ('s02_r18_cw_x', 0.5)):
+        (tmp_path / name).mkdir()
+        record = {'status': 'finished', 'config': {'values': {'depth': 18}}, 'about': f'Step {name[:3]}.'}
+        record |= {'metrics': {'best': {'cell/AP': 0.1}}, 'validation': {'metrics': {'AP': ap}}, 'time': {'wall_s': 60}}
+        ledger.write_record(tmp_path / name, record)
+    page = tmp_path / 'page.md'
+    page.write_text('above\n<!-- results -->\nold\n<!-- end of results -->\nbelow\n')
+    words = [*(str(tmp_path / n) for n in ('s01_r18_x', 's02_r18_cw_x')), '--columns', 'about', 'depth', 'wall_s']
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *words, '--metrics', 'AP', 'cell/AP', '--short', '--into', str(page)])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    rows = [
+        '| run | about | depth | wall_s | AP | cell/AP | status |',
+        '|---|---|---|---|---|---|---|',
+        '| s01 | Step s01. | 18 | 60 | 0.2500 | 0.1000 | finished |',
+        '| s02 cw | Step s02. | 18 | 60 | 0.5000 | 0.1000 | finished |',
+    ]
+    assert capsys.readouterr().out.splitlines() == rows
+    assert page.read_text().splitlines() == ['above', '<!-- results -->', *rows, '<!-- end of results -->', 'below']
+    page.write_text('<!-- end of results --> <!-- results -->')
+    with pytest.raises(SystemExit, match=r'page\.md: expected the marks <!-- results --> and <!-- end of results -->'):
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert page.read_text() == '<!-- end of results --> <!-- results -->'

@@ -2,6 +2,7 @@
 """Compare runs by what differs in their configs and by what they reached.
 
     compare_runs.py work_dirs/consep/* --sort cell/segm_AP50 --metrics segm_AP50 PQ --markdown runs.md
+    compare_runs.py work_dirs/consep/s* --columns about --metrics segm_AP50 bPQ --short --into README.md
     compare_runs.py --diff work_dirs/a work_dirs/b
 
 A run is a folder with a record.json, which training writes. Conditions of --filter are KEY=VALUE, also with
@@ -12,19 +13,25 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmcellseg.reporting.curves import short_names
 from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, diff_table, read_record, table, to_csv, to_markdown
 from mmcellseg.structures.files import atomic_write
+
+BEGIN, END = '<!-- results -->', '<!-- end of results -->'
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', nargs='*', metavar='WORK_DIR', help="folders of runs, or their record.json's")
     parser.add_argument('--diff', nargs=2, metavar=('A', 'B'), help='two runs key by key instead of a table')
+    parser.add_argument('--columns', nargs='+', metavar='KEY', help='these keys instead of all that differ')
     parser.add_argument('--metrics', nargs='+', default=(), metavar='KEY', help='metrics to show (default: all)')
     parser.add_argument('--sort', metavar='KEY', help='highest first')
     parser.add_argument('--ascending', action='store_true', help='sort lowest first')
     parser.add_argument('--filter', nargs='+', default=(), metavar='KEY=VALUE', help='only runs that meet all')
     parser.add_argument('--markdown', metavar='FILE', help='also write the table as Markdown')
+    parser.add_argument('--into', metavar='FILE', help=f'also put the table between {BEGIN} and {END} of a text')
+    parser.add_argument('--short', action='store_true', help='leave out of the names what all have in common')
     parser.add_argument('--csv', metavar='FILE', help='also write the table as CSV')
     args = parser.parse_args()
     if bool(args.work_dirs) == bool(args.diff):
@@ -35,6 +42,15 @@ def parse_args() -> argparse.Namespace:
 def is_something_else(path: Path) -> bool:
     """Whether a path that ``work_dirs/*`` may name is there, but is no run: a text, or a folder of runs."""
     return path.exists() and not (path / RECORD_NAME).is_file() and path.suffix != '.json'
+
+
+def put_into(path: Path, text: str) -> None:
+    """Replace what stands between the two marks of a text."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f'{path}: expected the marks {BEGIN} and {END}, one after the other')
+    atomic_write(path, f'{before}{begin}\n{text}{end}{after}')
 
 
 def main() -> None:
@@ -50,10 +66,15 @@ def main() -> None:
             if not runs:
                 raise RecordError(f'none of {", ".join(args.work_dirs)} holds the record of a run')
             records = [read_record(folder) for folder in runs]
-            rows = table(records, args.metrics, args.sort, args.ascending, args.filter)
+            rows = table(records, args.metrics, args.sort, args.ascending, args.filter, args.columns)
+            if args.short:
+                for row, name in zip(rows[1:], short_names([row[0] for row in rows[1:]])):
+                    row[0] = name
+        text = to_markdown(rows)
+        if args.into:
+            put_into(Path(args.into), text)
     except (RecordError, ValueError) as error:
         sys.exit(str(error))
-    text = to_markdown(rows)
     print(text, end='')
     if args.markdown:
         atomic_write(args.markdown, text)
