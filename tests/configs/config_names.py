@@ -10,7 +10,7 @@ from mmengine.config import Config
 # Fields in their order; a field that has its default is not written. See configs/README.md.
 GRAMMAR = re.compile(
     r'(?:(?P<number>[a-z]\d\d)_)?(?P<detector>(?:cascade-)?mask-rcnn)_(?P<backbone>[A-Za-z0-9.-]+)'
-    r'_fpn(?:-(?P<width>\d+))?_a(?P<anchors>\d+-\d+)(?:_c(?P<crop>\d+))?(?:_(?P<caps>rpn\dk(?:-det\d+)?))?'
+    r'_fpn(?:-(?P<width>\d+))?_a(?P<anchors>\d+-\d+)(?:_c(?P<crop>\d+))?(?:_roi(?P<rois>\d+))?(?:_(?P<caps>rpn\dk(?:-det\d+)?))?'
     r'(?:_nms(?P<nms>\d\d))?(?:_s(?P<size>\d+x\d+|\d+pct))?(?:_t(?P<test_size>\d+pct))?'
     r'(?P<balanced>_cw)?(?P<copy_paste>_cp)?(?:_aug-(?P<augmentation>[a-z-]+))?(?:_frz(?P<frozen>\d))?'
     r'(?P<amp>_amp)?(?P<bf16>_bf16)?(?P<ema>_ema)?(?P<early_stopping>_es)?(?:_(?P<init>scratch|coco))?'
@@ -83,6 +83,14 @@ def caps_field(model: Config) -> str:
     small = model.neck.out_channels == 64
     assert train == ({2000} if field == 'rpn1k-det100' else {1000} if small else {count})
     return '' if field == 'rpn5k' else field
+
+
+def rois_field(model: Config) -> str:
+    """RoIs an image in training, where half of them may be cells; by default a quarter."""
+    rcnn = model.train_cfg.rcnn
+    ((number, share),) = {(s.sampler.num, s.sampler.pos_fraction) for s in (rcnn if isinstance(rcnn, list) else [rcnn])}
+    assert share == 0.5 or (share, number) == (0.25, 64 if model.neck.out_channels == 64 else 512)
+    return str(number) if share == 0.5 else ''
 
 
 def init_fields(cfg: Config) -> Fields:
@@ -159,6 +167,7 @@ def describe(cfg: Config) -> Fields:
         'width': '' if model.neck.out_channels == 256 else str(model.neck.out_channels),
         'anchors': f'{round(min(sides))}-{round(max(sides))}',
         'caps': caps_field(model),
+        'rois': rois_field(model),
         'nms': '' if nms == 50 else str(nms),
         'amp': cfg.optim_wrapper.type == 'AmpOptimWrapper',
         'bf16': 'BFloat16Hook' in hooks,
@@ -181,6 +190,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'model\.test_cfg\.rpn\.(nms_pre|max_per_img)', {'caps'}),
     (r'model\.test_cfg\.rcnn\.max_per_img', {'caps'}),
     (r'model\.test_cfg\.rcnn\.nms\.iou_threshold', {'nms'}),
+    (r'model\.train_cfg\.rcnn\.sampler\.(num|pos_fraction)', {'rois', 'width', 'detector'}),
     (r'model\..*', {'detector', 'backbone', 'width'}),
     (r'(norm_cfg|bn|roi_layer|box_loss|width)\b.*', {'detector', 'backbone', 'width'}),
     (r'train_dataloader\.num_workers', {'width'}),  # fewer for the small models, on machines of few cores

@@ -25,6 +25,15 @@ histology = dict(
         *_base_.stain,
         *_base_.pack_train,
     ],
+    c256_s200pct=[
+        *_base_.load_train,
+        dict(_base_.copy_paste, **copy_paste),
+        _base_.resizes.random200pct,
+        _base_.crops.c256,
+        *_base_.rot,
+        *_base_.stain,
+        *_base_.pack_train,
+    ],
     c512=[
         *_base_.load_train,
         dict(_base_.copy_paste, **copy_paste),

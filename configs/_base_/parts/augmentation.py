@@ -27,10 +27,14 @@ resizes = dict(
         type='RandomChoice',
         transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (0.8, 1.0, 1.25)],
     ),
-    # The same range around one and a half times the size.
+    # The same range around one and a half times, and twice the size.
     random150pct=dict(
         type='RandomChoice',
         transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (1.2, 1.5, 1.875)],
+    ),
+    random200pct=dict(
+        type='RandomChoice',
+        transforms=[[dict(type='Resize', scale_factor=factor)] for factor in (1.6, 2.0, 2.5)],
     ),
 )
 

@@ -1,4 +1,0 @@
-"""Step 12: two anchor sizes an octave, from 11 px, in place of the one of step 8."""
-
-_base_ = './s08_mask-rcnn_r18_fpn-64_a8-128_c256_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-40e_1xb4_fold0.py'
-model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256))
