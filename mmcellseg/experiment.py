@@ -29,7 +29,7 @@ def trained_alike(cfg: Config, folder: Path) -> bool:
     record = ledger.read_record(folder)
     differing = ledger.difference(record['config']['values'], ledger.experiment(cfg))
     # Hooks and the like choose a checkpoint; only what a test may change is left out.
-    only_testing = all(key.startswith(('val_', 'test_', 'model.test_cfg')) for key in differing)
+    only_testing = all(key.startswith(('val_', 'test_', 'model.test_cfg', 'tta')) for key in differing)
     return record['status'] == 'finished' and only_testing
 
 
@@ -37,6 +37,11 @@ def find_training(cfg: Config, folder: Path) -> Path | None:
     """The run whose weights a step takes: its own, or that of a step beside it that differs in testing only."""
     beside = sorted(path for path in folder.parent.glob('*') if path != folder)
     return next((path for path in (folder, *beside) if trained_alike(cfg, path)), None)
+
+
+def test_options(cfg: Config) -> list[str]:
+    """Options of tools/test.py for a step: ``tta = True`` in its config has it tested on mirrored views."""
+    return ['--tta'] if cfg.get('tta') else []
 
 
 def validation_config(cfg: Config, results_file: Path) -> Config:
@@ -98,7 +103,8 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
     validated = validation_config(cfg, results)
     validated.dump(folder / 'validate.py')
     checkpoint = checkpoint_of(source)
-    run_tool('test.py', str(folder / 'validate.py'), str(checkpoint), '--work-dir', str(folder / 'validate'))
+    options = ['--work-dir', str(folder / 'validate'), *test_options(cfg)]
+    run_tool('test.py', str(folder / 'validate.py'), str(checkpoint), *options)
     if source != folder:  # a step without a training of its own still needs a record: that of its test
         newest = max((folder / 'validate').glob(f'*/{ledger.RECORD_NAME}'), key=lambda path: path.stat().st_mtime)
         shutil.copy(newest, folder / ledger.RECORD_NAME)
@@ -112,7 +118,9 @@ def submit_step(config: str, folder: Path) -> Path:
     if source is None or not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
     work_dir = folder / 'test'
-    run_tool('test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only')
+    run_tool(
+        'test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only', *test_options(cfg)
+    )
     newest = max(work_dir.glob('*/submission.zip'), key=lambda path: path.stat().st_mtime)
     shutil.copy(newest.with_name(RESULTS_NAME), folder / RESULTS_NAME)
     note_submission(folder, newest)

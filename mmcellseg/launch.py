@@ -180,23 +180,39 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
     hook.test_out_dir = show_dir
 
 
+def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
+    """A test pipeline that ends in four views of the image: as it is, and mirrored in three ways.
+
+    Raises:
+        ValueError: The pipeline does not end in ``PackDetInputs``.
+    """
+    *steps, pack = pipeline
+    if pack['type'] != 'PackDetInputs':
+        raise ValueError(f'--tta: expected a test pipeline that ends in PackDetInputs, found {pack["type"]}')
+    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
+    directions = ('horizontal', 'vertical', 'diagonal')
+    flips = [{'type': 'RandomFlip', 'prob': 1.0, 'direction': direction} for direction in directions]
+    views = [[{'type': 'RandomFlip', 'prob': 0.0}, *flips], [{**pack, 'meta_keys': keys}]]
+    return [*steps, {'type': 'TestTimeAug', 'transforms': views}]
+
+
 def set_tta(cfg: Config) -> None:
     """Wrap the model for test-time augmentation, refusing what would drop the masks.
 
-    A TTA model that merges masks says so with the class attribute ``merges_masks = True``.
+    A TTA model that merges masks says so with the class attribute ``merges_masks = True``. Without a
+    ``tta_pipeline`` in the config the views are :func:`mirrored_views` of the test pipeline.
     """
-    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
-    if missing:
-        raise ValueError(f'{cfg.filename}: --tta needs {" and ".join(missing)} in the config')
+    if 'tta_model' not in cfg:
+        raise ValueError(f"{cfg.filename}: --tta needs a tta_model in the config, such as dict(type='CellTTAModel')")
     cls = MODELS.get(cfg.tta_model.type)
     if not getattr(cls, 'merges_masks', False):
         raise ValueError(
             f'{cfg.filename}: --tta: tta_model {cfg.tta_model.type} merges boxes only and would lose the masks; '
-            'take one that merges masks'
+            'take CellTTAModel'
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
     for dataset in config_datasets(cfg, 'test'):
-        dataset['pipeline'] = cfg.tta_pipeline
+        dataset['pipeline'] = cfg.get('tta_pipeline') or mirrored_views(dataset['pipeline'])
 
 
 def build_runner(cfg: Config) -> Runner:

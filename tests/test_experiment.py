@@ -125,6 +125,18 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     assert ledger.read_record(folder)['label_map_score_threshold'] == 0.65
 
 
+def test_a_step_on_mirrored_views(tmp_path, config, tools):
+    """It has no training of its own: views concern the test only."""
+    folder = tmp_path / 'runs' / 'step'
+    run_step(str(config), folder)
+    config.write_text(config.read_text() + '\ntta = True\n')
+    assert find_training(Config.fromfile(config), tmp_path / 'runs' / 'mirrored') == folder
+    (folder / 'metrics.json').unlink()
+    run_step(str(config), folder)
+    submit_step(str(config), folder)
+    assert [('--tta' in arguments) for _, arguments in tools] == [False, False, True, True]
+
+
 def test_submitting_before_running_is_refused(tmp_path, config, tools):
     with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
         submit_step(str(config), tmp_path / 'runs' / 'step')

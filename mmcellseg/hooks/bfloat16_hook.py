@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -75,7 +75,8 @@ class BFloat16Hook(Hook):
     def before_run(self, runner: Runner) -> None:
         if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
             raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        wrapped = is_model_wrapper(runner.model) or isinstance(runner.model, BaseTTAModel)
+        model = runner.model.module if wrapped else runner.model
         on_cpu = next(model.parameters()).device.type == 'cpu'
         if on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             print_log('BFloat16Hook: this CPU has no bfloat16 instructions: expect no gain', 'current', 30)

@@ -55,9 +55,28 @@ def load(tmp_path, extra=''):
     return launch.load_config(str(write_config(tmp_path / 'c.py', tmp_path / 'data', extra)))
 
 
-def test_tta_needs_a_model_and_a_pipeline(tmp_path):
-    with pytest.raises(ValueError, match=r'c\.py: --tta needs tta_model and tta_pipeline in the config'):
+def test_tta_needs_a_model(tmp_path):
+    with pytest.raises(ValueError, match=r'c\.py: --tta needs a tta_model in the config, such as .*CellTTAModel'):
         launch.set_tta(load(tmp_path))
+
+
+def test_tta_without_a_pipeline_mirrors_the_test_pipeline(tmp_path):
+    cfg = load(tmp_path, "tta_model = dict(type='CellTTAModel')")
+    *steps, pack = cfg.test_dataloader.dataset.pipeline
+    launch.set_tta(cfg)
+    *kept, views = cfg.test_dataloader.dataset.pipeline
+    assert kept == steps
+    flips, packs = views.transforms
+    assert [(flip.prob, flip.get('direction')) for flip in flips] == [
+        (0, None),
+        (1, 'horizontal'),
+        (1, 'vertical'),
+        (1, 'diagonal'),
+    ]
+    assert packs[0].type == pack.type
+    assert {'flip', 'flip_direction', 'ori_shape', 'img_id'} <= set(packs[0].meta_keys)
+    with pytest.raises(ValueError, match='expected a test pipeline that ends in PackDetInputs, found Pad'):
+        launch.mirrored_views([{'type': 'LoadTiffImage'}, {'type': 'Pad'}])
 
 
 TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"

@@ -1,0 +1,97 @@
+"""Test-time augmentation that keeps the masks: views of an image are merged as the members of an ensemble are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import encode_mask_results
+from mmengine.model import BaseTTAModel
+from mmengine.structures import InstanceData
+
+from ..ensemble.detections import Detections
+from ..structures.box_masks import BoxMasks
+
+
+def _flipped_back(boxes: np.ndarray, direction: str, height: int, width: int) -> np.ndarray:
+    """Boxes (N, 4) xyxy of a mirrored image in the image itself."""
+    boxes = boxes.copy()
+    if direction in ('horizontal', 'diagonal'):
+        boxes[:, 0::2] = width - boxes[:, 2::-2]
+    if direction in ('vertical', 'diagonal'):
+        boxes[:, 1::2] = height - boxes[:, 3::-2]
+    return boxes
+
+
+def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, BoxMasks]:
+    """Boxes (N, 4) xyxy, scores, labels and masks that a view predicts, in the frame of the unaugmented image.
+
+    Predictions with an empty mask are left out. The masks may be RLEs or full-size bitmaps.
+
+    Raises:
+        ValueError: The view's meta data do not say whether it was mirrored.
+    """
+    if 'flip' not in view.metainfo:
+        raise ValueError(
+            "CellTTAModel: expected 'flip' and 'flip_direction' among the meta_keys of PackDetInputs in tta_pipeline, "
+            f'found {sorted(view.metainfo)}'
+        )
+    found, (height, width) = view.pred_instances, view.ori_shape[:2]
+    rles = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks.cpu().numpy())
+    masks = BoxMasks.from_rles(rles, height, width)
+    boxes = found.bboxes.cpu().numpy().astype(np.float64).reshape(-1, 4)
+    if view.flip:
+        masks = masks.flip(view.flip_direction)
+        boxes = _flipped_back(boxes, view.flip_direction, height, width)
+    filled = masks.areas > 0
+    scores, labels = found.scores.cpu().numpy().astype(np.float64), found.labels.cpu().numpy()
+    return boxes[filled], scores[filled], labels[filled], masks[filled]
+
+
+@MODELS.register_module()
+class CellTTAModel(BaseTTAModel):
+    """Predicts each view that ``tta_pipeline`` makes of an image, and merges them with a fusion of the ensembles.
+
+    Views may be mirrored (``RandomFlip``) and resized. ``tools/test.py --tta`` puts the config's model into it.
+
+    Args:
+        fusion: Config of the fusion; the views are its members, all of the same weight.
+        kwargs: See ``BaseTTAModel``: ``module`` is the config of the detector.
+    """
+
+    merges_masks = True
+
+    def __init__(self, fusion: dict | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.fusion = TASK_UTILS.build(fusion or {'type': 'WeightedMaskFusion'})
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
+        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks."""
+        return [self._merge_views(views) for views in data_samples_list]
+
+    def _merge_views(self, views: Sequence[DetDataSample]) -> DetDataSample:
+        parts = [read_view(view) for view in views]
+        boxes, scores, labels, masks = (list(column) for column in zip(*parts))
+        lengths = [len(s) for s in scores]
+        whole, bboxes = BoxMasks.cat(masks), np.concatenate(boxes)
+        bboxes[:, 2:] -= bboxes[:, :2]
+        detections = Detections(
+            *views[0].ori_shape[:2],
+            bboxes,
+            np.concatenate(scores),
+            np.concatenate(labels),
+            np.repeat(np.arange(len(views)), lengths),
+            np.concatenate([np.arange(n) for n in lengths]),
+            whole.to_rles(),
+        )
+        merged = self.fusion(detections, [f'view {i}' for i in range(len(views))])
+        device = views[0].pred_instances.bboxes.device
+        out = views[0].new()
+        out.pred_instances = InstanceData(
+            bboxes=torch.from_numpy(merged.boxes).float().to(device),
+            scores=torch.from_numpy(merged.scores).float().to(device),
+            labels=torch.from_numpy(merged.labels).to(device),
+            masks=list(merged.rles),
+        )
+        return out
