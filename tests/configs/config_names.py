@@ -200,6 +200,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'.*\.pipeline', {'crop', 'size', 'test_size', 'copy_paste', 'augmentation', 'split'}),
     (r'(copy_paste|train_dataloader|val_dataloader|val_evaluator|val_cfg)\b.*', {'split'}),
     (r'optim_wrapper\.type', {'amp'}),
+    (r'train_cfg\.val_interval', {'epochs', 'width'}),  # how often a run is looked at follows from how long it takes
     (r'(optim_wrapper|param_scheduler|train_cfg|warmup)\b.*', {'lr', 'policy', 'epochs'}),
     (r'custom_hooks', {'bf16', 'ema', 'early_stopping'}),
     (r'load_from', {'init'}),
