@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the steps of configs/consep one after the other; each differs from the one before by one thing.
+# Runs the steps of configs/consep one after the other, each with one difference, then the ensembles of them.
 #
 #   bash tools/consep_ladder.sh s     the small models, for a CPU
 #   bash tools/consep_ladder.sh g     the full ones, for a GPU
@@ -12,7 +12,10 @@ PATH=${VENV:-$PWD/.venv}/bin:$PATH
 size=${1:?"s or g: which size of models"}
 shift
 for config in configs/consep/"$size"[0-9][0-9]_*.py; do
-  python tools/run_step.py "$config" "$@"
+  python tools/run_step.py "$config" --submit "$@"
+done
+for config in $(compgen -G "configs/ensembles/consep-${size}_*.py"); do
+  python tools/run_step.py "$config" --submit
 done
 python tools/analysis_tools/compare_runs.py work_dirs/consep/"$size"[0-9][0-9]_* \
-  --metrics cell/segm_AP50 cell/bPQ cell/AJI cell/Dice
+  --columns about --metrics segm_AP50 bPQ AJI Dice label_map_score_threshold wall_s --short
