@@ -12,12 +12,12 @@ GRAMMAR = re.compile(
     r'(?:(?P<number>[a-z]\d\d)_)?(?P<detector>(?:cascade-)?mask-rcnn)_(?P<backbone>[A-Za-z0-9.-]+)'
     r'_fpn(?:-(?P<width>\d+))?_a(?P<anchors>\d+-\d+)(?:_c(?P<crop>\d+))?(?:_roi(?P<rois>\d+))?(?:_(?P<caps>rpn\dk(?:-det\d+)?))?'
     r'(?:_nms(?P<nms>\d\d))?(?:_s(?P<size>\d+x\d+|\d+pct))?(?:_t(?P<test_size>\d+pct))?(?P<tta>_tta)?'
-    r'(?P<balanced>_cw)?(?P<copy_paste>_cp)?(?:_aug-(?P<augmentation>[a-z-]+))?(?:_frz(?P<frozen>\d))?'
+    r'(?P<balanced>_cw)?(?:_(?P<copy_paste>cp(?:-crop)?))?(?:_aug-(?P<augmentation>[a-z-]+))?(?:_frz(?P<frozen>\d))?'
     r'(?P<amp>_amp)?(?P<bf16>_bf16)?(?P<ema>_ema)?(?P<early_stopping>_es)?(?:_(?P<init>scratch|coco))?'
     r'_adamw-(?P<lr>\de-\d)_(?P<policy>[a-z]+\d*)-(?P<epochs>\d+)e'
     r'_(?P<gpus>\d+)xb(?P<batch>\d+)_(?P<split>all|holdout|fold\d)'
 )
-FLAGS = ('tta', 'balanced', 'copy_paste', 'amp', 'bf16', 'ema', 'early_stopping')
+FLAGS = ('tta', 'balanced', 'amp', 'bf16', 'ema', 'early_stopping')
 Fields = dict[str, Any]
 
 
@@ -30,8 +30,9 @@ def parse(name: str) -> Fields:
 
 
 def steps(pipeline: list[dict]) -> dict[str, dict]:
-    """The steps of a pipeline by type; each type occurs once at most."""
-    assert len({step['type'] for step in pipeline}) == len(pipeline), pipeline
+    """The steps of a pipeline by type; each type occurs once at most, but a crop may be made of a larger one."""
+    types = [step['type'] for step in pipeline]
+    assert all(types.count(name) <= 1 + (name == 'RandomCrop') for name in types), pipeline
     return {step['type']: step for step in pipeline}
 
 
@@ -120,6 +121,13 @@ def schedule_fields(cfg: Config) -> Fields:
     return {'lr': lr, 'policy': policy, 'epochs': str(epochs)}
 
 
+def copy_paste_field(types: list[str]) -> str:
+    """Whether rare cells are pasted in, and into the whole image or what is cropped from it."""
+    if 'RareClassCopyPaste' not in types:
+        return ''
+    return 'cp-crop' if 'RandomCrop' in types[: types.index('RareClassCopyPaste')] else 'cp'
+
+
 def data_fields(cfg: Config) -> Fields:
     loader = cfg.train_dataloader
     dataset = loader.dataset.dataset
@@ -147,7 +155,7 @@ def data_fields(cfg: Config) -> Fields:
         'size': size,
         'test_size': '' if test_size == size else test_size,
         'balanced': loader.sampler.type == 'WeightedRandomSampler' and loader.dataset.weighting != 'none',
-        'copy_paste': 'RareClassCopyPaste' in train,
+        'copy_paste': copy_paste_field([step['type'] for step in dataset.pipeline]),
         'augmentation': '-'.join(token for token, step in tokens.items() if step in train),
         'batch': str(loader.batch_size),
         'split': split_name,
