@@ -47,6 +47,7 @@ histology = dict(
     ],
     c512=[
         *_base_.load_train,
+        _base_.crops.c640,
         dict(_base_.copy_paste, **copy_paste),
         _base_.resizes.random,
         _base_.crops.c512,

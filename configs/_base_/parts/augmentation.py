@@ -16,9 +16,10 @@ pack_test = [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_sh
 crops = dict(
     c128=dict(type='RandomCrop', crop_size=(128, 128), recompute_bbox=True, allow_negative_crop=True),
     c256=dict(type='RandomCrop', crop_size=(256, 256), recompute_bbox=True, allow_negative_crop=True),
-    # What a crop of 256 px comes from at the smallest factor of resizes.random: the rest is left out early.
-    c320=dict(type='RandomCrop', crop_size=(320, 320), recompute_bbox=True, allow_negative_crop=True),
     c512=dict(type='RandomCrop', crop_size=(512, 512), recompute_bbox=True, allow_negative_crop=True),
+    # What crops of 256 and 512 px come from at the smallest factor of resizes.random: the rest is left out early.
+    c320=dict(type='RandomCrop', crop_size=(320, 320), recompute_bbox=True, allow_negative_crop=True),
+    c640=dict(type='RandomCrop', crop_size=(640, 640), recompute_bbox=True, allow_negative_crop=True),
 )
 resizes = dict(
     # torchvision's sides: the shorter becomes 800 px, the longer at most 1333 px.

@@ -8,7 +8,7 @@ model = dict(
     train_cfg=dict(rpn_proposal=_base_.caps.rpn3k.rpn),
     test_cfg=dict(rpn=_base_.caps.rpn3k.rpn, rcnn=_base_.caps.rpn3k.rcnn),
 )
-train_pipeline = [*_base_.load_train, _base_.copy_paste, _base_.crops.c512, *_base_.flip, *_base_.pack_train]
+train_pipeline = [*_base_.load_train, _base_.crops.c512, _base_.copy_paste, *_base_.flip, *_base_.pack_train]
 train_dataloader = dict(
     sampler=dict(_delete_=True, **_base_.balanced_sampler), dataset=dict(dataset=dict(pipeline=train_pipeline))
 )
