@@ -17,14 +17,13 @@ histology = dict(
         *_base_.pack_train,
     ],
     # Cells are pasted where the crop will be; in the whole image most of them are cropped away again.
-    c256_cp_crop=[
+    c256_no_stain=[
         *_base_.load_train,
         _base_.crops.c320,
         dict(_base_.copy_paste, **copy_paste),
         _base_.resizes.random,
         _base_.crops.c256,
         *_base_.rot,
-        *_base_.stain,
         *_base_.pack_train,
     ],
     c256_s150pct=[
