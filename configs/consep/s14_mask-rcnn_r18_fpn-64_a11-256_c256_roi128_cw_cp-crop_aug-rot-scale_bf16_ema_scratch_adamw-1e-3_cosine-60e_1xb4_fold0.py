@@ -1,4 +1,0 @@
-"""Step 14: step 13 without stain and colour jitter, and with rare cells pasted into what is cropped."""
-
-_base_ = './s13_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-60e_1xb4_fold0.py'
-train_dataloader = dict(dataset=dict(dataset=dict(pipeline=_base_.histology.c256_no_stain)))
