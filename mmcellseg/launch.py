@@ -25,6 +25,7 @@ from .data.config_paths import annotation_file, config_datasets, resolve_data_pa
 from .data.faults import explain_worker_death
 from .export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
 from .hooks.record_hook import check_work_dir
+from .models.cell_tta_model import mirrored_views
 from .reporting.ledger import mark_failed
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -178,22 +179,6 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
         raise ValueError(f'{cfg.filename}: --show-dir needs a visualization hook in default_hooks')
     hook.draw = True
     hook.test_out_dir = show_dir
-
-
-def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline that ends in four views of the image: as it is, and mirrored in three ways.
-
-    Raises:
-        ValueError: The pipeline does not end in ``PackDetInputs``.
-    """
-    *steps, pack = pipeline
-    if pack['type'] != 'PackDetInputs':
-        raise ValueError(f'--tta: expected a test pipeline that ends in PackDetInputs, found {pack["type"]}')
-    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
-    directions = ('horizontal', 'vertical', 'diagonal')
-    flips = [{'type': 'RandomFlip', 'prob': 1.0, 'direction': direction} for direction in directions]
-    views = [[{'type': 'RandomFlip', 'prob': 0.0}, *flips], [{**pack, 'meta_keys': keys}]]
-    return [*steps, {'type': 'TestTimeAug', 'transforms': views}]
 
 
 def set_tta(cfg: Config) -> None:

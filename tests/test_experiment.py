@@ -11,6 +11,7 @@ from mmcellseg.ensemble_step import is_ensemble, run_ensemble_step, submit_ensem
 from mmcellseg.experiment import find_training, fit_score_threshold, run_step, submit_step, trained_alike
 from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import ledger
+from mmcellseg.reporting.comparison import look_up
 from mmcellseg.structures.box_masks import BoxMasks
 from mmcellseg.structures.results import read_results, write_results
 
@@ -117,7 +118,7 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     record = ledger.read_record(folder)
     assert record['about'] == 'A step of a test.'
     assert record['validation'] == content
-    assert ledger.look_up(record, 'bPQ') == 1
+    assert look_up(record, 'bPQ') == 1
     run_step(str(config), folder)  # done: nothing runs
     assert len(tools) == 2
     submit_step(str(config), folder)

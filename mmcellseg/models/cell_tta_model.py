@@ -14,6 +14,22 @@ from ..ensemble.detections import Detections
 from ..structures.box_masks import BoxMasks
 
 
+def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
+    """A test pipeline that ends in four views of the image: as it is, and mirrored in three ways.
+
+    Raises:
+        ValueError: The pipeline does not end in ``PackDetInputs``.
+    """
+    *steps, pack = pipeline
+    if pack['type'] != 'PackDetInputs':
+        raise ValueError(f'--tta: expected a test pipeline that ends in PackDetInputs, found {pack["type"]}')
+    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
+    directions = ('horizontal', 'vertical', 'diagonal')
+    flips = [{'type': 'RandomFlip', 'prob': 1.0, 'direction': direction} for direction in directions]
+    views = [[{'type': 'RandomFlip', 'prob': 0.0}, *flips], [{**pack, 'meta_keys': keys}]]
+    return [*steps, {'type': 'TestTimeAug', 'transforms': views}]
+
+
 def _flipped_back(boxes: np.ndarray, direction: str, height: int, width: int) -> np.ndarray:
     """Boxes (N, 4) xyxy of a mirrored image in the image itself."""
     boxes = boxes.copy()

@@ -10,6 +10,7 @@ from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg import launch
+from mmcellseg.models.cell_tta_model import mirrored_views
 
 TEST = REPO / 'tools/test.py'
 
@@ -76,7 +77,7 @@ def test_tta_without_a_pipeline_mirrors_the_test_pipeline(tmp_path):
     assert packs[0].type == pack.type
     assert {'flip', 'flip_direction', 'ori_shape', 'img_id'} <= set(packs[0].meta_keys)
     with pytest.raises(ValueError, match='expected a test pipeline that ends in PackDetInputs, found Pad'):
-        launch.mirrored_views([{'type': 'LoadTiffImage'}, {'type': 'Pad'}])
+        mirrored_views([{'type': 'LoadTiffImage'}, {'type': 'Pad'}])
 
 
 TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"

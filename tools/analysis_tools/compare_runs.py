@@ -13,8 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
 from mmcellseg.reporting.curves import short_names
-from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, diff_table, read_record, table, to_csv, to_markdown
+from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, read_record
 from mmcellseg.structures.files import atomic_write
 
 BEGIN, END = '<!-- results -->', '<!-- end of results -->'

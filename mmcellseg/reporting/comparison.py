@@ -1,0 +1,121 @@
+"""Runs beside each other: by their differing keys and what they reached, or two of them key by key."""
+
+import csv
+import io
+import json
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .ledger import ABSENT, difference, flatten
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    '!=': operator.ne,
+    '>=': operator.ge,
+    '<=': operator.le,
+    '=': operator.eq,
+    '>': operator.gt,
+    '<': operator.lt,
+}
+
+
+FACTS = ('name', 'status', 'seed', 'about', 'label_map_score_threshold')
+
+
+def look_up(record: Mapping[str, Any], key: str) -> Any:
+    """A run's value by its key, or by the unique end of one; ABSENT if there is none.
+
+    First those of its validation (``run_step.py``), then the best metrics while training, the config, the facts.
+    """
+    validation = (record.get('validation') or {}).get('metrics') or {}
+    metrics = record.get('metrics', {}).get('best') or {}
+    facts = {k: record.get(k) for k in FACTS if k in record} | flatten({'time': record.get('time')})
+    for values in (validation, metrics, record['config'].get('values', {}), facts):
+        ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
+        if key in values or len(ends) == 1:
+            return values[key if key in values else ends[0]]
+    return ABSENT
+
+
+def matches(record: Mapping[str, Any], condition: str) -> bool:
+    """Whether a run meets ``KEY=VALUE`` (also ``!= > < >= <=``); the value is read as JSON if it is some."""
+    found = re.fullmatch(r'(.+?)(!=|>=|<=|=|>|<)(.*)', condition)
+    if not found:
+        raise ValueError(f'{condition!r}: expected KEY=VALUE, or with != > < >= <=')
+    key, sign, text = found.groups()
+    try:
+        wanted = json.loads(text)
+    except ValueError:
+        wanted = text
+    value = look_up(record, key)
+    return _COMPARE[sign](value, wanted) if sign in ('=', '!=') or type(value) in (int, float) else False
+
+
+def table(
+    records: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str] = (),
+    sort: str | None = None,
+    ascending: bool = False,
+    conditions: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+) -> list[list[str]]:
+    """Runs by their differing keys and their metrics: a header and one row a run.
+
+    ``columns`` replaces the differing keys. ``metrics`` chooses the metrics (default: all that some run has while
+    training). ``sort`` is a key or metric, highest first unless ``ascending``; runs without it come last. Only runs
+    that meet all ``conditions`` are in it.
+    """
+    records = [record for record in records if all(matches(record, c) for c in conditions)]
+    values = [record['config'].get('values', {}) for record in records]
+    keys = list(dict.fromkeys(key for flat in values for key in flat))
+    differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
+    shown = differing if columns is None else columns
+    measured = [record.get('metrics', {}).get('best') or {} for record in records]
+    metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
+    if sort:
+        sign = 1 if ascending else -1
+        sorts = [look_up(record, sort) for record in records]
+        order = sorted(
+            range(len(records)),
+            key=lambda i: (0, sign * sorts[i], '') if type(sorts[i]) in (int, float) else (1, 0, str(sorts[i])),
+        )
+        records = [records[i] for i in order]
+    rows = [['run', *shown, *metrics, 'status']]
+    for record in records:
+        flat = record['config'].get('values', {})
+        cells = [flat[key] if key in flat else look_up(record, key) if columns else ABSENT for key in shown]
+        texts = [
+            '' if cell == ABSENT else cell if columns and isinstance(cell, str) else json.dumps(cell) for cell in cells
+        ]
+        numbers = [look_up(record, key) for key in metrics]
+        texts += ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
+        rows.append([str(record['name']), *texts, record['status']])
+    return rows
+
+
+def diff_table(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[list[str]]:
+    """Two runs key by key, where they differ: of the config, the data, the versions, the code and the metrics."""
+
+    def everything(record: Mapping[str, Any]) -> dict[str, Any]:
+        parts = {key: record.get(key) for key in ('seed', 'processes', 'data', 'versions', 'code', 'hardware')}
+        best = record.get('metrics', {}).get('best') or {}
+        return {**record['config'].get('values', {}), **flatten(parts), **best}
+
+    pairs = difference(everything(a), everything(b))
+    rows = [[key, *(json.dumps(value) if value != ABSENT else '' for value in pair)] for key, pair in pairs.items()]
+    return [['key', str(a['name']), str(b['name'])], *rows]
+
+
+def to_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown."""
+    clean = [[cell.replace('|', '\\|') for cell in row] for row in rows]
+    lines = [f'| {" | ".join(row)} |' for row in clean]
+    return '\n'.join([lines[0], f'|{"---|" * len(rows[0])}', *lines[1:]]) + '\n'
+
+
+def to_csv(rows: Sequence[Sequence[str]]) -> str:
+    """A table as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator='\n').writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,134 @@
+"""Tables of runs: what differs, what was reached, two runs key by key."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmcellseg.reporting import ledger
+from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/compare_runs.py'
+
+
+def record(folder, values, best=None, status='finished'):
+    content = {'status': status, 'config': {'values': values}, 'metrics': {'best': best, 'last': best}}
+    ledger.write_record(folder, content)
+    return ledger.read_record(folder)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    same = {'model.type': 'A', 'train_cfg.max_epochs': 2}
+    return [
+        record(tmp_path / 'a', {**same, 'model.depth': 18, 'randomness.seed': 0}, {'cell/AP': 0.25, 'cell/PQ': 0.5}),
+        record(tmp_path / 'b', {**same, 'model.depth': 50, 'randomness.seed': 0}, {'cell/AP': 0.75}),
+        record(tmp_path / 'c', {**same, 'randomness.seed': 1}, status='unfinished'),
+    ]
+
+
+def test_a_table_shows_what_differs(runs):
+    assert table(runs) == [
+        ['run', 'model.depth', 'randomness.seed', 'cell/AP', 'cell/PQ', 'status'],
+        ['a', '18', '0', '0.2500', '0.5000', 'finished'],
+        ['b', '50', '0', '0.7500', '', 'finished'],
+        ['c', '', '1', '', '', 'unfinished'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ('sort', 'ascending', 'order'),
+    [
+        ('cell/AP', False, 'bac'),
+        ('AP', True, 'abc'),
+        ('depth', False, 'bac'),
+        ('seed', False, 'cab'),
+        ('no', True, 'abc'),
+    ],
+)
+def test_a_table_is_sorted_with_the_unmeasured_last(runs, sort, ascending, order):
+    assert ''.join(row[0] for row in table(runs, sort=sort, ascending=ascending)[1:]) == order
+
+
+@pytest.mark.parametrize(
+    ('conditions', 'kept'),
+    [
+        (['seed=0'], 'ab'),
+        (['seed=0', 'AP>0.5'], 'b'),
+        (['AP>=0.25', 'AP<0.75'], 'a'),
+        (['model.depth!=18'], 'bc'),
+        (['status=unfinished'], 'c'),
+        (['name=a'], 'a'),
+    ],
+)
+def test_a_table_is_filtered(runs, conditions, kept):
+    assert ''.join(row[0] for row in table(runs, conditions=conditions)[1:]) == kept
+
+
+def test_a_condition_that_is_none(runs):
+    with pytest.raises(ValueError, match="'seed': expected KEY=VALUE"):
+        table(runs, conditions=['seed'])
+
+
+def test_chosen_metrics(runs):
+    assert table(runs[:2], ['PQ'])[0] == ['run', 'model.depth', 'PQ', 'status']
+
+
+def test_markdown_and_csv():
+    rows = [['run', 'a|b'], ['x', '1, 2']]
+    assert to_markdown(rows) == '| run | a\\|b |\n|---|---|\n| x | 1, 2 |\n'
+    assert to_csv(rows) == 'run,a|b\nx,"1, 2"\n'
+
+
+def test_diff_shows_two_runs_key_by_key(runs):
+    assert diff_table(*runs[:2]) == [
+        ['key', 'a', 'b'],
+        ['model.depth', '18', '50'],
+        ['cell/AP', '0.25', '0.75'],
+        ['cell/PQ', '0.5', ''],
+    ]
+
+
+def test_the_tool_prints_and_writes(runs, tmp_path, monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), *words])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
+
+    monkeypatch.chdir(tmp_path)
+    shown = call('a', 'b', 'c', '--sort', 'AP', '--filter', 'seed=0', '--markdown', 'o/t.md', '--csv', 't.csv')
+    assert [line.split('|')[1].strip() for line in shown.splitlines()] == ['run', '---', 'b', 'a']
+    assert (tmp_path / 'o/t.md').read_text() == shown
+    assert (tmp_path / 't.csv').read_text().splitlines()[2] == 'a,18,0.2500,0.5000,finished'
+    assert '| model.depth | 18 | 50 |' in call('--diff', 'a', 'b')
+    with pytest.raises(SystemExit, match=r'nowhere: there is no record|nowhere/record\.json: there is no record'):
+        call('a', 'nowhere')
+    with pytest.raises(SystemExit, match='2'):
+        call('a', '--diff', 'a', 'b')
+
+
+def test_table_into_a_text(tmp_path, capsys, monkeypatch):
+    """Chosen columns, figures of the validation before those of the training, names without what all share."""
+    for name, ap in (('s01_r18_x', 0.25), ('s02_r18_cw_x', 0.5)):
+        (tmp_path / name).mkdir()
+        record = {'status': 'finished', 'config': {'values': {'depth': 18}}, 'about': f'Step {name[:3]}.'}
+        record |= {'metrics': {'best': {'cell/AP': 0.1}}, 'validation': {'metrics': {'AP': ap}}, 'time': {'wall_s': 60}}
+        ledger.write_record(tmp_path / name, record)
+    page = tmp_path / 'page.md'
+    page.write_text('above\n<!-- results -->\nold\n<!-- end of results -->\nbelow\n')
+    words = [*(str(tmp_path / n) for n in ('s01_r18_x', 's02_r18_cw_x')), '--columns', 'about', 'depth', 'wall_s']
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *words, '--metrics', 'AP', 'cell/AP', '--short', '--into', str(page)])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    rows = [
+        '| run | about | depth | wall_s | AP | cell/AP | status |',
+        '|---|---|---|---|---|---|---|',
+        '| s01 | Step s01. | 18 | 60 | 0.2500 | 0.1000 | finished |',
+        '| s02 cw | Step s02. | 18 | 60 | 0.5000 | 0.1000 | finished |',
+    ]
+    assert capsys.readouterr().out.splitlines() == rows
+    assert page.read_text().splitlines() == ['above', '<!-- results -->', *rows, '<!-- end of results -->', 'below']
+    page.write_text('<!-- end of results --> <!-- results -->')
+    with pytest.raises(SystemExit, match=r'page\.md: expected the marks <!-- results --> and <!-- end of results -->'):
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert page.read_text() == '<!-- end of results --> <!-- results -->'
