@@ -28,10 +28,11 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
 
     First those of its validation (``run_step.py``), then the best metrics while training, the config, the facts.
     """
-    validation = (record.get('validation') or {}).get('metrics') or {}
+    validation = record.get('validation') or {}
     metrics = record.get('metrics', {}).get('best') or {}
-    facts = {k: record.get(k) for k in FACTS if k in record} | flatten({'time': record.get('time')})
-    for values in (validation, metrics, record['config'].get('values', {}), facts):
+    facts = {k: source[k] for source in (validation, record) for k in FACTS if k in source}
+    facts |= flatten({'time': record.get('time')})
+    for values in (validation.get('metrics') or {}, metrics, record['config'].get('values', {}), facts):
         ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
         if key in values or len(ends) == 1:
             return values[key if key in values else ends[0]]

@@ -109,7 +109,7 @@ def test_the_tool_prints_and_writes(runs, tmp_path, monkeypatch, capsys):
 
 
 def test_table_into_a_text(tmp_path, capsys, monkeypatch):
-    """Chosen columns, figures of the validation before those of the training, names without what all share."""
+    """Chosen columns, figures of the validation before those of the training, names up to their first _."""
     for name, ap in (('s01_r18_x', 0.25), ('s02_r18_cw_x', 0.5)):
         (tmp_path / name).mkdir()
         record = {'status': 'finished', 'config': {'values': {'depth': 18}}, 'about': f'Step {name[:3]}.'}
@@ -124,7 +124,7 @@ def test_table_into_a_text(tmp_path, capsys, monkeypatch):
         '| run | about | depth | wall_s | AP | cell/AP | status |',
         '|---|---|---|---|---|---|---|',
         '| s01 | Step s01. | 18 | 60 | 0.2500 | 0.1000 | finished |',
-        '| s02 cw | Step s02. | 18 | 60 | 0.5000 | 0.1000 | finished |',
+        '| s02 | Step s02. | 18 | 60 | 0.5000 | 0.1000 | finished |',
     ]
     assert capsys.readouterr().out.splitlines() == rows
     assert page.read_text().splitlines() == ['above', '<!-- results -->', *rows, '<!-- end of results -->', 'below']

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
-from mmcellseg.reporting.curves import short_names
 from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, read_record
 from mmcellseg.structures.files import atomic_write
 
@@ -32,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--filter', nargs='+', default=(), metavar='KEY=VALUE', help='only runs that meet all')
     parser.add_argument('--markdown', metavar='FILE', help='also write the table as Markdown')
     parser.add_argument('--into', metavar='FILE', help=f'also put the table between {BEGIN} and {END} of a text')
-    parser.add_argument('--short', action='store_true', help='leave out of the names what all have in common')
+    parser.add_argument('--short', action='store_true', help='names up to their first _, where these differ')
     parser.add_argument('--csv', metavar='FILE', help='also write the table as CSV')
     args = parser.parse_args()
     if bool(args.work_dirs) == bool(args.diff):
@@ -68,9 +67,9 @@ def main() -> None:
                 raise RecordError(f'none of {", ".join(args.work_dirs)} holds the record of a run')
             records = [read_record(folder) for folder in runs]
             rows = table(records, args.metrics, args.sort, args.ascending, args.filter, args.columns)
-            if args.short:
-                for row, name in zip(rows[1:], short_names([row[0] for row in rows[1:]])):
-                    row[0] = name
+            beginnings = [row[0].partition('_')[0] for row in rows[1:]]
+            if args.short and len(set(beginnings)) == len(beginnings):
+                rows[1:] = [[name, *row[1:]] for name, row in zip(beginnings, rows[1:])]
         text = to_markdown(rows)
         if args.into:
             put_into(Path(args.into), text)
