@@ -1,7 +1,23 @@
-"""Step 17: NMS over the boxes of the steps with batch norm in the heads or two anchor sizes an octave."""
+"""Step 17: NMS over the boxes of steps 11, 13 and 14."""
 
 data_root = '{{$CONSEP_ROOT:data/consep}}'
 ann_file = f'{data_root}/annotations/test.json'
 ids_file = f'{data_root}/test_image_name_to_ids.json'
 oof_ann_file = f'{data_root}/annotations/fold0_val.json'
 out_dir = 'work_dirs/consep/s17_nms'
+names = [
+    's11_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_scratch_adamw-1e-3_cosine-12e_1xb4_fold0',
+    's13_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-60e_1xb4_fold0',
+    's14_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-50e_1xb4_fold0',
+]
+members = [
+    dict(
+        name=name.split('_')[0],
+        results=f'work_dirs/consep/{name}/test-results.json',
+        oof=f'work_dirs/consep/{name}/val-results.json',
+        config=f'configs/consep/{name}.py',
+    )
+    for name in names
+]
+fusion = dict(type='NMSFusion', iou='box', threshold=0.5, class_wise=False)
+custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
