@@ -18,5 +18,5 @@ members = [
     )
     for name in names
 ]
-fusion = dict(type='WeightedMaskFusion', iou='mask', threshold=0.5, vote_threshold=0.5)
+fusion = dict(type='WeightedMaskFusion', iou='mask', threshold=0.5, vote_threshold=0.5, class_wise=True)
 custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
