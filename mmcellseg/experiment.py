@@ -30,7 +30,7 @@ def trained_alike(cfg: Config, folder: Path) -> bool:
     differing = ledger.difference(record['config']['values'], ledger.experiment(cfg))
     # Hooks and the like choose a checkpoint; only what a test may change is left out.
     only_testing = all(key.startswith(('val_', 'test_', 'model.test_cfg', 'tta')) for key in differing)
-    return record['status'] == 'finished' and only_testing
+    return record['status'] == 'finished' and record.get('kind') != 'test' and only_testing
 
 
 def find_training(cfg: Config, folder: Path) -> Path | None:
@@ -108,6 +108,7 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
     if source != folder:  # a step without a training of its own still needs a record: that of its test
         newest = max((folder / 'validate').glob(f'*/{ledger.RECORD_NAME}'), key=lambda path: path.stat().st_mtime)
         shutil.copy(newest, folder / ledger.RECORD_NAME)
+        atomic_write(folder / f'{folder.name}.py', cfg.pretty_text)  # as the runner leaves it where it trains
     write_metrics(config, folder, results, cfg.val_evaluator.ann_file)
 
 

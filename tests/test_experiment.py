@@ -72,6 +72,10 @@ def test_weights_are_shared_by_steps_that_differ_in_testing_only(tmp_path, confi
     larger.val_dataloader.dataset.pipeline = ['larger test']
     larger.model.test_cfg.rcnn.max_per_img = 50
     assert find_training(larger, tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
+    # The record of its own test, which such a step ends with, does not make it a training.
+    finished(tmp_path / 'runs' / 'b', larger)
+    ledger.write_record(tmp_path / 'runs' / 'b', {**ledger.read_record(tmp_path / 'runs' / 'b'), 'kind': 'test'})
+    assert find_training(larger, tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
     other = Config.fromfile(config)
     other.train_dataloader.batch_size = 4
     assert find_training(other, tmp_path / 'runs' / 'b') is None

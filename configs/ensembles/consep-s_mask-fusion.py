@@ -1,4 +1,4 @@
-"""Step 18: mask fusion of steps 13 and 14, each on mirrored views (steps 15 and 16)."""
+"""Step 18: mask fusion of the best members: 15 and 16 (adding 13 and 14 did not help)."""
 
 data_root = '{{$CONSEP_ROOT:data/consep}}'
 ann_file = f'{data_root}/annotations/test.json'
