@@ -9,15 +9,18 @@ names = [
     's11_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_scratch_adamw-1e-3_cosine-12e_1xb4_fold0',
     's13_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-60e_1xb4_fold0',
     's14_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-50e_1xb4_fold0',
+    's15_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_tta_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-60e_1xb4_fold0',
+    's16_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_tta_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-50e_1xb4_fold0',
 ]
-members = [
-    dict(
+candidates = {
+    name.split('_')[0]: dict(
         name=name.split('_')[0],
         results=f'work_dirs/consep/{name}/test-results.json',
         oof=f'work_dirs/consep/{name}/val-results.json',
         config=f'configs/consep/{name}.py',
     )
     for name in names
-]
+}
+members = [candidates['s11'], candidates['s13'], candidates['s14']]
 fusion = dict(type='NMSFusion', iou='box', threshold=0.5, class_wise=False)
 custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_flip
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
@@ -30,16 +31,6 @@ def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
     return [*steps, {'type': 'TestTimeAug', 'transforms': views}]
 
 
-def _flipped_back(boxes: np.ndarray, direction: str, height: int, width: int) -> np.ndarray:
-    """Boxes (N, 4) xyxy of a mirrored image in the image itself."""
-    boxes = boxes.copy()
-    if direction in ('horizontal', 'diagonal'):
-        boxes[:, 0::2] = width - boxes[:, 2::-2]
-    if direction in ('vertical', 'diagonal'):
-        boxes[:, 1::2] = height - boxes[:, 3::-2]
-    return boxes
-
-
 def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, BoxMasks]:
     """Boxes (N, 4) xyxy, scores, labels and masks that a view predicts, in the frame of the unaugmented image.
 
@@ -56,13 +47,13 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     found, (height, width) = view.pred_instances, view.ori_shape[:2]
     rles = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks.cpu().numpy())
     masks = BoxMasks.from_rles(rles, height, width)
-    boxes = found.bboxes.cpu().numpy().astype(np.float64).reshape(-1, 4)
+    boxes = found.bboxes.cpu().double().reshape(-1, 4)
     if view.flip:
         masks = masks.flip(view.flip_direction)
-        boxes = _flipped_back(boxes, view.flip_direction, height, width)
+        boxes = bbox_flip(boxes, (height, width), view.flip_direction)
     filled = masks.areas > 0
     scores, labels = found.scores.cpu().numpy().astype(np.float64), found.labels.cpu().numpy()
-    return boxes[filled], scores[filled], labels[filled], masks[filled]
+    return boxes.numpy()[filled], scores[filled], labels[filled], masks[filled]
 
 
 @MODELS.register_module()

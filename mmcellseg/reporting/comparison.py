@@ -53,6 +53,13 @@ def matches(record: Mapping[str, Any], condition: str) -> bool:
     return _COMPARE[sign](value, wanted) if sign in ('=', '!=') or type(value) in (int, float) else False
 
 
+def _text(value: Any, quoted: bool) -> str:
+    """A cell of a table: JSON, or with ``quoted=False`` a string as it is."""
+    if value == ABSENT:
+        return ''
+    return value if isinstance(value, str) and not quoted else json.dumps(value)
+
+
 def table(
     records: Sequence[Mapping[str, Any]],
     metrics: Sequence[str] = (),
@@ -85,10 +92,8 @@ def table(
     rows = [['run', *shown, *metrics, 'status']]
     for record in records:
         flat = record['config'].get('values', {})
-        cells = [flat[key] if key in flat else look_up(record, key) if columns else ABSENT for key in shown]
-        texts = [
-            '' if cell == ABSENT else cell if columns and isinstance(cell, str) else json.dumps(cell) for cell in cells
-        ]
+        cells = [look_up(record, key) if columns else flat.get(key, ABSENT) for key in shown]
+        texts = [_text(cell, quoted=not columns) for cell in cells]
         numbers = [look_up(record, key) for key in metrics]
         texts += ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
         rows.append([str(record['name']), *texts, record['status']])

@@ -5,17 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_records import record
 
 from mmcellseg.reporting import ledger
 from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/compare_runs.py'
-
-
-def record(folder, values, best=None, status='finished'):
-    content = {'status': status, 'config': {'values': values}, 'metrics': {'best': best, 'last': best}}
-    ledger.write_record(folder, content)
-    return ledger.read_record(folder)
 
 
 @pytest.fixture

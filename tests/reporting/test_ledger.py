@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from run_records import record
 
 from mmcellseg.reporting import ledger
 from mmcellseg.reporting.ledger import ABSENT, RecordError
@@ -70,13 +71,6 @@ def test_a_config_without_parents_or_without_a_file(leaf):
     root = Config.fromfile(leaf.parent / 'base/root.py')
     assert ledger.config_differences(root) == {'from_parents': {}, 'from_command_line': {}}
     assert ledger.config_differences(Config({'model': {}})) == {'from_parents': {}, 'from_command_line': {}}
-
-
-def record(folder, values, best=None, **extra):
-    config = {'values': values, 'differences': {}}
-    content = {'status': 'finished', 'config': config, 'metrics': {'best': best, 'last': best}, **extra}
-    ledger.write_record(folder, content)
-    return ledger.read_record(folder)
 
 
 def test_records_are_read_back_and_named_by_their_folder(tmp_path):
