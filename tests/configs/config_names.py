@@ -13,7 +13,7 @@ GRAMMAR = re.compile(
     r'_fpn(?:-(?P<width>\d+))?_a(?P<anchors>\d+-\d+)(?:_c(?P<crop>\d+))?(?:_roi(?P<rois>\d+))?(?:_(?P<caps>rpn\dk(?:-det\d+)?))?'
     r'(?:_nms(?P<nms>\d\d))?(?:_s(?P<size>\d+x\d+|\d+pct))?(?:_t(?P<test_size>\d+pct))?(?P<tta>_tta)?'
     r'(?P<balanced>_cw)?(?:_(?P<copy_paste>cp(?:-crop)?))?(?:_aug-(?P<augmentation>[a-z-]+))?(?:_frz(?P<frozen>\d))?'
-    r'(?P<amp>_amp)?(?P<bf16>_bf16)?(?P<ema>_ema)?(?P<early_stopping>_es)?(?:_(?P<init>scratch|coco))?'
+    r'(?P<amp>_amp)?(?P<bf16>_bf16)?(?P<ema>_ema)?(?P<early_stopping>_es)?(?:_(?P<init>scratch|coco|from-[sg]\d\d))?'
     r'_adamw-(?P<lr>\de-\d)_(?P<policy>[a-z]+\d*)-(?P<epochs>\d+)e'
     r'_(?P<gpus>\d+)xb(?P<batch>\d+)_(?P<split>all|holdout|fold\d)'
 )
@@ -99,12 +99,14 @@ def init_fields(cfg: Config) -> Fields:
     backbone = cfg.model.backbone
     if cfg.load_from is not None:
         assert backbone.init_cfg is None, 'ImageNet weights would be loaded and thrown away'
-        init = 'coco'
+        earlier = re.fullmatch(r'work_dirs/consep/([sg]\d\d)_[^/]+/epoch_\d+\.pth', cfg.load_from)
+        init = f'from-{earlier[1]}' if earlier else 'coco'
     else:
         init = 'scratch' if backbone.init_cfg is None else ''
-    if init == 'scratch':
+    thawed = init == 'scratch' or init.startswith('from-')
+    if thawed:
         assert (backbone.frozen_stages, backbone.norm_eval) == (-1, False), 'frozen stages would stay random'
-    frozen = '' if init == 'scratch' or backbone.frozen_stages == 1 else str(backbone.frozen_stages)
+    frozen = '' if thawed or backbone.frozen_stages == 1 else str(backbone.frozen_stages)
     return {'init': init, 'frozen': frozen}
 
 
