@@ -80,8 +80,14 @@ def set_auto_scale_lr(cfg: Config) -> None:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume."""
+    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume.
+
+    Where ``'auto'`` finds no checkpoint, the run begins as its config says, with the weights of its ``load_from``.
+    """
+    if resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
+        return
     if resume is not None:
+        cfg.begun_from = cfg.get('load_from')  # the record's: load_from now says where the run goes on
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
 

@@ -49,9 +49,9 @@ def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
 def experiment(cfg: Config | Mapping) -> dict[str, Any]:
     """The flat keys of a config that make the experiment, as JSON values."""
     values = cfg.to_dict() if isinstance(cfg, Config) else cfg
+    if values.get('resume'):  # load_from is the checkpoint that a resumed run goes on from
+        values = {**values, 'load_from': values.get('begun_from')}
     chosen = {key: values[key] for key in EXPERIMENT_KEYS if values.get(key) is not None}
-    if values.get('resume'):
-        chosen.pop('load_from', None)  # the checkpoint that a resumed run goes on from
     flat = flatten(json.loads(json.dumps(chosen, default=str)))
     # Folders of the project count from there, whatever the working directory was.
     return {key: value.removeprefix(HERE) if isinstance(value, str) else value for key, value in flat.items()}

@@ -83,6 +83,21 @@ def test_resuming_executes_nothing_of_a_checkpoint(tiny_trained, tmp_path):
     assert all(torch.equal(ours[name], resumed[name]) for name in ours)
 
 
+def test_resuming_where_nothing_was_trained_begins_from_load_from(tiny_trained, tmp_path):
+    """A learning rate of 0 shows what the run began from; its record says so after a real resume too."""
+    begin = tiny_trained / 'run/epoch_2.pth'
+    for epochs in (1, 2):
+        options = (f'load_from={begin}', 'optim_wrapper.optimizer.lr=0.0', f'train_cfg.max_epochs={epochs}')
+        run_tool(
+            TRAIN, tiny_trained / 'tiny.py', '--work-dir', 'on', '--resume', '--cfg-options', *options, cwd=tmp_path
+        )
+        ours, theirs = weights(tmp_path / f'on/epoch_{epochs}.pth'), weights(begin)
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        record = json.loads((tmp_path / 'on/record.json').read_text())
+        assert record['config']['values']['load_from'] == str(begin)
+    assert [list(change['changed']) for change in record['resumed']] == [['train_cfg.max_epochs']]
+
+
 def test_a_foreign_checkpoint_is_not_resumed_without_trust(tiny_trained, tmp_path):
     class Foreign:
         pass
