@@ -22,8 +22,8 @@ bfloat16_hook = dict(type='BFloat16Hook')
 early_stopping_hook = dict(type='EarlyStoppingHook', monitor='cell/segm_AP50', rule='greater', patience=5)
 
 # For tools/test.py --tta: the views of an image are merged as the members of an ensemble are, each class by itself: AP
-# gains by a second guess at a cell's class, and label maps drop it.
-tta_model = dict(type='CellTTAModel', fusion=dict(type='WeightedMaskFusion', class_wise=True))
+# gains by a second guess at a cell's class. At half its score the guess is out of the way of label maps.
+tta_model = dict(type='CellTTAModel', fusion=dict(type='WeightedMaskFusion', class_wise=True, hidden_factor=0.5))
 
 env_cfg = dict(
     cudnn_benchmark=False,

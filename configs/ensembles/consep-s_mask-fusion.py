@@ -3,4 +3,4 @@
 _base_ = './consep-s_nms.py'
 out_dir = 'work_dirs/consep/s18_mask-fusion'
 members = [_base_.candidates.s15, _base_.candidates.s16]
-fusion = dict(_delete_=True, type='WeightedMaskFusion', iou='mask', threshold=0.5, vote_threshold=0.5, class_wise=True)
+fusion = dict(_delete_=True, type='WeightedMaskFusion', iou='mask', class_wise=True, hidden_factor=0.5)

@@ -10,6 +10,7 @@ import numpy as np
 from ..structures.box_masks import BoxMasks
 from .calibration import Calibration
 from .detections import Detections
+from .hidden import hidden_by_better
 
 
 def largest_components(masks: BoxMasks) -> tuple[np.ndarray, BoxMasks]:
@@ -37,6 +38,8 @@ class Fusion(ABC):
         max_per_image: At most so many per image, those of the highest scores. Default: all.
         min_area: Merged masks of fewer px are left out.
         largest_component: Keep only each merged mask's largest piece.
+        hidden_factor: Multiplies the score of a merged detection that lies under better ones, of whatever class, by
+            more than half. Below 1 it takes second guesses at a cell out of label maps, and leaves them to AP.
     """
 
     def __init__(
@@ -47,7 +50,10 @@ class Fusion(ABC):
         max_per_image: int | None = None,
         min_area: int = 1,
         largest_component: bool = False,
+        hidden_factor: float = 1.0,
     ) -> None:
+        if not 0 <= hidden_factor <= 1:
+            raise ValueError(f'hidden_factor is {hidden_factor}, expected a number from 0 to 1')
         if max_per_image is not None and max_per_image < 1:
             raise ValueError(f'max_per_image is {max_per_image}, expected None or at least 1')
         self.calibration = None if calibration is None else Calibration.load(calibration)
@@ -56,6 +62,7 @@ class Fusion(ABC):
         self.max_per_image = max_per_image
         self.min_area = min_area
         self.largest_component = largest_component
+        self.hidden_factor = hidden_factor
 
     @abstractmethod
     def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
@@ -98,4 +105,9 @@ class Fusion(ABC):
             merged = merged.with_masks(pieces, several)
         if self.min_area > 1:
             merged = merged[merged.masks.areas >= self.min_area]
-        return merged.ranked()[: self.max_per_image]
+        merged = merged.ranked()
+        if self.hidden_factor < 1:
+            factors = np.where(hidden_by_better(merged.masks), self.hidden_factor, 1.0)
+            merged = merged.with_scores(merged.scores * factors)
+            merged = merged[merged.scores >= self.final_score_floor].ranked()
+        return merged[: self.max_per_image]
