@@ -14,6 +14,8 @@ fusion's ``calibration``, and a config with the members that help.
 import argparse
 import json
 import os
+import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 from mmdet.registry import TASK_UTILS
@@ -86,12 +88,27 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     print(f'\n{args.select}: {len(selection.weights)} of {len(members)} members')
 
 
-def main() -> None:
-    args = parse_args()
+def read_config(args: argparse.Namespace) -> tuple[Config, list[Member]]:
+    """The config with its overrides, and its members."""
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    members = [Member(**member) for member in cfg.members]
-    (study if args.select or args.fit_calibration else merge)(cfg, args, members)
+    lacking = [key for key in ('members', 'fusion', 'ann_file') if key not in cfg]
+    if lacking or not (args.out_dir or 'out_dir' in cfg):
+        raise ValueError(f'{args.config}: no {", ".join(lacking) or "out_dir"}: give a config of configs/ensembles/')
+    try:
+        return cfg, [Member(**member) for member in cfg.members]
+    except TypeError as error:
+        keys = ', '.join(field.name for field in fields(Member))
+        raise ValueError(f'{args.config}: a member has name and results, and may have of {keys} ({error})') from error
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        cfg, members = read_config(args)
+        (study if args.select or args.fit_calibration else merge)(cfg, args, members)
+    except (ValueError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -58,14 +58,25 @@ class CellDataset(CocoDataset):
         loaded['palette'] = palette
         return loaded
 
-    def _check_categories(self) -> None:
-        """Raise before training if the json is missing or its categories are not the classes."""
+    def _check_content(self) -> None:
+        """Raise before training if the json is missing or none, or its categories are not the classes.
+
+        MMDetection keeps one of several images of an id, with the cells of all, and drops cells of unknown images.
+        """
         if not Path(self.ann_file).is_file():
             raise FileNotFoundError(
                 f'{self.ann_file}: there is no such annotation file; tools/dataset_converters/cells2coco.py '
                 'writes annotations/train.json and test.json, with --holdout also the hold-out split'
             )
-        content = json.loads(Path(self.ann_file).read_text())
+        try:
+            content = json.loads(Path(self.ann_file).read_text())
+        except ValueError as error:
+            raise ValueError(f'{self.ann_file}: cannot be read as JSON ({error}); convert the data again') from error
+        if not isinstance(content, dict) or not isinstance(content.get('images'), list):
+            raise ValueError(
+                f'{self.ann_file}: expected a COCO annotation file with images, as cells2coco.py writes it; '
+                'predictions and the list of image ids are something else'
+            )
         found = [category['name'] for category in content.get('categories', [])]
         expected = list(self.metainfo['classes'])
         if found != expected:
@@ -74,10 +85,14 @@ class CellDataset(CocoDataset):
                 'give the data set metainfo=dict(classes=…) with the same names in the same order (and the '
                 'model as many num_classes), or convert the data again with --classes'
             )
+        images = Counter(image.get('id') for image in content['images'])
+        if twice := [i for i, number in images.items() if number > 1]:
+            raise ValueError(f'{self.ann_file}: several of its images have the id {twice[0]!r}, expected each once')
+        lost = sum(a.get('image_id') not in images for a in content.get('annotations', []))
+        self._dropped: Counter = Counter({'of an image that the file does not list': lost} if lost else {})
 
     def load_data_list(self) -> list[dict]:
-        self._check_categories()
-        self._dropped: Counter = Counter()
+        self._check_content()
         data_list = super().load_data_list()
         kept = sum(len(data['instances']) for data in data_list)
         found = f'{self.ann_file}: {len(data_list)} images, {kept} cells'
@@ -95,6 +110,11 @@ class CellDataset(CocoDataset):
 
     def filter_data(self) -> list[dict]:
         kept = super().filter_data()
+        if not kept:
+            raise ValueError(
+                f'{self.ann_file}: none of its {len(self.data_list)} images is left with filter_cfg='
+                f'{self.filter_cfg}; without cells a file serves with test_mode=True alone'
+            )
         if len(kept) < len(self.data_list):
             size = self.filter_cfg.get('min_size', 0)
             small = sum(min(data['width'], data['height']) < size for data in self.data_list)

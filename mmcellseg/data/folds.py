@@ -96,12 +96,12 @@ def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]
         ValueError: If the file is neither, or images are missing in it.
     """
     path = Path(path)
-    text = path.read_text()
+    text = path.read_text(encoding='utf-8-sig')  # spreadsheets write a mark at the beginning
     try:
         rows = (
             json.loads(text).items()
             if path.suffix == '.json'
-            else [(r[0], r[1]) for r in csv.reader(text.splitlines())]
+            else [(r[0], r[1]) for r in csv.reader(text.splitlines()) if r]
         )
         groups = {str(name).strip(): str(group).strip() for name, group in rows}
     except (ValueError, AttributeError, IndexError) as error:

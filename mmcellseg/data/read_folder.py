@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..structures.box_masks import BoxMasks
 from . import check
 from .check import Finding, LabelledCells
-from .tiff import read_image, read_values
+from .tiff import page_count, read_image, read_values
 
 TRAIN, TEST = 'train', 'test_release'
 
@@ -46,7 +46,7 @@ def read_class(
 ) -> tuple[LabelledCells | None, list[Finding]]:
     """Read one class file, of an image of (H, W) if that is known; None for cells that cannot be used."""
     try:
-        values = read_values(path)
+        values, pages = read_values(path), page_count(path)
     except (ValueError, OSError) as error:
         return None, [Finding('unreadable mask', file, category, '', f'{error}; its cells are left out')]
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
@@ -56,6 +56,9 @@ def read_class(
     if image_shape and (findings := check.check_shape(values, image_shape, file, category)):
         return None, findings
     label_map, findings = check.integer_ids(values, file, category)
+    if pages > 1:
+        text = f'{pages} pages, of which only the first is read; cells of the others are left out'
+        findings.append(Finding('several pages', file, category, '', text))
     ids, masks = BoxMasks.from_label_map(label_map)
     cells = LabelledCells(file, category, ids, masks)
     return cells, findings + check.check_cells(cells)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,14 @@ def write_subset(coco: Coco, image_ids: Collection[int], path: str | os.PathLike
 
 
 def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
-    """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C)."""
+    """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C).
+
+    Raises ``ValueError`` for an id that two images or two categories have.
+    """
+    for kind in ('images', 'categories'):
+        twice = [i for i, number in Counter(entry['id'] for entry in coco[kind]).items() if number > 1]
+        if twice:
+            raise ValueError(f'several of its {kind} have the id {twice[0]!r}, expected each once')
     image_ids = np.array(sorted(image['id'] for image in coco['images']), np.int64)
     row = {int(i): r for r, i in enumerate(image_ids)}
     column = {category['id']: c for c, category in enumerate(coco['categories'])}
@@ -94,7 +102,10 @@ def write_holdout(annotations: str | os.PathLike, fraction: float, seed: int) ->
     """Split ``train.json`` of the folder ``annotations`` into train_holdout.json and val_holdout.json there."""
     folder = Path(annotations)
     coco = json.loads((folder / 'train.json').read_text())
-    training, validation = holdout_split(coco, fraction, seed)
+    try:
+        training, validation = holdout_split(coco, fraction, seed)
+    except ValueError as error:
+        raise ValueError(f'{folder / "train.json"}: {error}') from error
     return (
         write_subset(coco, training, folder / 'train_holdout.json'),
         write_subset(coco, validation, folder / 'val_holdout.json'),

@@ -64,8 +64,20 @@ def read_image(path: str | os.PathLike, page: int = 0, scale: Scale = 'dtype') -
 
 
 def read_values(path: str | os.PathLike, page: int = 0) -> np.ndarray:
-    """Read the values as they are stored: (H, W) or (H, W, C), in the file's own type. Raises as read_image."""
-    return _read(path, page).samples
+    """Read the values as they are stored: (H, W) or (H, W, C), in the file's own type. Raises as read_image.
+
+    A TIFF with a palette holds indices; the colours that they are shown in are left out.
+    """
+    return _read(path, page, colours=False).samples
+
+
+def page_count(path: str | os.PathLike) -> int:
+    """The number of pages of a TIFF, 1 for other images. Raises as read_image."""
+    with _explained(path):
+        if not _is_tiff(path):
+            return 1
+        with tifffile.TiffFile(path) as file:
+            return len(file.pages)
 
 
 def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
@@ -141,16 +153,16 @@ def _to_uint8(path: str | os.PathLike, samples: np.ndarray, scale: Scale, max_va
     return np.rint(((values - low) / span).clip(0, 1) * 255).astype(np.uint8)
 
 
-def _read(path: str | os.PathLike, page: int) -> _Stored:
+def _read(path: str | os.PathLike, page: int, colours: bool = True) -> _Stored:
     with _explained(path):
         if _is_tiff(path):
-            return _read_tiff(path, page)
+            return _read_tiff(path, page, colours)
         if page != 0:
             raise ImageReadError(f'{path} has one page, but page {page} was asked for')
         return _read_picture(path)
 
 
-def _read_tiff(path: str | os.PathLike, page: int) -> _Stored:
+def _read_tiff(path: str | os.PathLike, page: int, colours: bool) -> _Stored:
     with tifffile.TiffFile(path) as file:
         chosen = _page(path, file, page)
         photometric = getattr(chosen.photometric, 'name', str(chosen.photometric))
@@ -168,9 +180,10 @@ def _read_tiff(path: str | os.PathLike, page: int) -> _Stored:
         samples = chosen.asarray(maxworkers=1)  # data loading has its own processes
         if chosen.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
-        if photometric == 'PALETTE' and chosen.colormap is not None:
+        palette = photometric == 'PALETTE' and colours
+        if palette and chosen.colormap is not None:
             samples = np.moveaxis(chosen.colormap[:, samples], 0, -1)
-        bits = 16 if photometric == 'PALETTE' else int(np.max(chosen.bitspersample))
+        bits = 16 if palette else int(np.max(chosen.bitspersample))
     if samples.dtype.kind == 'i':
         bits -= 1
     return _Stored(samples, 1.0 if samples.dtype == bool else 2.0**bits - 1, photometric == 'MINISWHITE')

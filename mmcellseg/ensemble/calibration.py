@@ -126,8 +126,8 @@ class Calibration:
         """
         if isinstance(source, Calibration):
             return source
-        content = source if isinstance(source, Mapping) else json.loads(Path(source).read_text())
         try:
+            content = source if isinstance(source, Mapping) else json.loads(Path(source).read_text())
             return cls(
                 {
                     name: {str(key): (float(slope), float(offset)) for key, (slope, offset) in of_member.items()}

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ..evaluation.evaluate import evaluate_results
 from ..evaluation.ground_truth import GroundTruth
+from ..structures.results import ResultsError
 from .calibration import Calibration, match_hits
 from .detections import Detections
 from .fusion import Fusion
@@ -52,7 +53,7 @@ def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, d
 
     Raises:
         ValueError: A member has none.
-        ResultsError: One of the files is not in order, as ``merge_files`` has it.
+        ResultsError: One of the files is not in order, as ``merge_files`` has it; two of a member have an image.
     """
     out = {}
     for member in members:
@@ -62,7 +63,9 @@ def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, d
         for path in [member.oof] if isinstance(member.oof, str) else member.oof:
             (file,) = open_members([Member(member.name, path)], images)
             for image_id in file.image_ids:
-                joined.setdefault(image_id, []).extend(read_checked(file, image_id, images).entries)
+                if image_id in joined:
+                    raise ResultsError(f'{path}: another oof file of member {member.name!r} has image {image_id} too')
+                joined[image_id] = read_checked(file, image_id, images).entries
         out[member.name] = joined
     return out
 
@@ -190,8 +193,11 @@ def select_members(
     """Judge members, and choose among them on one part of the images; see ``Selection``.
 
     Raises:
-        ValueError: Fewer than two annotated images, or a metric that the evaluation does not have.
+        ValueError: Fewer than two annotated images, no round, or a metric that the evaluation does not have or that
+            is not defined on the images chosen on.
     """
+    if rounds < 1:
+        raise ValueError(f'rounds is {rounds}, expected at least 1 draw')
     names = list(predictions)
     choose, apart = split_images(list(truth.images), kept_apart, seed)
     judge = Judge(predictions, truth, fusion, metric)
@@ -202,6 +208,11 @@ def select_members(
 
         everyone = dict.fromkeys(names, 1)
         own = score([{name: 1} for name in names])
+        if np.isnan(own).any():
+            raise ValueError(
+                f'{metric} is not defined on the {len(choose)} images chosen on, as a rule because the class has no '
+                'cell there: take another metric, seed or part kept apart'
+            )
         whole = [score([everyone], part)[0] for part in (choose, apart)]
         rest = [{k: 1 for k in names if k != name} for name in names] if len(names) > 1 else []
         without = [whole[0] - figure for figure in score(rest)]

@@ -41,9 +41,9 @@ class Predictions(Table):
             sizes = [gt.images[i] for i in image_ids.tolist()]
             fits = [tuple(rle['size']) for rle in rles] == sizes[: len(rles)]
             coded = {type(rle['counts']) for rle in rles} <= {str, bytes}
+            self.image_ids, self.category_ids = image_ids.astype(np.int64), category_ids.astype(np.int64)
         except (KeyError, OverflowError, TypeError, ValueError):
             return False
-        self.image_ids, self.category_ids = image_ids.astype(np.int64), category_ids.astype(np.int64)
         integers = image_ids.dtype.kind in 'iu' and category_ids.dtype.kind in 'iu'
         finite = bool(np.isfinite(self.scores).all() and np.isfinite(self.boxes).all())
         return integers and finite and fits and coded and set(category_ids.tolist()) <= set(gt.categories)

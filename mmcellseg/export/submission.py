@@ -94,6 +94,11 @@ def _results_file(path: Path) -> Iterator[tuple[Path, list[Violation]]]:
 
 def _check(entries: Sequence[Any], images: dict[int, tuple[int, int]], category_ids: Iterable[int]) -> list[Violation]:
     violations = check_entries(entries, images, category_ids)
+    for i, entry in enumerate(entries):  # the scoring reads strings alone
+        if isinstance(rle := entry.get('segmentation'), dict) and isinstance(rle.get('counts'), list):
+            text = 'the RLE counts are a list, expected the compressed string (pycocotools.mask.frPyObjects makes it)'
+            violations.append(Violation(i, entry.get('image_id'), text))
+    violations.sort(key=lambda violation: violation.index)
     if boxes_fit_xyxy(entries):
         text = 'the boxes fit the masks better as x0, y0, x1, y1 than as x, y, width, height: convert them'
         violations.insert(0, Violation(WHOLE_FILE, None, text))

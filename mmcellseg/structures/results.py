@@ -11,6 +11,7 @@ import numpy as np
 
 from .files import atomic_open
 from .results_check import Entry, Violation, boxes_fit_xyxy, check_entries
+from .rle import counts_to_strings
 
 __all__ = [
     'Entry',
@@ -41,8 +42,11 @@ def _plain(entry: Mapping[str, Any]) -> Entry:
     if 'segmentation' in entry:
         rle = entry['segmentation']
         counts = rle['counts']
-        if not isinstance(counts, str):
-            counts = counts.decode('ascii') if isinstance(counts, bytes) else [int(c) for c in counts]
+        if not isinstance(counts, str | bytes):
+            runs = np.array([int(c) for c in counts], np.int64)
+            (counts,) = counts_to_strings(runs, np.array([0, len(runs)]))
+        if isinstance(counts, bytes):
+            counts = counts.decode('ascii')
         plain['segmentation'] = {'size': [int(v) for v in rle['size']], 'counts': counts}
     return plain
 

@@ -137,6 +137,33 @@ def test_a_missing_json_says_how_to_make_it(build):
         build(ann_file='nowhere.json')
 
 
+@pytest.mark.parametrize('text', ['[]', '[{"file_name": "a.tif", "id": 1}]', '{"categories": []}', '{"images": ['])
+def test_what_is_no_annotation_file_is_named(build, tmp_path, text):
+    (tmp_path / 'other.json').write_text(text)
+    with pytest.raises(ValueError, match=r'other\.json: (expected a COCO annotation file|cannot be read as JSON)'):
+        build(ann_file='other.json')
+
+
+def test_an_image_id_that_comes_twice_is_refused(build, coco):
+    coco['images'][1]['id'] = 1
+    with pytest.raises(ValueError, match=r'train\.json: several of its images have the id 1'):
+        build()
+
+
+def test_cells_of_unknown_images_are_counted(build, coco, log):
+    coco['annotations'][0]['image_id'] = 9
+    assert sum(len(build().get_data_info(i)['instances']) for i in range(2)) == 2
+    assert log[0][0] == logging.WARNING
+    assert '2 cells; left out: 1 cells (1 of an image that the file does not list)' in log[0][1]
+
+
+def test_no_image_to_train_on_is_said(build, coco):
+    coco['annotations'] = []
+    with pytest.raises(ValueError, match=r'train\.json: none of its 3 images is left .*test_mode=True'):
+        build()
+    assert len(build(test_mode=True)) == 3
+
+
 def test_any_number_of_classes_gets_as_many_colours(build, coco):
     coco['categories'] = [{'id': n, 'name': f'kind{n}'} for n in range(1, 7)]
     metainfo = build(metainfo={'classes': [f'kind{n}' for n in range(1, 7)]}).metainfo

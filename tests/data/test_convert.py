@@ -220,6 +220,20 @@ def test_unreadable_masks_and_float_images(source):
     assert 'besides those of unreadable files' in conversion.summary()
 
 
+def test_a_label_map_with_a_palette_is_read_and_further_pages_are_named(source):
+    labels = np.zeros((40, 50), np.uint8)
+    disc(labels, 20, 20, 6, 200)
+    folder = source / 'train' / 'a'
+    palette = np.arange(768, dtype=np.uint16).reshape(3, 256)
+    tifffile.imwrite(folder / 'class2.tif', labels, photometric='palette', colormap=palette)
+    tifffile.imwrite(folder / 'class4.tif', np.stack([labels, labels]), photometric='minisblack')
+    conversion = read_dataset(source)
+    assert counts(conversion) == [3, 3, 1, 1]
+    (pages,) = [finding for finding in conversion.findings if finding.kind != 'overlap']
+    assert pages[:3] == ('several pages', 'train/a/class4.tif', 'class4')
+    assert '2 pages, of which only the first is read' in pages.text
+
+
 def test_sources_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError, match='found no train/'):
         read_dataset(tmp_path)
@@ -256,6 +270,14 @@ def test_strict_writes_no_json_and_fails(source, run_tool, capsys):
     assert run_tool(source, source, '--strict', '--workers', '1') == 1
     assert 'unknown file: train/a/thumbs.db' in capsys.readouterr().out
     assert [path.name for path in (source / 'annotations').iterdir()] == ['findings.tsv']
+
+
+def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
+    (source / 'taken').write_text('a file')
+    assert 'taken' in run_tool(source, source / 'taken', '--workers', '1')
+    shutil.rmtree(source / 'train' / 'b')
+    message = run_tool(source, source / 'out', '--holdout', '0.5', '--workers', '1')
+    assert 'train.json: a hold-out split needs two images, the json has 1' in message
 
 
 def test_the_tool_says_what_a_source_should_hold(tmp_path, run_tool):

@@ -106,6 +106,8 @@ def test_group_files(tmp_path):
     assert read_groups(tmp_path / 'g.json', names) == ['p1', '2']
     (tmp_path / 'g.csv').write_text('file_name,group\nb.tif,p2\na.tif,p1\n')
     assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
+    (tmp_path / 'g.csv').write_text('a.tif,p1\n\nb.tif,p2\n\n', encoding='utf-8-sig')  # as spreadsheets write it
+    assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
     with pytest.raises(ValueError, match=r'g.csv: 1 of 3 images have no group, such as d.tif'):
         read_groups(tmp_path / 'g.csv', [*names, 'd.tif'])
     (tmp_path / 'bad.json').write_text('[1, 2]')

@@ -149,6 +149,19 @@ def test_cells_are_read_with_the_scale_of_the_images(source):
         build(source, scale='bright')
 
 
+def test_polygons_are_pasted_and_a_mask_of_another_size_names_its_image(source):
+    coco = json.loads((source / 'train.json').read_text())
+    coco['annotations'][1]['segmentation'] = [[3, 2, 8, 2, 8, 6, 3, 6]]
+    (source / 'polygons.json').write_text(json.dumps(coco))
+    np.random.seed(0)
+    pasted = build(source, ann_file='polygons.json', max_overlap=0.0).transform(sample(source))
+    assert pasted['gt_masks'].areas.tolist() == [9, 20]
+    coco['annotations'][1]['segmentation'] = {'size': [9, 9], 'counts': '0a2'}
+    (source / 'size.json').write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match=r'b\.png: mask of a cell to paste: .*expected \[12, 16\]'):
+        build(source, ann_file='size.json').transform(sample(source))
+
+
 def test_bad_input_is_refused(source):
     coco = json.loads((source / 'train.json').read_text())
     coco['annotations'][0]['category_id'] = 9

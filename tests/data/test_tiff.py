@@ -237,6 +237,11 @@ def test_label_maps(tmp_path):
         with pytest.raises(ImageReadError, match=rf'c\.tif holds shape \(2, 2\), float64 with .*{words}'):
             read_label_map(path)
         assert np.array_equal(read_values(path), labels, equal_nan=True)
+    palette = np.random.default_rng(0).integers(0, 65536, (3, 256)).astype(np.uint16)  # as ImageJ saves label maps
+    indices = np.array([[0, 3], [200, 3]], np.uint8)
+    path = save(tmp_path / 'e.tif', indices, photometric='palette', colormap=palette)
+    assert np.array_equal(read_label_map(path), indices)
+    assert read_image(path).shape == (2, 2, 3)
     with pytest.raises(ImageReadError, match=r'd\.tif holds shape \(3, 4, 3\), uint8, but a label map'):
         read_label_map(save(tmp_path / 'd.tif', np.zeros((3, 4, 3), np.uint8), photometric='rgb'))
 

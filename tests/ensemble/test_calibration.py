@@ -76,5 +76,7 @@ def test_rare_classes_take_the_members_curve(tmp_path, rng):
 
 def test_a_file_of_another_form_names_itself(tmp_path):
     (tmp_path / 'c.json').write_text('{"a": {"1": [1]}}')
-    with pytest.raises(ValueError, match=r'c\.json: expected member → category'):
-        Calibration.load(tmp_path / 'c.json')
+    (tmp_path / 'cut.json').write_text('{"a": {"1"')
+    for name in ('c', 'cut'):
+        with pytest.raises(ValueError, match=rf'{name}\.json: expected member → category'):
+            Calibration.load(tmp_path / f'{name}.json')

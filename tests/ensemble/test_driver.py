@@ -119,6 +119,26 @@ def test_empty_masks_are_left_out_and_counted(tmp_path, entries):
     assert read_results(tmp_path / 'out.json') == [good]
 
 
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, r'c\.py'),
+        ('model = dict()', r'c\.py: no members, fusion, ann_file: give a config of configs/ensembles/'),
+        ("members = [dict(name='a', result='r.json')]", r'c\.py: a member has name and results, .*result'),
+        ("members = [dict(name='a', results='gone.json')]", r'gone\.json: there is no such predictions file'),
+    ],
+)
+def test_the_tool_says_what_is_wrong_without_a_traceback(tmp_path, monkeypatch, content, message):
+    if content is not None:
+        more = "\nfusion = dict(type='NMSFusion')\nann_file = 'ann.json'\nout_dir = 'out'\n"
+        (tmp_path / 'c.py').write_text(content + (more if 'members' in content else ''))
+    (tmp_path / 'ann.json').write_text('{"images": [], "categories": []}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), 'c.py', '--workers', '1'])
+    with pytest.raises(SystemExit, match=message):
+        runpy.run_path(str(TOOL), run_name='__main__')
+
+
 def test_the_tool_merges_scores_and_zips(tmp_path, members, monkeypatch, capsys):
     truth = [{**e, 'id': k + 1, 'area': 9, 'iscrowd': 0} for k, e in enumerate(read_results(members[0].results))]
     images = [{'id': i, 'file_name': f'{i}.tif', 'height': 40, 'width': 60} for i in IMAGES.sizes]

@@ -129,6 +129,21 @@ def test_an_unknown_metric_is_named(truth, predictions):
         Judge(predictions, truth, NMSFusion(), 'segm_AP51')({'a': 1}, [1])
 
 
+def test_a_metric_without_a_cell_to_judge_by_is_refused(truth, predictions):
+    truth.categories[3] = 'class3'  # no cell is of it
+    with pytest.raises(ValueError, match='segm_AP50_class3 is not defined on the 2 images chosen on'):
+        select_members(predictions, truth, NMSFusion(), 'segm_AP50_class3', rounds=1)
+    with pytest.raises(ValueError, match='rounds is 0, expected at least 1'):
+        select_members(predictions, truth, NMSFusion(), rounds=0)
+
+
+def test_an_image_in_two_out_of_fold_files_is_refused(tmp_path, truth, predictions):
+    write_results(tmp_path / 'fold.json', predictions['a'][1])
+    member = Member('a', 'x', oof=[str(tmp_path / 'fold.json')] * 2)
+    with pytest.raises(ResultsError, match=r"fold\.json: another oof file of member 'a' has image 1 too"):
+        read_out_of_fold([member], ImageSet(truth.images, [1, 2], True))
+
+
 def test_out_of_fold_files_are_joined_and_checked(tmp_path, truth, predictions):
     images = ImageSet(truth.images, [1, 2], True)
     for i in (1, 2):

@@ -104,6 +104,17 @@ def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch
         run_tool(monkeypatch, config, '--ann', config.parent / 'none.json')
 
 
+def test_tool_says_what_is_no_annotation_file_and_no_config(config: Path, monkeypatch: pytest.MonkeyPatch):
+    (config.parent / 'results.json').write_text('[]')
+    with pytest.raises(SystemExit, match=r'results\.json: not a COCO annotation file'):
+        run_tool(monkeypatch, config, '--ann', config.parent / 'results.json')
+    with pytest.raises(SystemExit, match=r'none\.py: there is no such config'):
+        run_tool(monkeypatch, config.parent / 'none.py')
+    (config.parent / 'ensemble.py').write_text('members = []')
+    with pytest.raises(SystemExit, match=r'ensemble\.py: expected the config of a model with an rpn_head'):
+        run_tool(monkeypatch, config.parent / 'ensemble.py')
+
+
 def test_small_anchors_cover_consep_better(consep_dir: Path):
     """On all real tiles at their own size, 8–128 px against 32–512 px, as configs/README.md has it."""
     boxes = []

@@ -128,6 +128,8 @@ def test_an_empty_mask_finds_nothing(data: dict) -> None:
         ({'image_id': 9}, r'prediction 1 .*: image_id 9 is not among the 2 images of the annotations'),
         ({'image_id': '1'}, r"image_id '1' is not among"),
         ({'category_id': 3}, r'prediction 1 .*: category_id 3, expected one of \[1, 2\]'),
+        ({'category_id': 'round'}, r"prediction 1 .*: category_id 'round', expected one of \[1, 2\]"),
+        ({'category_id': None}, r'prediction 1 .*: category_id None, expected one of \[1, 2\]'),
         ({'score': float('nan')}, r'prediction 1 .*: score nan of image 1, expected a finite number'),
         ({'score': None}, r'score None of image 1'),
         ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] of image 1, expected x, y, width and height'),

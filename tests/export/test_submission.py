@@ -84,6 +84,7 @@ BAD = {
     'size of another image': (entry(image_id=7), r'RLE size \[40, 50\], expected \[20, 30\]'),
     'too few runs': (changed(segmentation={'size': [H, W], 'counts': '52'}), 'covers|decode'),
     'no RLE code': (changed(segmentation={'size': [H, W], 'counts': 'zz~'}), 'decode'),
+    'plain runs': (changed(segmentation={'size': [H, W], 'counts': [420, *[6, 34] * 4, 6, 1414]}), 'a list'),
     'empty mask': (EMPTY, 'empty'),
     'category': (changed(category_id=5), 'unknown category 5'),
     'score above 1': (changed(score=1.01), 'score 1.01'),

@@ -65,6 +65,15 @@ def test_numpy_numbers_and_bytes_are_written_plainly(tmp_path):
     assert found['segmentation'] == {'size': [20, 30], 'counts': given['segmentation']['counts'].decode()}
 
 
+def test_plain_counts_are_written_compressed(tmp_path):
+    bitmap = np.zeros(SIZE, np.uint8, order='F')
+    bitmap[6:10, 5:7] = 1
+    given = entry(segmentation={'size': [20, 30], 'counts': [106, 4, 16, 4, 470]})
+    write_results(tmp_path / 'r.json', [given])
+    (found,) = read_results(tmp_path / 'r.json')
+    assert found['segmentation'] == {'size': [20, 30], 'counts': coco_mask.encode(bitmap)['counts'].decode()}
+
+
 def test_nothing_written_is_a_valid_empty_list(tmp_path):
     assert write_results(tmp_path / 'r.json', []) == 0
     assert read_results(tmp_path / 'r.json') == []

@@ -49,6 +49,24 @@ def test_what_is_no_annotation_file_is_named(run, tmp_path, tool, content):
         run(tool, tmp_path / 'bad.json', *([tmp_path] if 'folds' in tool else []))
 
 
+@pytest.mark.parametrize('tool', ['analysis_tools/class_balance.py', 'dataset_converters/split_folds.py'])
+@pytest.mark.parametrize('kind', ['images', 'categories'])
+def test_ids_that_come_twice_are_named(run, ann, tmp_path, tool, kind):
+    content = json.loads(ann.read_text())
+    content[kind].append(content[kind][0])
+    ann.write_text(json.dumps(content))
+    with pytest.raises(SystemExit, match=f'train.json: .* several of its {kind} have the id 1, expected each once'):
+        run(tool, ann, *([tmp_path, '--folds', 2] if 'folds' in tool else []))
+
+
+def test_images_without_a_file_name_are_named(run, ann, tmp_path):
+    content = json.loads(ann.read_text())
+    del content['images'][1]['file_name']
+    ann.write_text(json.dumps(content))
+    with pytest.raises(SystemExit, match=r'train.json: the images with these ids have no file_name: \[2\]'):
+        run('dataset_converters/split_folds.py', ann, tmp_path, '--folds', 2)
+
+
 def test_more_folds_than_images_is_refused_before_images_are_read(run, ann, tmp_path):
     with pytest.raises(SystemExit, match=r'train.json: 5 folds of 2 images'):
         run('dataset_converters/split_folds.py', ann, tmp_path, '--groups', 'auto')

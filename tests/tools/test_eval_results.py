@@ -55,3 +55,11 @@ def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> No
     results.write_text('[{"image_id": 1, ')
     assert run(monkeypatch, results, ann) == 1
     assert 'results.json' in capsys.readouterr().err
+
+
+def test_figures_that_cannot_be_written_are_told_without_a_traceback(files, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / 'taken').write_text('a file')
+    assert run(monkeypatch, *files, '--json', tmp_path / 'taken' / 'out.json') == 1
+    printed = capsys.readouterr()
+    assert 'segm_AP50_round          1.0000' in printed.out
+    assert 'out.json: the figures cannot be written there' in printed.err

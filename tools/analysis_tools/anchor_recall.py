@@ -40,7 +40,7 @@ def read_boxes(path: Path, pipeline: list[dict], divisor: int) -> tuple[np.ndarr
     coco = json.loads(path.read_text())
     old = {image['id']: (image['width'], image['height']) for image in coco['images']}
     new = {i: resized(size, pipeline) for i, size in old.items()}
-    cells = [a for a in coco['annotations'] if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
+    cells = [a for a in coco.get('annotations', []) if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
     if not cells:
         raise SystemExit(f'{path}: no annotations to measure anchors with')
     xywh = np.array([a['bbox'] for a in cells], dtype=np.float64)
@@ -56,7 +56,11 @@ def main() -> None:
     parser.add_argument('--ann', type=Path, help="COCO json; default: the config's training data")
     args = parser.parse_args()
 
+    if not args.config.is_file():
+        raise SystemExit(f'{args.config}: there is no such config')
     cfg = Config.fromfile(args.config)
+    if 'train_dataloader' not in cfg or 'rpn_head' not in cfg.get('model', {}):
+        raise SystemExit(f'{args.config}: expected the config of a model with an rpn_head and its data')
     dataset = cfg.train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
@@ -67,7 +71,10 @@ def main() -> None:
     if generator.type != 'AnchorGenerator' or 'scales' not in generator:
         raise SystemExit(f'{args.config}: anchors of an AnchorGenerator with scales are expected, found {generator}')
     pipeline = cfg.test_dataloader.dataset.pipeline
-    boxes, sizes = read_boxes(ann, pipeline, cfg.model.data_preprocessor.pad_size_divisor)
+    try:
+        boxes, sizes = read_boxes(ann, pipeline, cfg.model.data_preprocessor.pad_size_divisor)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SystemExit(f'{ann}: not a COCO annotation file ({type(error).__name__}: {error})') from error
     ious = best_ious(boxes, sizes, make_anchors(generator.scales, generator.ratios, generator.strides))
 
     low, high = (pick(generator.scales) * pick(generator.strides) for pick in (min, max))

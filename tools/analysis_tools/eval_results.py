@@ -55,7 +55,7 @@ def main() -> int:
         report = None
         if args.errors:
             report = analyse(gt, Predictions(read_results(args.results), gt, boxes=False), score_thr=args.score_thr)
-    except (EvaluationError, ResultsError) as error:
+    except (EvaluationError, ResultsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f'{args.results}: {len(gt)} cells in {len(gt.images)} images of {args.ann}')
@@ -71,7 +71,11 @@ def main() -> int:
         if report:
             best = {k: [defined(v) for v in pair] for k, pair in report.best.items()}
             content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist(), 'best': best}
-        atomic_write(args.json, json.dumps(content, indent=1))
+        try:
+            atomic_write(args.json, json.dumps(content, indent=1))
+        except OSError as error:
+            print(f'{args.json}: the figures cannot be written there ({error})', file=sys.stderr)
+            return 1
         print(f'wrote {args.json}')
     return 0
 

@@ -32,14 +32,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    args = parse_args()
-    if args.holdout is not None and not 0 < args.holdout < 1:
-        raise SystemExit(f'--holdout must lie between 0 and 1, got {args.holdout}')
-    try:
-        conversion = read_dataset(args.source, args.classes, args.ids, args.workers)
-    except (ValueError, OSError) as error:
-        raise SystemExit(str(error)) from error
+def convert(args: argparse.Namespace) -> int:
+    """Convert, and return the exit status."""
+    conversion = read_dataset(args.source, args.classes, args.ids, args.workers)
     findings = sorted(conversion.findings, key=lambda finding: finding.kind)
     for _, group in groupby(findings, key=lambda finding: finding.kind):
         same = list(group)
@@ -53,11 +48,22 @@ def main() -> int:
         print(f'--strict: {len(findings)} findings, nothing was converted', file=sys.stderr)
         return 1
     written = write_conversion(conversion, args.out)
-    if args.holdout is not None:
-        written += write_holdout(args.out / 'annotations', args.holdout, args.seed)
     for path in written:
         print(f'wrote {path}')
+    if args.holdout is not None:
+        for path in write_holdout(args.out / 'annotations', args.holdout, args.seed):
+            print(f'wrote {path}')
     return 0
+
+
+def main() -> int:
+    args = parse_args()
+    if args.holdout is not None and not 0 < args.holdout < 1:
+        raise SystemExit(f'--holdout must lie between 0 and 1, got {args.holdout}')
+    try:
+        return convert(args)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -33,7 +33,11 @@ def parse_args() -> argparse.Namespace:
 
 def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
     """The group of each image in ascending order of the ids."""
-    names = [image['file_name'] for image in sorted(coco['images'], key=lambda image: image['id'])]
+    images = sorted(coco['images'], key=lambda image: image['id'])
+    nameless = [image['id'] for image in images if not isinstance(image.get('file_name'), str)]
+    if nameless:
+        raise ValueError(f'{args.ann}: the images with these ids have no file_name: {nameless[:10]}')
+    names = [image['file_name'] for image in images]
     if args.groups is None:
         print('Every image is taken as a slide of its own: images of one patient in two folds make scores too good.')
         return names

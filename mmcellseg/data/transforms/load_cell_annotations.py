@@ -7,6 +7,11 @@ from mmdet.registry import TRANSFORMS
 from ...structures.box_masks import BoxMasks
 
 
+def to_rle(mask: dict | list, height: int, width: int) -> dict:
+    """The RLE of an annotation's segmentation, which may be polygons."""
+    return mask_utils.merge(mask_utils.frPyObjects(mask, height, width)) if isinstance(mask, list) else mask
+
+
 @TRANSFORMS.register_module()
 class LoadCellAnnotations(LoadAnnotations):
     """MMDetection's ``LoadAnnotations`` whose masks never take more than their own boxes.
@@ -38,10 +43,7 @@ class LoadCellAnnotations(LoadAnnotations):
     def _load_masks(self, results: dict) -> None:
         height, width = results['ori_shape']
         masks = self._process_masks(results)  # the stock rules of what is to be ignored
-        rles = [
-            mask_utils.merge(mask_utils.frPyObjects(mask, height, width)) if isinstance(mask, list) else mask
-            for mask in masks
-        ]
+        rles = [to_rle(mask, height, width) for mask in masks]
         try:
             results['gt_masks'] = BoxMasks.from_rles(rles, height, width)
         except ValueError as error:

@@ -15,6 +15,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from ...structures.box_masks import BoxMasks
 from ...structures.overlaps import intersections
 from ..tiff import Scale, check_scale, read_image
+from .load_cell_annotations import to_rle
 
 
 class Cell(NamedTuple):
@@ -23,7 +24,7 @@ class Cell(NamedTuple):
     index: int
     image: str
     label: int
-    rle: dict
+    mask: dict | list  # RLE or polygons
 
 
 class Patch(NamedTuple):
@@ -152,7 +153,11 @@ class RareClassCopyPaste(BaseTransform):
             if self.channel_order == 'bgr':
                 colours = colours[..., ::-1]
             here = [other for other in self.cells if other.image == cell.image]
-            masks = BoxMasks.from_rles([other.rle for other in here], *colours.shape[:2])
+            height, width = colours.shape[:2]
+            try:
+                masks = BoxMasks.from_rles([to_rle(other.mask, height, width) for other in here], height, width)
+            except ValueError as error:
+                raise ValueError(f'{cell.image}: mask of a cell to paste: {error}') from error
             for other, (x1, y1, x2, y2), bitmap in zip(here, masks.boxes.tolist(), masks.windows()):
                 self._patches[other.index] = Patch(colours[y1:y2, x1:x2].copy(), bitmap)
         return self._patches[cell.index]
