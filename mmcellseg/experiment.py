@@ -22,15 +22,21 @@ THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 METRICS_NAME = 'metrics.json'
 
 
-def trained_alike(cfg: Config, folder: Path) -> bool:
-    """Whether a folder holds a finished run whose training had the same config, whatever it was tested on."""
+def is_trained(folder: Path) -> bool:
+    """Whether a folder holds a finished training."""
     if not (folder / ledger.RECORD_NAME).is_file():
         return False
     record = ledger.read_record(folder)
-    differing = ledger.difference(record['config']['values'], ledger.experiment(cfg))
+    return record['status'] == 'finished' and record.get('kind') != 'test'
+
+
+def trained_alike(cfg: Config, folder: Path) -> bool:
+    """Whether a folder holds a finished run whose training had the same config, whatever it was tested on."""
+    if not is_trained(folder):
+        return False
+    differing = ledger.difference(ledger.read_record(folder)['config']['values'], ledger.experiment(cfg))
     # Hooks and the like choose a checkpoint; only what a test may change is left out.
-    only_testing = all(key.startswith(('val_', 'test_', 'model.test_cfg', 'tta')) for key in differing)
-    return record['status'] == 'finished' and record.get('kind') != 'test' and only_testing
+    return all(key.startswith(('val_', 'test_', 'model.test_cfg', 'tta')) for key in differing)
 
 
 def find_training(cfg: Config, folder: Path) -> Path | None:
@@ -115,7 +121,8 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
 def submit_step(config: str, folder: Path) -> Path:
     """Predict the test images of a finished step, zip them, and note the score threshold in its record."""
     cfg = Config.fromfile(config)
-    source = find_training(cfg, folder)
+    # Its own training counts though options of tools/train.py, or want of an accelerator, have changed the config.
+    source = folder if is_trained(folder) else find_training(cfg, folder)
     if source is None or not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
     work_dir = folder / 'test'

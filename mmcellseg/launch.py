@@ -38,6 +38,8 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = Config.fromfile(path)
+    if 'begun_from' in cfg:  # the copy in a resumed run's folder: what the run began from is the config's again
+        cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
         cfg.merge_from_dict(options)
@@ -61,7 +63,6 @@ def set_precision(cfg: Config, amp: bool = False) -> None:
         return
     if has_accelerator():
         wrapper.type = 'AmpOptimWrapper'
-        wrapper.setdefault('loss_scale', 'dynamic')
         return
     wrapper.type = 'OptimWrapper'
     for key in ('loss_scale', 'dtype', 'use_fsdp'):

@@ -130,6 +130,16 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     assert ledger.read_record(folder)['label_map_score_threshold'] == 0.65
 
 
+def test_options_that_change_the_config_do_not_hide_its_own_training_from_the_submission(tmp_path, config, tools):
+    folder = tmp_path / 'runs' / 'step'
+    run_step(str(config), folder, ['--cfg-options', 'train_dataloader.batch_size=4'])
+    record = ledger.read_record(folder)
+    record['config']['values']['train_dataloader.batch_size'] = 4
+    ledger.write_record(folder, record)
+    assert submit_step(str(config), folder).read_bytes() == b'zip'
+    assert tools[-1][1][1] == str(folder / 'best_epoch_1.pth')
+
+
 def test_a_step_on_mirrored_views(tmp_path, config, tools):
     """It has no training of its own: views concern the test only."""
     folder = tmp_path / 'runs' / 'step'

@@ -52,7 +52,8 @@ install_torch() {
   pip_install --progress-bar on "torch==$(pin torch)"
 }
 
-has_gpu() { [ "${CPU_ONLY:-0}" != 1 ] && command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }
+# Not grep -q: it leaves at the first GPU, and with pipefail an nvidia-smi that writes on would count as a failure.
+has_gpu() { [ "${CPU_ONLY:-0}" != 1 ] && command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep GPU >/dev/null; }
 
 # The compiler of torch's own CUDA version, or a message that says what to install.
 cuda_settings() {
@@ -74,10 +75,21 @@ cuda_settings() {
   fail "a GPU is present, but no nvcc of CUDA $wanted (torch's own) was found. Install the CUDA toolkit $wanted and set CUDA_HOME, or set CPU_ONLY=1."
 }
 
+# Whether the ops load with this torch, and know CUDA where there is a GPU. mmcv itself needs what is installed later.
 mmcv_fits() {
   installed onedl-mmcv "$(pin onedl-mmcv)" || return 1
-  has_gpu || { "$VENV/bin/python" -c 'import mmcv.ops' 2>/dev/null; return; }
-  "$VENV/bin/python" -c 'import sys; from mmcv.ops import get_compiling_cuda_version as v; sys.exit("not available" in v())' 2>/dev/null
+  local cuda
+  cuda=$("$VENV/bin/python" - 2>/dev/null <<'PYTHON'
+import glob, importlib.util, sysconfig, torch
+
+(path,) = glob.glob(sysconfig.get_path('platlib') + '/mmcv/_ext*.so')
+spec = importlib.util.spec_from_file_location('mmcv._ext', path)
+ext = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ext)
+print(ext.get_compiling_cuda_version())
+PYTHON
+  ) || return 1
+  ! has_gpu || [ "$cuda" != "not available" ]
 }
 
 install_mmcv() {
@@ -89,6 +101,8 @@ install_mmcv() {
   if has_gpu; then
     cuda_settings
     options+=(--no-cache-dir --force-reinstall)  # a CPU build of the same version may lie in the cache
+  elif installed onedl-mmcv "$(pin onedl-mmcv)"; then
+    options+=(--no-cache-dir --force-reinstall)  # built for another torch, and so may be what the cache has
   fi
   local memory
   memory=$(awk '/MemTotal/ {print int($2 / 2097152)}' /proc/meminfo)
@@ -127,7 +141,7 @@ import_everything() {
   say "importing everything once"
   local library
   library=$("$VENV/bin/python" -c 'import cv2, glob, os; print(glob.glob(os.path.join(os.path.dirname(cv2.__file__), "cv2*.so"))[0])')
-  if ldd "$library" | grep -q libGL; then fail "$library needs libGL: not the headless OpenCV"; fi
+  if ldd "$library" | grep libGL >/dev/null; then fail "$library needs libGL: not the headless OpenCV"; fi
   "$VENV/bin/python" - <<'PYTHON'
 import cv2, imagecodecs, matplotlib, mmcv, mmcv.ops, mmdet.apis, mmengine, pycocotools.mask, tifffile, torch
 

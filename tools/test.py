@@ -37,7 +37,8 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    cfg.load_from = args.checkpoint
+    # The config may be the copy in a resumed run's folder; the best checkpoint holds nothing to resume from.
+    cfg.load_from, cfg.resume = args.checkpoint, False
     if args.trust_checkpoint:
         launch.trust_checkpoint(cfg)
     if args.format_only:

@@ -75,8 +75,9 @@ class BFloat16Hook(Hook):
     def before_run(self, runner: Runner) -> None:
         if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
             raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
-        wrapped = is_model_wrapper(runner.model) or isinstance(runner.model, BaseTTAModel)
-        model = runner.model.module if wrapped else runner.model
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):  # with several processes one in the other
+            model = model.module
         on_cpu = next(model.parameters()).device.type == 'cpu'
         if on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             print_log('BFloat16Hook: this CPU has no bfloat16 instructions: expect no gain', 'current', 30)

@@ -52,7 +52,7 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         masks = masks.flip(view.flip_direction)
         boxes = bbox_flip(boxes, (height, width), view.flip_direction)
     filled = masks.areas > 0
-    scores, labels = found.scores.cpu().numpy().astype(np.float64), found.labels.cpu().numpy()
+    scores, labels = found.scores.cpu().double().numpy(), found.labels.cpu().numpy()
     return boxes.numpy()[filled], scores[filled], labels[filled], masks[filled]
 
 

@@ -35,6 +35,7 @@ def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[in
         (N, 4) int32 xyxy, half-open, inside the image; zeros where there is nothing to paste (stock raises an
         error for boxes outside the image, or not finite, on the CPU).
     """
+    boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))  # half precision does not hold every image size
     image = boxes.new_tensor([width, height])
     low, high = boxes[:, :2], boxes[:, 2:]
     if not whole_image:

@@ -9,6 +9,7 @@ from mmengine.optim import AmpOptimWrapper
 from torch import nn
 
 from mmcellseg.hooks.bfloat16_hook import BFloat16Hook, network_parts, to_float, use_bfloat16
+from mmcellseg.models.cell_tta_model import CellTTAModel
 
 
 class Neck(nn.Module):
@@ -74,6 +75,15 @@ def test_a_copy_computes_with_its_own_weights():
         averaged.backbone.weight.zero_()
         averaged.backbone.bias.fill_(3)
     assert averaged.backbone(torch.rand(1, 3, 9, 9)).unique().tolist() == [3.0]
+
+
+def test_mirrored_views_in_several_processes_are_predicted_in_bfloat16_too():
+    detector = tiny_detector()
+    detector.test_step = detector.forward
+    model = nn.DataParallel(CellTTAModel(module=detector))  # a wrapper as the distributed one, without processes
+    BFloat16Hook().before_run(SimpleNamespace(model=model))
+    detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
+    assert detector.neck.seen == [(torch.bfloat16, True)]
 
 
 def test_to_float_leaves_other_values():

@@ -53,6 +53,12 @@ def test_a_view_comes_back_into_the_frame_of_the_image(direction, rles):
     np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
 
 
+def test_scores_in_bfloat16_are_read():
+    half = view(None, [CELL], [0.5])
+    half.pred_instances.scores = half.pred_instances.scores.bfloat16()
+    assert read_view(half)[1].tolist() == [0.5]
+
+
 def test_views_are_merged_as_members():
     """Agreement counts all four views: the one that found nothing too."""
     model = CellTTAModel(module=Detector())

@@ -105,6 +105,16 @@ def test_scaled_images_with_and_without_rescale():
         assert rles[0]['size'] == size
 
 
+@pytest.mark.parametrize(('dtype', 'width'), [(torch.bfloat16, 1333), (torch.float16, 2051)])
+def test_boxes_in_half_precision_end_where_the_image_ends(dtype, width):
+    """Neither type holds the width: the next number that it does hold is beyond the image."""
+    boxes = torch.tensor([[width - 21, 8, width + 11, 40], [5, 8, 37, 40]]).to(dtype)
+    masks = torch.ones(2, 1, 28, 28)
+    stock, _ = _do_paste_mask(masks, boxes, 50, width, skip_empty=False)
+    expected = encode_mask_results((stock >= 0.5).numpy())
+    assert paste_as_rles(masks, boxes, 50, width, 0.5, whole_image=True) == expected
+
+
 def test_other_inputs():
     """Mean of Cascade's stages, class-agnostic masks, masks that are not square, bfloat16 and float16."""
     generator = torch.Generator().manual_seed(3)

@@ -5,6 +5,7 @@ import pickle
 import zipfile
 
 import pytest
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
@@ -50,6 +51,16 @@ def test_the_test_has_its_own_record(tiny_trained, tested):
     assert (record['kind'], record['status']) == ('test', 'finished')
     assert record['checkpoint']['sha256'] == trained['checkpoint']['last']['sha256']
     assert next(iter(record['data'].values()))['images'] == 3
+
+
+def test_the_config_in_the_folder_of_a_resumed_run_can_be_tested(tiny_trained, tmp_path):
+    """It asks to resume, and the best checkpoint holds nothing to resume from."""
+    (tmp_path / 'copy.py').write_text((tiny_trained / 'tiny.py').read_text() + 'resume = True\n')
+    weights = torch.load(tiny_trained / 'run/epoch_2.pth', weights_only=True)
+    del weights['optimizer']
+    torch.save(weights, tmp_path / 'best.pth')
+    run_tool(TEST, 'copy.py', 'best.pth', '--format-only', '--work-dir', 'tested', cwd=tmp_path)
+    assert len(list(tmp_path.glob('tested/*/submission.zip'))) == 1
 
 
 def load(tmp_path, extra=''):

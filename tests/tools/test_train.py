@@ -12,7 +12,7 @@ from tiny_run import REPO, run_tool, write_config
 from mmcellseg import launch
 from mmcellseg.checkpoint import CheckpointError
 from mmcellseg.data.config_paths import resolve_data_paths
-from mmcellseg.reporting.ledger import RecordError
+from mmcellseg.reporting.ledger import RecordError, difference, experiment
 
 STOCK = Path(mmdet.__file__).parent / '.mim/tools'
 TRAIN = REPO / 'tools/train.py'
@@ -149,7 +149,27 @@ def test_amp_with_an_accelerator(tmp_path, monkeypatch):
     launch.set_precision(cfg)
     assert cfg.optim_wrapper.type == 'OptimWrapper'
     launch.set_precision(cfg, amp=True)
-    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+
+
+def test_a_config_with_amp_is_trained_as_it_is_where_there_is_an_accelerator(tmp_path, monkeypatch):
+    """A key more in its record would make another experiment of it, and no step would find its training."""
+    monkeypatch.setattr(launch, 'has_accelerator', lambda: True)
+    path = config(tmp_path, "optim_wrapper.update(type='AmpOptimWrapper')\n")
+    cfg = launch.load_config(str(path))
+    launch.set_precision(cfg)
+    assert difference(experiment(Config.fromfile(path)), experiment(cfg)) == {}
+
+
+def test_the_config_in_the_folder_of_a_resumed_run_begins_as_the_first_did(tmp_path):
+    path = config(tmp_path, "load_from = 'begin.pth'\n")
+    first = launch.load_config(str(path))
+    resumed = launch.load_config(str(path))
+    launch.set_resume(resumed, 'last.pth')
+    resumed.dump(tmp_path / 'copy.py')
+    copy = launch.load_config(str(tmp_path / 'copy.py'))
+    assert (copy.load_from, copy.resume) == ('begin.pth', False)
+    assert experiment(copy) == experiment(first)
 
 
 def test_seed_zero_is_a_seed(tmp_path):
