@@ -11,6 +11,10 @@ names = [
     's14_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-50e_1xb4_fold0',
     's15_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_tta_cw_cp_aug-rot-scale-stain_bf16_ema_scratch_adamw-1e-3_cosine-60e_1xb4_fold0',
     's16_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_tta_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-50e_1xb4_fold0',
+    's19_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0',
+    's20_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0',
+    's21_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_tta_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0',
+    's22_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0',
 ]
 candidates = {
     name.split('_')[0]: dict(
