@@ -1,6 +1,6 @@
-"""Step 23: mask fusion of steps 21 and 22, whose sizes differ; the best score of a cell counts, not the mean."""
+"""Step 23: mask fusion of what `tools/ensemble.py --select --rounds 3` drew of 16, 20, 21 and 22: 22 twice and 21."""
 
 _base_ = './consep-s_mask-fusion.py'
 out_dir = 'work_dirs/consep/s23_mask-fusion'
-members = [_base_.candidates.s21, _base_.candidates.s22]
+members = [_base_.candidates.s21, dict(_base_.candidates.s22, weight=2)]
 fusion = dict(rescoring='max_agreement')

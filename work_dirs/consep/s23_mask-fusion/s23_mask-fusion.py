@@ -110,8 +110,8 @@ members = [
         oof=
         'work_dirs/consep/s22_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0/val-results.json',
         results=
-        'work_dirs/consep/s22_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0/test-results.json'
-    ),
+        'work_dirs/consep/s22_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0/test-results.json',
+        weight=2),
 ]
 names = [
     's11_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_cw_cp_aug-rot-scale-stain_bf16_scratch_adamw-1e-3_cosine-12e_1xb4_fold0',
