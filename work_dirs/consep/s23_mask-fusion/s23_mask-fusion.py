@@ -90,6 +90,7 @@ fusion = dict(
     class_wise=True,
     hidden_factor=0.5,
     iou='mask',
+    largest_component=True,
     rescoring='max_agreement',
     type='WeightedMaskFusion')
 ids_file = 'data/consep/test_image_name_to_ids.json'
