@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from tqdm import tqdm
@@ -22,19 +23,20 @@ THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 METRICS_NAME = 'metrics.json'
 
 
-def is_trained(folder: Path) -> bool:
-    """Whether a folder holds a finished training."""
+def training_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished training in a folder, or None."""
     if not (folder / ledger.RECORD_NAME).is_file():
-        return False
+        return None
     record = ledger.read_record(folder)
-    return record['status'] == 'finished' and record.get('kind') != 'test'
+    return record if record['status'] == 'finished' and record.get('kind') != 'test' else None
 
 
 def trained_alike(cfg: Config, folder: Path) -> bool:
     """Whether a folder holds a finished run whose training had the same config, whatever it was tested on."""
-    if not is_trained(folder):
+    record = training_record(folder)
+    if record is None:
         return False
-    differing = ledger.difference(ledger.read_record(folder)['config']['values'], ledger.experiment(cfg))
+    differing = ledger.difference(record['config']['values'], ledger.experiment(cfg))
     # Hooks and the like choose a checkpoint; only what a test may change is left out.
     return all(key.startswith(('val_', 'test_', 'model.test_cfg', 'tta')) for key in differing)
 
@@ -122,7 +124,7 @@ def submit_step(config: str, folder: Path) -> Path:
     """Predict the test images of a finished step, zip them, and note the score threshold in its record."""
     cfg = Config.fromfile(config)
     # Its own training counts though options of tools/train.py, or want of an accelerator, have changed the config.
-    source = folder if is_trained(folder) else find_training(cfg, folder)
+    source = folder if training_record(folder) else find_training(cfg, folder)
     if source is None or not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
     work_dir = folder / 'test'

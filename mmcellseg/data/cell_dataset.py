@@ -11,6 +11,8 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
+from .split import check_ids
+
 
 def dropped_reason(annotation: dict[str, Any], image: dict[str, Any], category_ids: list[int]) -> str | None:
     """Why ``CocoDataset`` drops an annotation (bbox xywh, px) of an image, or None if it keeps it."""
@@ -85,9 +87,11 @@ class CellDataset(CocoDataset):
                 'give the data set metainfo=dict(classes=…) with the same names in the same order (and the '
                 'model as many num_classes), or convert the data again with --classes'
             )
-        images = Counter(image.get('id') for image in content['images'])
-        if twice := [i for i, number in images.items() if number > 1]:
-            raise ValueError(f'{self.ann_file}: several of its images have the id {twice[0]!r}, expected each once')
+        try:
+            check_ids(content, 'images')
+        except ValueError as error:
+            raise ValueError(f'{self.ann_file}: {error}') from error
+        images = {image.get('id') for image in content['images']}
         lost = sum(a.get('image_id') not in images for a in content.get('annotations', []))
         self._dropped: Counter = Counter({'of an image that the file does not list': lost} if lost else {})
 

@@ -45,15 +45,20 @@ def write_subset(coco: Coco, image_ids: Collection[int], path: str | os.PathLike
     return atomic_write(path, json.dumps(subset(coco, image_ids)))
 
 
+def check_ids(coco: Coco, kind: str) -> None:
+    """Raise ``ValueError`` for an id that two of its ``'images'`` or ``'categories'`` have."""
+    twice = [i for i, number in Counter(entry.get('id') for entry in coco[kind]).items() if number > 1]
+    if twice:
+        raise ValueError(f'several of its {kind} have the id {twice[0]!r}, expected each once')
+
+
 def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
     """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C).
 
     Raises ``ValueError`` for an id that two images or two categories have.
     """
-    for kind in ('images', 'categories'):
-        twice = [i for i, number in Counter(entry['id'] for entry in coco[kind]).items() if number > 1]
-        if twice:
-            raise ValueError(f'several of its {kind} have the id {twice[0]!r}, expected each once')
+    check_ids(coco, 'images')
+    check_ids(coco, 'categories')
     image_ids = np.array(sorted(image['id'] for image in coco['images']), np.int64)
     row = {int(i): r for r, i in enumerate(image_ids)}
     column = {category['id']: c for c, category in enumerate(coco['categories'])}
