@@ -132,7 +132,8 @@ def submit_step(config: str, folder: Path) -> Path:
         'test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only', *test_options(cfg)
     )
     newest = max(work_dir.glob('*/submission.zip'), key=lambda path: path.stat().st_mtime)
-    shutil.copy(newest.with_name(RESULTS_NAME), folder / RESULTS_NAME)
+    for results in newest.parent.glob(f'{Path(RESULTS_NAME).stem}*.json'):  # the views' as well
+        shutil.copy(results, folder)
     note_submission(folder, newest)
     return folder / 'submission.zip'
 

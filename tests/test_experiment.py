@@ -101,7 +101,8 @@ def tools(tmp_path, config, monkeypatch):
         elif '--format-only' in arguments:
             (folder / 'test' / 't1').mkdir(parents=True)
             (folder / 'test' / 't1' / 'submission.zip').write_bytes(b'zip')
-            (folder / 'test' / 't1' / 'test-results.json').write_text('[]')
+            for name in ('test-results.json', 'test-results.view0.json'):
+                (folder / 'test' / 't1' / name).write_text('[]')
         else:
             validate = Config.fromfile(arguments[0])
             assert validate.test_dataloader == validate.val_dataloader
@@ -150,6 +151,7 @@ def test_a_step_on_mirrored_views(tmp_path, config, tools):
     run_step(str(config), folder)
     submit_step(str(config), folder)
     assert [('--tta' in arguments) for _, arguments in tools] == [False, False, True, True]
+    assert (folder / 'test-results.view0.json').is_file()
 
 
 def test_submitting_before_running_is_refused(tmp_path, config, tools):

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,11 @@ from .ground_truth import GroundTruth
 from .tables import EvaluationError
 
 RESULTS_NAME = 'test-results.json'
+
+
+def view_file(results_file: str | os.PathLike, view: int) -> Path:
+    """Where the predictions of one view are written: ``test-results.view0.json`` beside ``test-results.json``."""
+    return Path(results_file).with_suffix(f'.view{view}.json')
 
 
 def to_rles(masks: Any) -> list[dict]:
@@ -62,6 +67,7 @@ class CellMetric(BaseMetric):
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
         results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which the runner's
             tools set, or else in the working directory. None: no file, or test-results.json with ``format_only``.
+            Where the model keeps the views of test-time augmentation, each has a file beside it (``view_file``).
         format_only: Write the results file and compute nothing.
         backend_args: mmengine's file backend for ``ann_file``.
         collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
@@ -114,18 +120,20 @@ class CellMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep one item per image; masks become RLE at once."""
         for sample in data_samples:
-            pred = sample['pred_instances']
-            item: dict[str, Any] = {key: np.asarray(pred[key].detach().cpu()) for key in ('bboxes', 'scores', 'labels')}
-            item['image_id'] = sample['img_id']
-            if 'masks' in pred:
-                item['masks'] = to_rles(pred['masks'])
-                if len(item['masks']) != len(item['scores']):
-                    raise EvaluationError(
-                        f'image {sample["img_id"]}: {len(item["masks"])} masks for {len(item["scores"])} scores'
-                    )
-            elif set(self.metrics) != {'bbox'}:
-                raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
+            item = self._item(sample['img_id'], sample['pred_instances'])
+            item['views'] = [self._item(sample['img_id'], view) for view in sample.get('views', [])]
             self.results.append(item)
+
+    def _item(self, image_id: int, pred: Mapping[str, Any]) -> dict[str, Any]:
+        item: dict[str, Any] = {key: np.asarray(pred[key].detach().cpu()) for key in ('bboxes', 'scores', 'labels')}
+        item['image_id'] = image_id
+        if 'masks' in pred:
+            item['masks'] = to_rles(pred['masks'])
+            if len(item['masks']) != len(item['scores']):
+                raise EvaluationError(f'image {image_id}: {len(item["masks"])} masks for {len(item["scores"])} scores')
+        elif set(self.metrics) != {'bbox'}:
+            raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
+        return item
 
     def entries(self, results: Sequence[dict]) -> list[dict]:
         """The predictions of all images as a COCO results list, in the order of the images."""
@@ -149,6 +157,9 @@ class CellMetric(BaseMetric):
         if self.results_file is not None:
             number = write_results(self.results_file, entries)
             print_log(f'{number} predictions of {len(results)} images in {self.results_file}', 'current')
+            for k, items in enumerate(zip(*(item['views'] for item in results), strict=True)):
+                number = write_results(view_file(self.results_file, k), self.entries(items))
+                print_log(f'{number} predictions of view {k} in {view_file(self.results_file, k)}', 'current')
         if self.format_only:
             return {}
         assert self._ground_truth is not None, 'dataset_meta has not been set'

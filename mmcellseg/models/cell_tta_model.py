@@ -64,13 +64,16 @@ class CellTTAModel(BaseTTAModel):
 
     Args:
         fusion: Config of the fusion; the views are its members, all of the same weight.
+        keep_views: Hand on each view's own predictions as well, as ``views`` of the data sample. ``CellMetric`` writes
+            a predictions file for each, and an ensemble may take them as members.
         kwargs: See ``BaseTTAModel``: ``module`` is the config of the detector.
     """
 
     merges_masks = True
 
-    def __init__(self, fusion: dict | None = None, **kwargs) -> None:
+    def __init__(self, fusion: dict | None = None, keep_views: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.keep_views = keep_views
         self.fusion = TASK_UTILS.build(fusion or {'type': 'WeightedMaskFusion'})
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
@@ -80,8 +83,13 @@ class CellTTAModel(BaseTTAModel):
     def _merge_views(self, views: Sequence[DetDataSample]) -> DetDataSample:
         parts = [read_view(view) for view in views]
         boxes, scores, labels, masks = (list(column) for column in zip(*parts))
-        lengths = [len(s) for s in scores]
-        whole, bboxes = BoxMasks.cat(masks), np.concatenate(boxes)
+        rles, lengths = [of_view.to_rles() for of_view in masks], [len(s) for s in scores]
+        device = views[0].pred_instances.bboxes.device
+        out = views[0].new()
+        if self.keep_views:
+            columns = zip(boxes, scores, labels, rles)
+            out.views = [_instances(*of_view, device=device).to_dict() for of_view in columns]
+        bboxes = np.concatenate(boxes)
         bboxes[:, 2:] -= bboxes[:, :2]
         detections = Detections(
             *views[0].ori_shape[:2],
@@ -90,15 +98,19 @@ class CellTTAModel(BaseTTAModel):
             np.concatenate(labels),
             np.repeat(np.arange(len(views)), lengths),
             np.concatenate([np.arange(n) for n in lengths]),
-            whole.to_rles(),
+            [rle for of_view in rles for rle in of_view],
         )
         merged = self.fusion(detections, [f'view {i}' for i in range(len(views))])
-        device = views[0].pred_instances.bboxes.device
-        out = views[0].new()
-        out.pred_instances = InstanceData(
-            bboxes=torch.from_numpy(merged.boxes).float().to(device),
-            scores=torch.from_numpy(merged.scores).float().to(device),
-            labels=torch.from_numpy(merged.labels).to(device),
-            masks=list(merged.rles),
-        )
+        out.pred_instances = _instances(merged.boxes, merged.scores, merged.labels, merged.rles, device=device)
         return out
+
+
+def _instances(
+    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, rles: Sequence[dict], device: torch.device
+) -> InstanceData:
+    return InstanceData(
+        bboxes=torch.from_numpy(boxes).float().to(device),
+        scores=torch.from_numpy(scores).float().to(device),
+        labels=torch.from_numpy(labels).to(device),
+        masks=list(rles),
+    )

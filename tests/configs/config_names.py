@@ -11,13 +11,13 @@ from mmengine.config import Config
 GRAMMAR = re.compile(
     r'(?:(?P<number>[a-z]\d\d)_)?(?P<detector>(?:cascade-)?mask-rcnn)_(?P<backbone>[A-Za-z0-9.-]+)'
     r'_fpn(?:-(?P<width>\d+))?_a(?P<anchors>\d+-\d+)(?:_c(?P<crop>\d+))?(?:_roi(?P<rois>\d+))?(?:_(?P<caps>rpn\dk(?:-det\d+)?))?'
-    r'(?:_nms(?P<nms>\d\d))?(?:_s(?P<size>\d+x\d+|\d+pct))?(?:_t(?P<test_size>\d+pct))?(?P<tta>_tta)?'
+    r'(?:_nms(?P<nms>\d\d))?(?:_s(?P<size>\d+x\d+|\d+pct))?(?:_t(?P<test_size>\d+pct))?(?:_(?P<tta>tta(?:-shared)?))?'
     r'(?P<balanced>_cw)?(?:_(?P<copy_paste>cp(?:-crop)?))?(?:_aug-(?P<augmentation>[a-z-]+))?(?:_frz(?P<frozen>\d))?'
     r'(?P<amp>_amp)?(?P<bf16>_bf16)?(?P<ema>_ema)?(?P<early_stopping>_es)?(?:_(?P<init>scratch|coco|from-[sg]\d\d))?'
     r'_adamw-(?P<lr>\de-\d)_(?P<policy>[a-z]+\d*)-(?P<epochs>\d+)e'
     r'_(?P<gpus>\d+)xb(?P<batch>\d+)_(?P<split>all|holdout|fold\d)'
 )
-FLAGS = ('tta', 'balanced', 'amp', 'bf16', 'ema', 'early_stopping')
+FLAGS = ('balanced', 'amp', 'bf16', 'ema', 'early_stopping')
 Fields = dict[str, Any]
 
 
@@ -164,6 +164,16 @@ def data_fields(cfg: Config) -> Fields:
     }
 
 
+def tta_field(cfg: Config) -> str:
+    if not cfg.get('tta'):
+        return ''
+    fusion = cfg.tta_model.fusion
+    if fusion.type == 'SharedMaskFusion':
+        return 'tta-shared'
+    assert (fusion.type, fusion.class_wise) == ('WeightedMaskFusion', True)
+    return 'tta'
+
+
 def describe(cfg: Config) -> Fields:
     """The fields that a config's name must have, from the config."""
     model = cfg.model
@@ -180,7 +190,7 @@ def describe(cfg: Config) -> Fields:
         'rois': rois_field(model),
         'nms': '' if nms == 50 else str(nms),
         'amp': cfg.optim_wrapper.type == 'AmpOptimWrapper',
-        'tta': bool(cfg.get('tta')),
+        'tta': tta_field(cfg),
         'bf16': 'BFloat16Hook' in hooks,
         'ema': 'EMAHook' in hooks,
         'early_stopping': 'EarlyStoppingHook' in hooks,
@@ -214,7 +224,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'(optim_wrapper|param_scheduler|train_cfg|warmup)\b.*', {'lr', 'policy', 'epochs'}),
     (r'custom_hooks', {'bf16', 'ema', 'early_stopping'}),
     (r'load_from', {'init'}),
-    (r'tta', {'tta'}),
+    (r'tta|tta_model\..*', {'tta'}),
 ]
 
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmcellseg.ensemble.fusion import Fusion
 from mmcellseg.ensemble.members import Member
 from mmcellseg.ensemble.nms_fusion import NMSFusion
+from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 
 REPO = Path(__file__).resolve().parents[2]
@@ -26,7 +27,10 @@ def test_builds_and_its_members_exist(path):
     assert cfg.ann_file.endswith('annotations/test.json')
 
 
-@pytest.mark.parametrize(('name', 'fusion'), [('nms17', NMSFusion), ('mask-fusion17', WeightedMaskFusion)])
+@pytest.mark.parametrize(
+    ('name', 'fusion'),
+    [('nms17', NMSFusion), ('mask-fusion17', WeightedMaskFusion), ('shared-mask-fusion17', SharedMaskFusion)],
+)
 def test_the_17_members(name, fusion):
     cfg = Config.fromfile(REPO / 'configs' / 'ensembles' / f'{name}.py')
     assert [m.name for m in cfg.members] == [f'm{k:02}' for k in range(1, 18)]

@@ -22,6 +22,7 @@ from mmcellseg.structures.box_masks import BoxMasks
 from mmcellseg.structures.results import read_results
 
 SHAPE = (30, 40)
+VIEWS = ['results.view0.json', 'results.view1.json']
 
 
 def samples(data: dict, results: list[dict], *, masks: bool = True) -> list[dict]:
@@ -126,6 +127,21 @@ def test_results_file_is_whole_and_evaluates_the_same(case, tmp_path) -> None:
     key = lambda e: (e['image_id'], e['score'], e['segmentation']['counts'])  # noqa: E731
     assert sorted(map(key, written)) == sorted(map(key, results))
     np.testing.assert_equal({f'cell/{k}': v for k, v in evaluate_results(metric.results_file, data).items()}, figures)
+
+
+def test_kept_views_are_written_beside_the_results_file(case, tmp_path) -> None:
+    data, results = case
+    metric = build(data, tmp_path, results_file=tmp_path / 'results.json')
+    merged, lower = samples(data, results), samples(data, [{**e, 'score': e['score'] / 2} for e in results])
+    for sample, view in zip(merged, lower, strict=True):
+        sample['views'] = [sample['pred_instances'], view['pred_instances']]
+        metric.process(None, [sample])
+    figures = metric.evaluate(len(data['images']))
+    np.testing.assert_equal(figures, {f'cell/{k}': v for k, v in evaluate_results(results, data).items()})
+    assert sorted(p.name for p in tmp_path.glob('results*')) == ['results.json', *VIEWS]
+    assert read_results(tmp_path / VIEWS[0]) == read_results(tmp_path / 'results.json')
+    halves = [e['score'] / 2 for e in read_results(tmp_path / 'results.json')]
+    assert [e['score'] for e in read_results(tmp_path / VIEWS[1])] == halves
 
 
 def test_format_only_writes_and_computes_nothing(case, tmp_path, monkeypatch) -> None:

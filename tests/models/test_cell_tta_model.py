@@ -85,6 +85,18 @@ def test_the_fusion_is_the_configs():
     assert out.pred_instances.scores.tolist() == pytest.approx([0.8])
 
 
+def test_views_are_kept_in_the_frame_of_the_image_where_asked_for():
+    views = [view(None, [CELL], [0.8]), view('vertical', [FLIPS['vertical']], [0.6], [1]), view('diagonal', [], [])]
+    (out,) = CellTTAModel(keep_views=True, module=Detector()).merge_preds([views])
+    assert [v['scores'].tolist() for v in out.views] == [pytest.approx([0.8]), pytest.approx([0.6]), []]
+    assert [v['labels'].tolist() for v in out.views] == [[2], [1], []]
+    for kept in out.to_dict()['views'][:2]:
+        assert kept['bboxes'].tolist() == [[4, 3, 10, 9]]
+        np.testing.assert_array_equal(BoxMasks.from_rles(kept['masks'], HEIGHT, WIDTH).to_ndarray()[0], CELL)
+    (out,) = CellTTAModel(module=Detector()).merge_preds([views])
+    assert 'views' not in out
+
+
 def test_images_without_a_cell():
     (out,) = CellTTAModel(module=Detector()).merge_preds([[view(None, [], []), view('vertical', [], [])]])
     assert len(out.pred_instances) == 0

@@ -1,0 +1,81 @@
+"""Cells by agreement across classes: all votes for a cell shape one mask, and each class keeps its own score."""
+
+import math
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from .detections import Detections
+from .fusion import Fusion
+from .overlap import Measure, check_measure, overlap_groups
+from .weighted_mask_fusion import assign_clusters, vote_masks
+
+
+def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
+    """Scores (G,) in which the best class of each cell has gained ``lift`` × what its other classes add to its score.
+
+    A cell's score is the sum over its classes, and 1 at most: detections of two classes may each be sure of a cell.
+    Of equal classes the first gains.
+
+    Args:
+        cell: (G,) which cell each score belongs to, from 0 to K - 1.
+        scores: (G,) from 0 to 1, one of each class that the cell was given.
+        lift: From 0 to 1.
+    """
+    order = np.lexsort((np.arange(len(cell)), -scores, cell))
+    best = order[np.unique(cell[order], return_index=True)[1]]
+    out = scores.copy()
+    whole = np.minimum(np.bincount(cell, scores), 1.0)
+    out[best] += lift * (whole[cell[best]] - scores[best]).clip(0)
+    return out
+
+
+@TASK_UTILS.register_module()
+class SharedMaskFusion(Fusion):
+    """Merge the members' detections of each cell into one mask, and keep every class that it was given.
+
+    Detections are clustered whatever their class. In a cluster the best detection of each member and class votes for
+    the pixels, with its score × the member's weight; a class scores the weighted mean over all members. So the doubt
+    between two classes costs a cell neither votes for its outline nor, by ``lift``, its place in a label map, while
+    each class is still ranked for AP by the members' belief in it. With ``hidden_factor`` = 1 - ``lift`` the best
+    class gains what the others lose.
+
+    Args:
+        iou: As for ``NMSFusion``.
+        threshold: A detection that overlaps a seed by more than this belongs to it.
+        vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
+        lift: See ``lift_best``.
+        options: See ``Fusion``.
+    """
+
+    def __init__(
+        self, iou: Measure = 'mask', threshold: float = 0.5, vote_threshold: float = 0.5, lift: float = 0.5, **options
+    ) -> None:
+        super().__init__(**options)
+        check_measure(iou, threshold)
+        if not 0 <= vote_threshold < 1:
+            raise ValueError(f'vote_threshold is {vote_threshold}, expected a number from 0 to below 1')
+        if not 0 <= lift <= 1:
+            raise ValueError(f'lift is {lift}, expected a number from 0 to 1')
+        self.iou = iou
+        self.threshold = threshold
+        self.vote_threshold = vote_threshold
+        self.lift = lift
+
+    def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
+        """See ``Fusion.merge``."""
+        groups = overlap_groups(detections, self.iou, self.threshold)
+        classes, column = np.unique(detections.labels, return_inverse=True)
+        cluster = assign_clusters(groups, detections.members * len(classes) + column)
+        voters = np.flatnonzero(cluster >= 0)
+        cluster, scores = cluster[voters], detections.scores[voters]
+        votes = np.maximum(scores, np.finfo(float).tiny)  # a score of 0 still says where the cell is
+        masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
+        # One guess for each class in a cluster; the first of its voters is the best ranked.
+        guesses, leader, guess = np.unique(
+            cluster * len(classes) + column[voters], return_index=True, return_inverse=True
+        )
+        cell = guesses // max(len(classes), 1)
+        means = np.bincount(guess, scores) / math.fsum(weights)
+        merged = detections[voters[leader]].with_masks(masks[cell])
+        return merged.with_scores(lift_best(cell, means, self.lift))
