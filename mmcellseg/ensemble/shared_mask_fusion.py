@@ -5,9 +5,10 @@ import math
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
+from ..structures.box_masks import BoxMasks
 from .detections import Detections
 from .fusion import Fusion
-from .overlap import Measure, check_measure, overlap_groups
+from .overlap import Measure, check_measure, common_pixels, overlap_groups
 from .weighted_mask_fusion import assign_clusters, vote_masks
 
 
@@ -30,6 +31,22 @@ def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
     return out
 
 
+def outline_agreement(masks: BoxMasks, merged: BoxMasks, cluster: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """How well the voters agree with what they voted for: the mean IoU (K,), weighted by the votes.
+
+    Args:
+        masks: N voters' masks.
+        merged: K masks.
+        cluster: (N,) from 0 to K - 1, each of them present.
+        votes: (N,) above 0.
+    """
+    both, first = BoxMasks.cat([masks, merged]), np.arange(len(masks))
+    second = len(masks) + cluster
+    common, areas = common_pixels(both, first, second), both.areas
+    iou = common / np.maximum(areas[first] + areas[second] - common, 1)
+    return np.bincount(cluster, iou * votes) / np.bincount(cluster, votes)
+
+
 @TASK_UTILS.register_module()
 class SharedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one mask, and keep every class that it was given.
@@ -45,11 +62,19 @@ class SharedMaskFusion(Fusion):
         threshold: A detection that overlaps a seed by more than this belongs to it.
         vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
         lift: See ``lift_best``.
+        by_outline: Multiply each score by ``outline_agreement``: members that found a cell but saw different outlines
+            are less likely to have met it.
         options: See ``Fusion``.
     """
 
     def __init__(
-        self, iou: Measure = 'mask', threshold: float = 0.5, vote_threshold: float = 0.5, lift: float = 0.5, **options
+        self,
+        iou: Measure = 'mask',
+        threshold: float = 0.5,
+        vote_threshold: float = 0.5,
+        lift: float = 0.5,
+        by_outline: bool = True,
+        **options,
     ) -> None:
         super().__init__(**options)
         check_measure(iou, threshold)
@@ -61,6 +86,7 @@ class SharedMaskFusion(Fusion):
         self.threshold = threshold
         self.vote_threshold = vote_threshold
         self.lift = lift
+        self.by_outline = by_outline
 
     def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
         """See ``Fusion.merge``."""
@@ -70,12 +96,15 @@ class SharedMaskFusion(Fusion):
         voters = np.flatnonzero(cluster >= 0)
         cluster, scores = cluster[voters], detections.scores[voters]
         votes = np.maximum(scores, np.finfo(float).tiny)  # a score of 0 still says where the cell is
-        masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
+        own = detections.masks[voters]
+        masks = vote_masks(own, cluster, votes, self.vote_threshold)
         # One guess for each class in a cluster; the first of its voters is the best ranked.
         guesses, leader, guess = np.unique(
             cluster * len(classes) + column[voters], return_index=True, return_inverse=True
         )
         cell = guesses // max(len(classes), 1)
         means = np.bincount(guess, scores) / math.fsum(weights)
-        merged = detections[voters[leader]].with_masks(masks[cell])
-        return merged.with_scores(lift_best(cell, means, self.lift))
+        final = lift_best(cell, means, self.lift)
+        if self.by_outline:
+            final = final * outline_agreement(own, masks, cluster, votes)[cell]
+        return detections[voters[leader]].with_masks(masks[cell]).with_scores(final)

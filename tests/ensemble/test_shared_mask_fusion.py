@@ -11,7 +11,7 @@ from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion, lift_best
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 
 
-def slow_fusion(detections, members, lift, threshold=0.5):
+def slow_fusion(detections, members, lift, by_outline, threshold=0.5):
     """(score, label, bitmap) with full bitmaps and loops."""
     ranked = detections.ranked()
     flat = ranked.masks.to_ndarray().astype(bool)
@@ -36,20 +36,23 @@ def slow_fusion(detections, members, lift, threshold=0.5):
         won = np.tensordot(votes, flat[rows], 1) > 0.5 * votes.sum()
         own = {c: votes[ranked.labels[rows] == c].sum() / members for c in sorted(set(ranked.labels[rows].tolist()))}
         best = max(own, key=lambda c: (own[c], -c))
+        mask = won if won.any() else flat[s]
+        outline = sum(v * (flat[k] & mask).sum() / (flat[k] | mask).sum() for k, v in zip(rows, votes)) / votes.sum()
         whole = min(sum(own.values()), 1)
         for c, score in own.items():
             if c == best:
                 score += lift * (whole - score)
-            out.append((score, c, won if won.any() else flat[s]))
+            out.append((score * (outline if by_outline else 1), c, mask))
     return sorted(out, key=lambda row: -row[0])
 
 
 @pytest.mark.parametrize('lift', [0, 0.5, 1])
-def test_against_the_slow_reference(random_members, lift):
+@pytest.mark.parametrize('by_outline', [True, False])
+def test_against_the_slow_reference(random_members, lift, by_outline):
     for seed in range(12):
         joined = Detections.from_entries(random_members(seed, members=5, cells=15), 40, 60)
-        merged = SharedMaskFusion(lift=lift)(joined, weights=[1] * 5)
-        expected = slow_fusion(joined, 5, lift)
+        merged = SharedMaskFusion(lift=lift, by_outline=by_outline)(joined, weights=[1] * 5)
+        expected = slow_fusion(joined, 5, lift, by_outline)
         np.testing.assert_allclose(merged.scores, [row[0] for row in expected], rtol=1e-12)
         assert merged.labels.tolist() == [row[1] for row in expected]
         np.testing.assert_array_equal(merged.masks.to_ndarray(), [row[2] for row in expected])
@@ -62,11 +65,15 @@ def test_a_cell_worked_by_hand(rectangles):
         [(0, 0, 10, 12, 0.4, 1)],
         [],
     )
-    merged = SharedMaskFusion()(joined, weights=[1] * 4)
+    merged = SharedMaskFusion(by_outline=False)(joined, weights=[1] * 4)
     # Rows 10 to 12 have 1.1 of 1.9 votes. Class 1 scores 1.2 / 4 and gains half of class 2's 0.7 / 4.
     assert merged.labels.tolist() == [1, 3, 2]
     np.testing.assert_allclose(merged.scores, [0.3 + 0.0875, 0.225, 0.175])
     assert merged.bboxes.tolist() == [[0, 0, 10, 12], [30, 0, 10, 10], [0, 0, 10, 12]]
+    # The first voter has 100 of the 120 px.
+    outline = (0.8 * 100 / 120 + 1.1) / 1.9
+    scores = SharedMaskFusion()(joined, weights=[1] * 4).scores
+    np.testing.assert_allclose(scores, [(0.3 + 0.0875) * outline, 0.225, 0.175 * outline])
     # What led: each class's best detection.
     assert list(zip(merged.members.tolist(), merged.indices.tolist())) == [(0, 0), (1, 1), (1, 0)]
 
@@ -81,14 +88,16 @@ def test_with_one_class_it_is_the_weighted_mask_fusion(random_members):
     for seed in range(6):
         members = [[{**e, 'category_id': 1} for e in m] for m in random_members(seed, members=4, cells=15)]
         joined = Detections.from_entries(members, 40, 60)
-        shared, weighted = (f(joined, weights=[3, 1, 2, 1]) for f in (SharedMaskFusion(), WeightedMaskFusion()))
+        shared, weighted = (
+            f(joined, weights=[3, 1, 2, 1]) for f in (SharedMaskFusion(by_outline=False), WeightedMaskFusion())
+        )
         np.testing.assert_allclose(shared.scores, weighted.scores, rtol=1e-12)
         np.testing.assert_array_equal(shared.masks.to_ndarray(), weighted.masks.to_ndarray())
 
 
 def test_member_weights(rectangles):
     joined = rectangles([(0, 0, 10, 10, 0.5, 1)], [(0, 0, 10, 12, 0.5, 2)])
-    merged = SharedMaskFusion(lift=0)(joined, weights=[1, 3])
+    merged = SharedMaskFusion(lift=0, by_outline=False)(joined, weights=[1, 3])
     np.testing.assert_allclose(merged.scores, [1.5 / 4, 0.5 / 4])
     assert merged.labels.tolist() == [2, 1]
     assert merged.bboxes.tolist() == [[0, 0, 10, 12]] * 2
