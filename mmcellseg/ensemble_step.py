@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 
 from .ensemble.driver import Merged, merge_files
+from .ensemble.fusion import build_fusion
 from .ensemble.members import Member, read_image_set
 from .experiment import METRICS_NAME, note_submission, write_metrics
 from .export.submission import write_submission
@@ -23,7 +23,7 @@ def is_ensemble(cfg: Config) -> bool:
 
 
 def _merge(cfg: Config, members: Sequence[Member], ann_file: str, out: Path) -> Merged:
-    return merge_files(members, TASK_UTILS.build(cfg.fusion), read_image_set(ann_file), out)
+    return merge_files(members, build_fusion(cfg.fusion), read_image_set(ann_file), out)
 
 
 def _write_record(config: str, cfg: Config, folder: Path, seconds: float) -> None:

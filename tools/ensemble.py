@@ -18,10 +18,10 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-from mmdet.registry import TASK_UTILS
 from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble.driver import merge_files
+from mmcellseg.ensemble.fusion import build_fusion
 from mmcellseg.ensemble.members import RESULTS_NAME, Member, find_results, read_image_set, run_missing
 from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
 from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members
@@ -53,7 +53,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     if args.run_missing:
         run_missing(members)
     images = read_image_set(cfg.ann_file)
-    fusion = TASK_UTILS.build(cfg.fusion)
+    fusion = build_fusion(cfg.fusion)
     merged = merge_files(members, fusion, images, out_dir / RESULTS_NAME, args.workers)
     print(
         f'{out_dir / RESULTS_NAME}: {merged.written} cells of {merged.images} images, merged from {merged.read} '
@@ -78,7 +78,7 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
         fit_calibration(predictions, truth).save(args.fit_calibration)
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
-    fusion = TASK_UTILS.build(cfg.fusion)
+    fusion = build_fusion(cfg.fusion)
     split = (args.metric, args.rounds, args.kept_apart, args.seed)
     selection = select_members(predictions, truth, fusion, *split, workers=args.workers)
     settings = {k: cfg[k] for k in ('ann_file', 'ids_file', 'oof_ann_file') if cfg.get(k)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmdet.registry import TASK_UTILS
 
 from ..structures.box_masks import BoxMasks
 from .calibration import Calibration
@@ -111,3 +112,20 @@ class Fusion(ABC):
             merged = merged.with_scores(merged.scores * factors)
             merged = merged[merged.scores >= self.final_score_floor].ranked()
         return merged[: self.max_per_image]
+
+
+def build_fusion(config: Mapping) -> Fusion:
+    """The fusion that a config names with its ``type``.
+
+    Raises:
+        ValueError: It is none, or does not take these options or values.
+    """
+    kind = config.get('type')
+    cls = TASK_UTILS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(cls, type) and issubclass(cls, Fusion)):
+        classes = (c for c in TASK_UTILS.module_dict.values() if isinstance(c, type) and issubclass(c, Fusion))
+        raise ValueError(f'fusion type {kind!r}, expected one of {", ".join(sorted(c.__name__ for c in classes))}')
+    try:
+        return TASK_UTILS.build(dict(config))
+    except TypeError as error:
+        raise ValueError(f'fusion {kind}: {error}') from error

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdet.registry import HOOKS, TASK_UTILS
+from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..ensemble.driver import merge_files
+from ..ensemble.fusion import build_fusion
 from ..ensemble.members import RESULTS_NAME, Member, check_members, find_results, open_members, read_image_set
 from ..ensemble.scoring import MERGED, flat_scores, score_files
 from ..export.submission import write_submission
@@ -56,7 +57,7 @@ class EnsembleHook(Hook):
         self.others = [Member(**member) for member in members]
         if name in (member.name for member in self.others):
             raise ValueError(f'EnsembleHook: a member is named {name!r}, as the run itself; rename one of them')
-        self.fusion = TASK_UTILS.build(fusion)
+        self.fusion = build_fusion(fusion)
         self.ann_file = ann_file
         self.ids_file = ids_file
         self.name = name

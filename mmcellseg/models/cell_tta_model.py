@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_flip
 from mmdet.structures.mask import encode_mask_results
@@ -12,6 +12,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 
 from ..ensemble.detections import Detections
+from ..ensemble.fusion import build_fusion
 from ..structures.box_masks import BoxMasks
 
 
@@ -74,7 +75,7 @@ class CellTTAModel(BaseTTAModel):
     def __init__(self, fusion: dict | None = None, keep_views: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.keep_views = keep_views
-        self.fusion = TASK_UTILS.build(fusion or {'type': 'WeightedMaskFusion'})
+        self.fusion = build_fusion(fusion or {'type': 'WeightedMaskFusion'})
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
         """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmcellseg.ensemble.calibration import Calibration, apply_curve
-from mmcellseg.ensemble.fusion import largest_components
+from mmcellseg.ensemble.fusion import build_fusion, largest_components
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.box_masks import BoxMasks
@@ -87,3 +87,13 @@ def test_calibration_by_member_and_class(rectangles, fusion):
         fusion(calibration=Calibration(curves))(joined, names=['a', 'c'])
     with pytest.raises(ValueError, match='needs the names'):
         fusion(calibration=curves)(joined)
+
+
+def test_fusions_are_built_by_name_and_refused_in_words():
+    assert build_fusion({'type': 'NMSFusion', 'threshold': 0.4}).threshold == 0.4
+    names = 'NMSFusion, SharedMaskFusion, WeightedMaskFusion'
+    for kind in ('NmsFusion', 'AnchorGenerator', None):
+        with pytest.raises(ValueError, match=f'fusion type {kind!r}, expected one of {names}'):
+            build_fusion({'type': kind})
+    with pytest.raises(ValueError, match="fusion NMSFusion: .*unexpected keyword argument 'treshold'"):
+        build_fusion({'type': 'NMSFusion', 'treshold': 0.4})

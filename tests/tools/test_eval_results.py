@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pycocotools.mask import frPyObjects
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / 'eval_results.py'
 
@@ -55,6 +56,22 @@ def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> No
     results.write_text('[{"image_id": 1, ')
     assert run(monkeypatch, results, ann) == 1
     assert 'results.json' in capsys.readouterr().err
+
+
+def test_boxes_given_by_corners_are_refused_where_boxes_count(files, monkeypatch, capsys) -> None:
+    results, ann = files
+    content = json.loads(ann.read_text())
+    content['images'][0] |= {'height': 9, 'width': 9}
+    cell = {'size': [9, 9], 'counts': [40, 4, 5, 4, 28]}
+    content['annotations'][0] |= {'bbox': [4, 4, 2, 4], 'area': 8, 'segmentation': cell}
+    ann.write_text(json.dumps(content))
+    coded = {'size': [9, 9], 'counts': frPyObjects(cell, 9, 9)['counts'].decode()}
+    entry = {'image_id': 1, 'category_id': 1, 'bbox': [4, 4, 6, 8], 'score': 0.9, 'segmentation': coded}
+    results.write_text(json.dumps([entry]))
+    assert run(monkeypatch, results, ann) == 1
+    assert 'its boxes fit its masks better as x0, y0, x1, y1' in capsys.readouterr().err
+    assert run(monkeypatch, results, ann, '--metric', 'segm') == 0
+    assert 'segm_AP50_round          1.0000' in capsys.readouterr().out
 
 
 def test_figures_that_cannot_be_written_are_told_without_a_traceback(files, tmp_path, monkeypatch, capsys) -> None:

@@ -19,6 +19,7 @@ from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.evaluation.tables import EvaluationError
 from mmcellseg.structures.files import atomic_write
 from mmcellseg.structures.results import ResultsError, read_results
+from mmcellseg.structures.results_check import boxes_fit_xyxy
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,7 +44,12 @@ def defined(value: float) -> float | None:
 def main() -> int:
     args = parse_args()
     try:
-        gt = GroundTruth(args.ann)
+        gt, entries = GroundTruth(args.ann), read_results(args.results)
+        if 'bbox' in args.metric and boxes_fit_xyxy(entries):
+            raise ResultsError(
+                f'{args.results}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height: '
+                'convert them, or leave bbox out (--metric segm panoptic)'
+            )
         figures = evaluate_results(
             args.results,
             gt,
@@ -54,7 +60,7 @@ def main() -> int:
         )
         report = None
         if args.errors:
-            report = analyse(gt, Predictions(read_results(args.results), gt, boxes=False), score_thr=args.score_thr)
+            report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr)
     except (EvaluationError, ResultsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
