@@ -19,7 +19,7 @@ CASES = {
     'convert': [COMPARED],
     'ensemble': [OURS | {'CPU s'}] * 2 + [COMPARED],
     'evaluate': [COMPARED | {'ours AP', 'stock AP'}, OURS],
-    'fusions': [{'what', 'cells', 'seeds', *FIGURES}] * 4,
+    'fusions': [{'what', 'cells', 'seeds', *FIGURES}] * 5,
     'load': [COMPARED],
     'predict': [COMPARED],
     'targets': [COMPARED],
