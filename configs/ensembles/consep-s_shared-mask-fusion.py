@@ -1,8 +1,8 @@
-"""Step 29: shared mask fusion of the mirrored views of 21, 26, 27 and 28, each view a member."""
+"""Step 29: shared mask fusion of the mirrored views of 26 and 28, each view a member."""
 
 _base_ = './consep-s_mask-fusion.py'
 out_dir = 'work_dirs/consep/s29_shared-mask-fusion'
-steps = [_base_.candidates[name] for name in ('s21', 's26', 's27', 's28')]
+steps = [_base_.candidates[name] for name in ('s26', 's28')]
 members = [
     dict(
         name=f'{step["name"]} view {k}',
