@@ -224,6 +224,7 @@ KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'(optim_wrapper|param_scheduler|train_cfg|warmup)\b.*', {'lr', 'policy', 'epochs'}),
     (r'custom_hooks', {'bf16', 'ema', 'early_stopping'}),
     (r'load_from', {'init'}),
+    (r'randomness\.seed', {'init'}),  # training on from a step's weights may draw other crops than that step did
     (r'tta|tta_model\..*', {'tta'}),
 ]
 

@@ -1078,7 +1078,6 @@ train_pipeline = [
 tta = True
 tta_model = dict(
     fusion=dict(class_wise=True, hidden_factor=0.5, type='WeightedMaskFusion'),
-    keep_views=True,
     type='CellTTAModel')
 val_cfg = dict(type='ValLoop')
 val_dataloader = dict(
