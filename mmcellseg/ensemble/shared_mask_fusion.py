@@ -9,7 +9,7 @@ from ..structures.box_masks import BoxMasks
 from .detections import Detections
 from .fusion import Fusion
 from .overlap import Measure, check_measure, common_pixels, overlap_groups
-from .weighted_mask_fusion import assign_clusters, vote_masks
+from .weighted_mask_fusion import assign_clusters, check_vote_threshold, vote_masks, votes_of
 
 
 def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
@@ -78,8 +78,7 @@ class SharedMaskFusion(Fusion):
     ) -> None:
         super().__init__(**options)
         check_measure(iou, threshold)
-        if not 0 <= vote_threshold < 1:
-            raise ValueError(f'vote_threshold is {vote_threshold}, expected a number from 0 to below 1')
+        check_vote_threshold(vote_threshold)
         if not 0 <= lift <= 1:
             raise ValueError(f'lift is {lift}, expected a number from 0 to 1')
         self.iou = iou
@@ -95,7 +94,7 @@ class SharedMaskFusion(Fusion):
         cluster = assign_clusters(groups, detections.members * len(classes) + column)
         voters = np.flatnonzero(cluster >= 0)
         cluster, scores = cluster[voters], detections.scores[voters]
-        votes = np.maximum(scores, np.finfo(float).tiny)  # a score of 0 still says where the cell is
+        votes = votes_of(scores)
         own = detections.masks[voters]
         masks = vote_masks(own, cluster, votes, self.vote_threshold)
         # One guess for each class in a cluster; the first of its voters is the best ranked.

@@ -37,6 +37,17 @@ def assign_clusters(groups: Groups, members: np.ndarray) -> np.ndarray:
     return out
 
 
+def votes_of(scores: np.ndarray) -> np.ndarray:
+    """The votes that scores give, all above 0: a score of 0 still says where the cell is."""
+    return np.maximum(scores, np.finfo(float).tiny)
+
+
+def check_vote_threshold(threshold: float) -> None:
+    """Raise ``ValueError`` for a share of the votes outside [0, 1)."""
+    if not 0 <= threshold < 1:
+        raise ValueError(f'vote_threshold is {threshold}, expected a number from 0 to below 1')
+
+
 def vote_masks(masks: BoxMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> BoxMasks:
     """One mask a cluster: the pixels for which more than ``threshold`` of its votes are.
 
@@ -140,8 +151,7 @@ class WeightedMaskFusion(Fusion):
     ) -> None:
         super().__init__(**options)
         check_measure(iou, threshold)
-        if not 0 <= vote_threshold < 1:
-            raise ValueError(f'vote_threshold is {vote_threshold}, expected a number from 0 to below 1')
+        check_vote_threshold(vote_threshold)
         if rescoring not in RESCORINGS:
             raise ValueError(f'rescoring is {rescoring!r}, expected one of {RESCORINGS}')
         self.iou = iou
@@ -157,7 +167,7 @@ class WeightedMaskFusion(Fusion):
         voters = np.flatnonzero(cluster >= 0)
         cluster, scores = cluster[voters], detections.scores[voters]
         of_voter = weights[detections.members[voters]]
-        votes = np.maximum(scores, np.finfo(float).tiny)  # a score of 0 still says where the cell is
+        votes = votes_of(scores)
         masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
         merged = detections[groups.seeds]
         labels = vote_labels(cluster, detections.labels[voters], votes)
