@@ -202,7 +202,7 @@ def describe(cfg: Config) -> Fields:
 
 
 # Names within config files that no runner reads; what is made of them stands under other keys.
-VARIABLES = ('train_pipeline',)
+VARIABLES = ('train_pipeline', 'bbox_head', 'roi_head')
 # Which fields a key of the config belongs to; the first rule that fits a key counts.
 KEY_FIELDS: list[tuple[str, set[str]]] = [
     (r'model\.backbone\.(frozen_stages|norm_eval|init_cfg\b.*)', {'init', 'frozen', 'backbone'}),
