@@ -10,7 +10,7 @@ from mmengine.config import Config
 from .ensemble.driver import Merged, merge_files
 from .ensemble.fusion import build_fusion
 from .ensemble.members import Member, read_image_set
-from .experiment import METRICS_NAME, note_submission, write_metrics
+from .experiment import METRICS_NAME, ZIP_NAME, note_threshold, submitted, write_metrics
 from .export.submission import write_submission
 from .launch import RESULTS_NAME
 from .reporting import ledger, provenance
@@ -71,12 +71,17 @@ def run_ensemble_step(config: str, folder: Path) -> None:
 
 
 def submit_ensemble_step(config: str, folder: Path) -> Path:
-    """Merge the members' predictions of the test images, zip them, and note the score threshold in the record."""
+    """Merge the members' predictions of the test images, zip them, and note the score threshold in the record.
+
+    What an earlier call has finished is kept.
+    """
     cfg = Config.fromfile(config)
     if not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
-    results, target = folder / RESULTS_NAME, folder / 'submission.zip'
+    if (done := submitted(folder)) is not None:
+        return done
+    results, target = folder / RESULTS_NAME, folder / ZIP_NAME
     _merge(cfg, [Member(**member) for member in cfg.members], cfg.ann_file, results)
+    note_threshold(folder)
     write_submission(results, cfg.ids_file, target, read_image_set(cfg.ann_file).categories)
-    note_submission(folder, target)
     return target

@@ -1,16 +1,17 @@
 """One step of a series of experiments: train, validate, fit the score threshold, predict the test images."""
 
+import argparse
 import ast
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
+from . import launch
 from .cross_validation import checkpoint_of, run_tool
 from .evaluation.evaluate import evaluate_results
 from .evaluation.ground_truth import GroundTruth
@@ -21,6 +22,7 @@ from .structures.results import read_results
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 METRICS_NAME = 'metrics.json'
+ZIP_NAME = 'submission.zip'
 
 
 def training_record(folder: Path) -> dict[str, Any] | None:
@@ -43,13 +45,26 @@ def trained_alike(cfg: Config, folder: Path) -> bool:
 
 def find_training(cfg: Config, folder: Path) -> Path | None:
     """The run whose weights a step takes: its own, or that of a step beside it that differs in testing only."""
-    beside = sorted(path for path in folder.parent.glob('*') if path != folder)
-    return next((path for path in (folder, *beside) if trained_alike(cfg, path)), None)
+    for path in (folder, *sorted(path for path in folder.parent.glob('*') if path != folder)):
+        try:
+            if trained_alike(cfg, path):
+                return path
+        except ledger.RecordError as error:  # of some other run: no reason to stop this one
+            print(f'left out: {error}')
+    return None
 
 
-def test_options(cfg: Config) -> list[str]:
-    """Options of tools/test.py for a step: ``tta = True`` in its config has it tested on mirrored views."""
-    return ['--tta'] if cfg.get('tta') else []
+def as_trained(config: str, options: Sequence[str] = ()) -> Config:
+    """The config as tools/train.py has it after its options, and for want of an accelerator, have changed it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--amp', action='store_true')
+    known, _ = parser.parse_known_args(options)
+    cfg = launch.load_config(config, known.cfg_options)
+    launch.set_seed(cfg, known.seed)
+    launch.set_precision(cfg, known.amp)
+    return cfg
 
 
 def validation_config(cfg: Config, results_file: Path) -> Config:
@@ -102,7 +117,7 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
         print(f'{folder.name}: done already')
         return
     cfg = Config.fromfile(config)
-    source = find_training(cfg, folder)
+    source = find_training(as_trained(config, options), folder)
     if source is None:
         run_tool('train.py', config, '--work-dir', str(folder), '--resume', *options)
         source = folder
@@ -111,38 +126,48 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
     validated = validation_config(cfg, results)
     validated.dump(folder / 'validate.py')
     checkpoint = checkpoint_of(source)
-    options = ['--work-dir', str(folder / 'validate'), *test_options(cfg)]
-    run_tool('test.py', str(folder / 'validate.py'), str(checkpoint), *options)
+    run_tool('test.py', str(folder / 'validate.py'), str(checkpoint), '--work-dir', str(folder / 'validate'))
     if source != folder:  # a step without a training of its own still needs a record: that of its test
         newest = max((folder / 'validate').glob(f'*/{ledger.RECORD_NAME}'), key=lambda path: path.stat().st_mtime)
-        shutil.copy(newest, folder / ledger.RECORD_NAME)
+        atomic_write(folder / ledger.RECORD_NAME, newest.read_bytes())
         atomic_write(folder / f'{folder.name}.py', cfg.pretty_text)  # as the runner leaves it where it trains
     write_metrics(config, folder, results, cfg.val_evaluator.ann_file)
 
 
-def submit_step(config: str, folder: Path) -> Path:
-    """Predict the test images of a finished step, zip them, and note the score threshold in its record."""
-    cfg = Config.fromfile(config)
-    # Its own training counts though options of tools/train.py, or want of an accelerator, have changed the config.
-    source = folder if training_record(folder) else find_training(cfg, folder)
+def submitted(folder: Path) -> Path | None:
+    """The submission of a step, unless there is none or what it was validated by is newer."""
+    zip_path, metrics = folder / ZIP_NAME, folder / METRICS_NAME
+    if not zip_path.is_file() or zip_path.stat().st_mtime < metrics.stat().st_mtime:
+        return None
+    print(f'{folder.name}: submitted already')
+    return zip_path
+
+
+def submit_step(config: str, folder: Path, options: Sequence[str] = ()) -> Path:
+    """Predict the test images of a finished step, zip them, and note the score threshold in its record.
+
+    What an earlier call has finished is kept. ``options`` are those that the step was run with.
+    """
+    # Its own training counts, whatever options it had.
+    source = folder if training_record(folder) else find_training(as_trained(config, options), folder)
     if source is None or not (folder / METRICS_NAME).is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')
+    if (done := submitted(folder)) is not None:
+        return done
     work_dir = folder / 'test'
-    run_tool(
-        'test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only', *test_options(cfg)
-    )
-    newest = max(work_dir.glob('*/submission.zip'), key=lambda path: path.stat().st_mtime)
-    for results in newest.parent.glob(f'{Path(RESULTS_NAME).stem}*.json'):  # the views' as well
-        shutil.copy(results, folder)
-    note_submission(folder, newest)
-    return folder / 'submission.zip'
+    run_tool('test.py', config, str(checkpoint_of(source)), '--work-dir', str(work_dir), '--format-only')
+    newest = max(work_dir.glob(f'*/{ZIP_NAME}'), key=lambda path: path.stat().st_mtime)
+    predictions = f'{Path(RESULTS_NAME).stem}*.json'  # the views' as well
+    for earlier in folder.glob(predictions):
+        earlier.unlink()
+    for results in newest.parent.glob(predictions):
+        atomic_write(folder / results.name, results.read_bytes())
+    note_threshold(folder)
+    return atomic_write(folder / ZIP_NAME, newest.read_bytes())
 
 
-def note_submission(folder: Path, zip_path: Path) -> None:
-    """Copy a submission into a step's folder, and the threshold for its label maps to the top of the record."""
-    target = folder / 'submission.zip'
-    if zip_path.resolve() != target.resolve():
-        shutil.copy(zip_path, target)
+def note_threshold(folder: Path) -> None:
+    """Copy the threshold for a step's label maps to the top of its record."""
     record = ledger.read_record(folder)
     threshold = record['validation']['label_map_score_threshold']
     ledger.write_record(folder, {**record, 'label_map_score_threshold': threshold})

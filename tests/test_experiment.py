@@ -1,14 +1,15 @@
 """A step trains once, is validated and recorded, and its submission carries the fitted threshold."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmcellseg import experiment
+from mmcellseg import experiment, launch
 from mmcellseg.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
-from mmcellseg.experiment import find_training, fit_score_threshold, run_step, submit_step, trained_alike
+from mmcellseg.experiment import as_trained, find_training, fit_score_threshold, run_step, submit_step, trained_alike
 from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import ledger
 from mmcellseg.reporting.comparison import look_up
@@ -21,6 +22,7 @@ More of it.
 \"\"\"
 model = dict(type='MaskRCNN', test_cfg=dict(rcnn=dict(max_per_img=100)))
 train_dataloader = dict(batch_size=2)
+optim_wrapper = dict(type='OptimWrapper')
 val_dataloader = dict(dataset=dict(ann_file='val.json', pipeline=['test']))
 val_evaluator = dict(type='CellMetric', ann_file='{ann}')
 """
@@ -81,6 +83,35 @@ def test_weights_are_shared_by_steps_that_differ_in_testing_only(tmp_path, confi
     assert find_training(other, tmp_path / 'runs' / 'b') is None
 
 
+def test_options_of_the_training_are_those_of_the_step(tmp_path, config):
+    options = ['--cfg-options', 'train_dataloader.batch_size=4', '--seed', '3', '--resume']
+    cfg = as_trained(str(config), options)
+    assert (cfg.train_dataloader.batch_size, cfg.randomness.seed) == (4, 3)
+    finished(tmp_path / 'runs' / 'a', cfg)
+    config.write_text(config.read_text() + '\ntta = True\n')
+    assert find_training(as_trained(str(config), options), tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
+    assert find_training(as_trained(str(config)), tmp_path / 'runs' / 'b') is None
+
+
+def test_mixed_precision_without_an_accelerator_does_not_hide_a_training(tmp_path, config, monkeypatch):
+    monkeypatch.setattr(launch, 'has_accelerator', lambda: False)
+    config.write_text(config.read_text().replace("type='OptimWrapper'", "type='AmpOptimWrapper'"))
+    assert Config.fromfile(config).optim_wrapper.type == 'AmpOptimWrapper'
+    cfg = Config.fromfile(config)
+    launch.set_precision(cfg)  # as tools/train.py does
+    finished(tmp_path / 'runs' / 'a', cfg)
+    assert find_training(as_trained(str(config)), tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
+
+
+def test_a_broken_record_beside_a_step_is_left_out_with_a_word(tmp_path, config, capsys):
+    (tmp_path / 'runs' / 'a').mkdir(parents=True)
+    (tmp_path / 'runs' / 'a' / 'record.json').write_text('{')
+    cfg = Config.fromfile(config)
+    finished(tmp_path / 'runs' / 'b', cfg)
+    assert find_training(cfg, tmp_path / 'runs' / 'c') == tmp_path / 'runs' / 'b'
+    assert 'a/record.json: is no JSON' in capsys.readouterr().out
+
+
 def test_an_unfinished_training_does_not_count(tmp_path, config):
     cfg = Config.fromfile(config)
     finished(tmp_path / 'a', cfg, status='unfinished')
@@ -94,12 +125,12 @@ def tools(tmp_path, config, monkeypatch):
     calls = []
 
     def run(tool, *arguments):
-        calls.append((tool, arguments))
+        calls.append((tool, arguments, Config.fromfile(arguments[0]).get('tta', False)))
         folder = tmp_path / 'runs' / 'step'
         if tool == 'train.py':
             finished(folder, Config.fromfile(config))
         elif '--format-only' in arguments:
-            (folder / 'test' / 't1').mkdir(parents=True)
+            (folder / 'test' / 't1').mkdir(parents=True, exist_ok=True)
             (folder / 'test' / 't1' / 'submission.zip').write_bytes(b'zip')
             for name in ('test-results.json', 'test-results.view0.json'):
                 (folder / 'test' / 't1' / name).write_text('[]')
@@ -129,6 +160,14 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     submit_step(str(config), folder)
     assert (folder / 'submission.zip').read_bytes() == b'zip'
     assert ledger.read_record(folder)['label_map_score_threshold'] == 0.65
+    assert len(tools) == 3
+    submit_step(str(config), folder)  # done: nothing runs
+    assert len(tools) == 3
+    os.utime(folder / 'metrics.json', (2**33, 2**33))  # validated anew
+    (folder / 'test-results.view7.json').write_text('[]')
+    submit_step(str(config), folder)
+    assert len(tools) == 4
+    assert sorted(path.name for path in folder.glob('test-*')) == ['test-results.json', 'test-results.view0.json']
 
 
 def test_options_that_change_the_config_do_not_hide_its_own_training_from_the_submission(tmp_path, config, tools):
@@ -150,7 +189,12 @@ def test_a_step_on_mirrored_views(tmp_path, config, tools):
     (folder / 'metrics.json').unlink()
     run_step(str(config), folder)
     submit_step(str(config), folder)
-    assert [('--tta' in arguments) for _, arguments in tools] == [False, False, True, True]
+    assert [(call[0], call[2]) for call in tools] == [
+        ('train.py', False),
+        ('test.py', False),
+        ('test.py', True),  # tools/test.py goes by the config
+        ('test.py', True),
+    ]
     assert (folder / 'test-results.view0.json').is_file()
 
 

@@ -41,9 +41,10 @@ def main() -> None:
             run_ensemble_step(args.config, folder)
         else:
             run_step(args.config, folder, options)
-        if args.submit:
-            submit = submit_ensemble_step if is_ensemble(cfg) else submit_step
-            print(f'submission: {submit(args.config, folder)}')
+        if args.submit and is_ensemble(cfg):
+            print(f'submission: {submit_ensemble_step(args.config, folder)}')
+        elif args.submit:
+            print(f'submission: {submit_step(args.config, folder, options)}')
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f'run_step: {error}')
 

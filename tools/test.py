@@ -22,7 +22,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', metavar='FILE.pkl', help='also dump the predictions as a pickle')
     parser.add_argument('--show-dir', help="draw the predictions into <run's folder>/<timestamp>/SHOW_DIR")
-    parser.add_argument('--tta', action='store_true', help="test-time augmentation (the config's tta_model)")
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="test-time augmentation (the config's tta_model); as `tta = True` in the config",
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -45,7 +49,7 @@ def main() -> None:
         launch.set_format_only(cfg)
     if args.show_dir:
         launch.set_show_dir(cfg, args.show_dir)
-    if args.tta:
+    if args.tta or cfg.get('tta'):
         launch.set_tta(cfg)
     launch.run_test(cfg, args.out, args.ids)
 

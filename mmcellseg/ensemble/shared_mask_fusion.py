@@ -103,7 +103,7 @@ class SharedMaskFusion(Fusion):
         )
         cell = guesses // max(len(classes), 1)
         means = np.bincount(guess, scores) / math.fsum(weights)
-        final = lift_best(cell, means, self.lift)
+        final = np.minimum(lift_best(cell, means, self.lift), 1)
         if self.by_outline:
             final = final * outline_agreement(own, masks, cluster, votes)[cell]
         return detections[voters[leader]].with_masks(masks[cell]).with_scores(final)

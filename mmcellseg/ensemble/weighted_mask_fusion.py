@@ -107,13 +107,15 @@ def rescore(
         rule: One of the above.
     """
     sums, present = np.bincount(cluster, weighted), np.bincount(cluster, weights)
-    if rule == 'mean':
-        return sums / present
-    if rule == 'agreement':
-        return sums / all_weights
     best = np.zeros(len(sums))
     np.maximum.at(best, cluster, weighted / weights)
-    return best * present / all_weights
+    if rule == 'mean':
+        scores = sums / present
+    elif rule == 'agreement':
+        scores = sums / all_weights
+    else:
+        scores = best * present / all_weights
+    return np.minimum(scores, 1)  # sums of floats can pass by a last digit what they are parts of
 
 
 def vote_labels(cluster: np.ndarray, labels: np.ndarray, votes: np.ndarray) -> np.ndarray:

@@ -35,8 +35,9 @@ def ranks(predictions: Predictions) -> np.ndarray:
     """Place of each prediction (N,) among those of its image and class: best score first, ties in their order."""
     keys = (-predictions.scores, predictions.category_ids, predictions.image_ids)
     order = np.lexsort(keys)
-    changes = [np.diff(key[order], prepend=np.nan) != 0 for key in keys[1:]]
-    begins = np.flatnonzero(changes[0] | changes[1])
+    category, image = (key[order] for key in keys[1:])
+    changes = (category[1:] != category[:-1]) | (image[1:] != image[:-1])
+    begins = np.flatnonzero(np.append(len(order) > 0, changes))
     out = np.empty(len(order), np.int64)
     out[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
     return out

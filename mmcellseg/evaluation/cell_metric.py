@@ -133,6 +133,12 @@ class CellMetric(BaseMetric):
                 raise EvaluationError(f'image {image_id}: {len(item["masks"])} masks for {len(item["scores"])} scores')
         elif set(self.metrics) != {'bbox'}:
             raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
+        # A box that lies beyond the image's edge is clipped to a line: no cell, and a submission with it is refused.
+        sides = (item['bboxes'][:, 2:] > item['bboxes'][:, :2]).all(1)
+        if not sides.all():
+            item |= {key: item[key][sides] for key in ('bboxes', 'scores', 'labels')}
+            if 'masks' in item:
+                item['masks'] = [mask for mask, kept in zip(item['masks'], sides) if kept]
         return item
 
     def entries(self, results: Sequence[dict]) -> list[dict]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 
@@ -36,7 +36,9 @@ class ClassCountHook(Hook):
     priority = 'VERY_HIGH'
 
     def _check(self, runner: Runner, dataset: Any) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):  # with several processes one in the other
+            model = model.module
         classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes', ()))
         if classes:
             check_num_classes(model, classes, str(getattr(dataset, 'ann_file', 'the data set')))

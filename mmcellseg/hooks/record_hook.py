@@ -1,5 +1,6 @@
 """The record of a run, beside its checkpoints."""
 
+import math
 import time
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +137,8 @@ class RecordHook(Hook):
         now = {'epoch': runner.epoch, 'iter': runner.iter, **metrics}
         best = self.record['metrics']['best']
         key, less = _monitored(runner, metrics)
-        if best is None or (metrics[key] < best[key] if less else metrics[key] > best[key]):
+        # A first NaN would stay the best for good: nothing is above or below it.
+        if best is None or math.isnan(best[key]) or (metrics[key] < best[key] if less else metrics[key] > best[key]):
             self.record['metrics']['best'] = now
         self.record['metrics']['last'] = now
         self._update(runner)

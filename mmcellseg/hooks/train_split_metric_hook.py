@@ -50,14 +50,14 @@ class TrainSplitMetricHook(Hook):
         loader = copy.deepcopy(runner.cfg.val_dataloader)
         dataset = loader['dataset'] = innermost_datasets(loader['dataset'])[0]
         dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
-        # test_mode keeps images without cells too, so the indices are those of the file.
-        whole = len(train.coco.dataset['images']) if hasattr(train, 'coco') else len(train)
-        dataset['indices'] = spread_indices(whole, self.num_images)
-        self.loader = runner.build_dataloader(loader, seed=0)
-        # Of all annotations CellMetric would warn that most images were not predicted.
-        subset = self.loader.dataset
-        ids = {subset.get_data_info(i)['img_id'] for i in range(len(subset))}
         coco = json.loads(Path(train.ann_file).read_text())
+        # The training set may have left images out, those without cells first of all; test_mode keeps all of them.
+        trained = [train.get_data_info(i)['img_id'] for i in spread_indices(len(train), self.num_images)]
+        ids = set(trained)
+        dataset['indices'] = [i for i, image in enumerate(coco['images']) if image['id'] in ids]
+        self.loader = runner.build_dataloader(loader, seed=0)
+        subset = self.loader.dataset
+        # Of all annotations CellMetric would warn that most images were not predicted.
         with tempfile.TemporaryDirectory() as folder:
             path = write_subset(coco, ids, Path(folder) / Path(train.ann_file).name)
             metric = {'type': 'CellMetric', 'ann_file': str(path), 'metric': self.metric, 'prefix': 'train_split'}

@@ -48,7 +48,7 @@ def forked_random_state(seed: int) -> Iterator[None]:
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        np.random.seed(seed)
+        np.random.seed(seed % 2**32)
         try:
             yield
         finally:
@@ -91,12 +91,19 @@ class ValidationLossHook(Hook):
     # RuntimeInfoHook (VERY_HIGH) copies the metrics for the log: ours must be in them by then.
     priority = 'HIGHEST'
 
-    def before_run(self, runner: Runner) -> None:
-        loop = runner.val_loop
-        if loop is None:
+    def before_train(self, runner: Runner) -> None:
+        if runner.val_loop is None:
             raise ValueError('ValidationLossHook: there is no validation split (val_dataloader); leave the hook out')
-        for dataset in innermost(loop.dataloader.dataset):
+        self._check(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        self._check(runner)
+
+    def _check(self, runner: Runner) -> None:
+        for dataset in innermost(runner.val_dataloader.dataset):
             check_pipeline(dataset.pipeline.transforms)
+
+    def before_run(self, runner: Runner) -> None:
         # The log would show the mean of all validations so far: mmengine smooths whatever is called a loss.
         processor = runner.log_processor
         processor.mean_pattern = re.compile(r'^(?!.*val_loss)(?:' + processor.mean_pattern.pattern + ')')

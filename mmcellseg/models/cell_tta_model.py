@@ -25,7 +25,8 @@ def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
     *steps, pack = pipeline
     if pack['type'] != 'PackDetInputs':
         raise ValueError(f'--tta: expected a test pipeline that ends in PackDetInputs, found {pack["type"]}')
-    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
+    # Not 'flip': where MMDetection's cascade finds it, it mirrors the masks itself, and fails.
+    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip_direction')
     directions = ('horizontal', 'vertical', 'diagonal')
     flips = [{'type': 'RandomFlip', 'prob': 1.0, 'direction': direction} for direction in directions]
     views = [[{'type': 'RandomFlip', 'prob': 0.0}, *flips], [{**pack, 'meta_keys': keys}]]
@@ -35,24 +36,25 @@ def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
 def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, BoxMasks]:
     """Boxes (N, 4) xyxy, scores, labels and masks that a view predicts, in the frame of the unaugmented image.
 
-    Predictions with an empty mask are left out. The masks may be RLEs or full-size bitmaps.
+    Predictions with an empty mask, or a box without width or height, are left out. The masks may be RLEs or
+    full-size bitmaps.
 
     Raises:
         ValueError: The view's meta data do not say whether it was mirrored.
     """
-    if 'flip' not in view.metainfo:
+    if 'flip_direction' not in view.metainfo:
         raise ValueError(
-            "CellTTAModel: expected 'flip' and 'flip_direction' among the meta_keys of PackDetInputs in tta_pipeline, "
+            "CellTTAModel: expected 'flip_direction' among the meta_keys of PackDetInputs in tta_pipeline, "
             f'found {sorted(view.metainfo)}'
         )
     found, (height, width) = view.pred_instances, view.ori_shape[:2]
     rles = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks.cpu().numpy())
     masks = BoxMasks.from_rles(rles, height, width)
     boxes = found.bboxes.cpu().double().reshape(-1, 4)
-    if view.flip:
+    if view.flip_direction is not None:
         masks = masks.flip(view.flip_direction)
         boxes = bbox_flip(boxes, (height, width), view.flip_direction)
-    filled = masks.areas > 0
+    filled = (masks.areas > 0) & (boxes[:, 2:] > boxes[:, :2]).all(1).numpy()
     scores, labels = found.scores.cpu().double().numpy(), found.labels.cpu().numpy()
     return boxes.numpy()[filled], scores[filled], labels[filled], masks[filled]
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,11 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 FACTS = ('name', 'status', 'seed', 'about', 'label_map_score_threshold')
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value can be sorted among numbers: NaN cannot."""
+    return type(value) in (int, float) and not math.isnan(value)
 
 
 def look_up(record: Mapping[str, Any], key: str) -> Any:
@@ -86,7 +92,8 @@ def table(
         sorts = [look_up(record, sort) for record in records]
         order = sorted(
             range(len(records)),
-            key=lambda i: (0, sign * sorts[i], '') if type(sorts[i]) in (int, float) else (1, 0, str(sorts[i])),
+            # What is no number, NaN too, compares with none.
+            key=lambda i: (0, sign * sorts[i], '') if is_number(sorts[i]) else (1, 0, str(sorts[i])),
         )
         records = [records[i] for i in order]
     rows = [['run', *shown, *metrics, 'status']]

@@ -1,5 +1,7 @@
 """CellVisualizer: MMDetection's visualizer for images of a thousand cells."""
 
+from functools import wraps
+
 import numpy as np
 import torch
 from mmdet.registry import VISUALIZERS
@@ -27,6 +29,13 @@ class CellVisualizer(DetLocalVisualizer):
 
     def __init__(self, name: str = 'visualizer', *args, line_width: int = 1, **kwargs) -> None:
         super().__init__(name, *args, line_width=line_width, **kwargs)
+
+    # MMEngine's visualizers know and draw on the main process alone, but each process tests images of its own.
+    dataset_meta = property(lambda self: self._dataset_meta, lambda self, meta: setattr(self, '_dataset_meta', meta))
+
+    @wraps(DetLocalVisualizer.add_datasample)
+    def add_datasample(self, *args, **kwargs) -> None:
+        DetLocalVisualizer.add_datasample.__wrapped__(self, *args, **kwargs)
 
     def _draw_instances(
         self, image: np.ndarray, instances: InstanceData, classes: list[str] | None, palette: list[tuple] | None

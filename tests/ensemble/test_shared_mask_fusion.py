@@ -103,6 +103,13 @@ def test_member_weights(rectangles):
     assert merged.bboxes.tolist() == [[0, 0, 10, 12]] * 2
 
 
+@pytest.mark.parametrize('fusion', [SharedMaskFusion(), WeightedMaskFusion()])
+def test_sure_members_do_not_score_above_one(rectangles, fusion):
+    """With these weights the sum over the members ends a last digit above the sum of the weights."""
+    joined = rectangles(*[[(0, 0, 10, 10, 1.0, 1)]] * 3)
+    assert fusion(joined, weights=[1, 1, 6]).scores.tolist() == [1.0]
+
+
 def test_a_cell_scores_at_most_one_and_ties_go_to_the_first():
     cell, scores = np.array([0, 0, 1, 1, 2]), np.array([0.7, 0.9, 0.4, 0.4, 0.3])
     np.testing.assert_allclose(lift_best(cell, scores, 0.5), [0.7, 0.95, 0.6, 0.4, 0.3])

@@ -201,6 +201,14 @@ def test_ranks_by_hand() -> None:
     assert ranks(table).tolist() == [0, 1, 0, 0, 2]
 
 
+def test_ranks_of_images_whose_ids_no_float_tells_apart() -> None:
+    ids = [2**53, 2**53 + 1, 2**53 + 2]
+    cell = rectangle(SHAPE, 0, 0, 9, 9)
+    data = annotations(dict.fromkeys(ids, SHAPE), [(ids[0], 1, cell)])
+    table = Predictions(predictions([(i, 1, cell, 0.5) for i in ids]), GroundTruth(data))
+    assert ranks(table).tolist() == [0, 0, 0]
+
+
 def test_greedy_takes_each_cell_once_and_crowds_often() -> None:
     pred, cell = np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 2, 2, 2])
     assert greedy(pred, cell, cell == 2) == [0, 3, 4, 5]

@@ -115,6 +115,20 @@ def test_images_without_detections_come_as_empty_tensors(tmp_path) -> None:
     assert metric.evaluate(2)['cell/segm_AP'] == 0.0  # a run without one detection
 
 
+def test_a_box_that_is_a_line_is_no_prediction(tmp_path) -> None:
+    """The model clips boxes to the image; what is left of one beyond its edge would spoil the whole submission."""
+    cell = rectangle(SHAPE, 2, 2, 9, 9)
+    data = annotations({1: SHAPE}, [(1, 1, cell), (1, 1, cell)])
+    (sample,) = samples(data, as_predictions(data))
+    sample['pred_instances']['bboxes'][0] = torch.tensor([40, 5, 40, 9])
+    sample['pred_instances']['scores'] = torch.tensor([0.5, 0.25])
+    metric = build(data, tmp_path, results_file=str(tmp_path / 'results.json'))
+    metric.process(None, [sample])
+    metric.evaluate(1)
+    (entry,) = read_results(tmp_path / 'results.json')
+    assert (entry['score'], entry['bbox']) == (0.25, as_predictions(data)[1]['bbox'])
+
+
 def test_results_file_is_whole_and_evaluates_the_same(case, tmp_path) -> None:
     data, results = case
     metric = build(data, tmp_path, results_file='test-results.json')

@@ -1,9 +1,15 @@
 """Heads that do not fit the data are refused before the first step, in either direction."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny_run import write_config, write_data
+
+from mmcellseg.hooks.class_count_hook import ClassCountHook
+from mmcellseg.models.cell_tta_model import CellTTAModel
 
 
 def train(folder, extra):
@@ -27,6 +33,20 @@ def test_refused(tmp_path, head, number):
     with pytest.raises(ValueError, match=message):
         train(tmp_path, HOOK + f"model['roi_head']['{head}']['num_classes'] = {number}")
     assert not list(tmp_path.glob('run/*.pth'))
+
+
+def test_a_model_within_others_is_checked():
+    head = torch.nn.Module()
+    head.bbox_head = torch.nn.Module()
+    head.bbox_head.num_classes = 3
+    detector = torch.nn.Module()
+    detector.roi_head, detector.test_step = head, None  # what it is wrapped for
+    runner = SimpleNamespace(
+        model=CellTTAModel(module=detector),
+        test_dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo={'classes': ('a', 'b')}, ann_file='t.json')),
+    )
+    with pytest.raises(ValueError, match=r'bbox_head has num_classes=3, but t\.json has 2 classes'):
+        ClassCountHook().before_test(runner)
 
 
 def test_a_fitting_model_trains(tmp_path):

@@ -1,7 +1,6 @@
 """The validation loss is the training's loss, seen by every hook, and comparable between epochs."""
 
 import json
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +10,11 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner, load_checkpoint
-from tiny_run import write_config, write_data
+from tiny_run import REPO, run_tool, write_config, write_data
 
 from mmcellseg.evaluation.cell_metric import CellMetric
 from mmcellseg.hooks import validation_loss_hook
-from mmcellseg.hooks.train_split_metric_hook import spread_indices
+from mmcellseg.hooks.train_split_metric_hook import TrainSplitMetricHook, spread_indices
 from mmcellseg.hooks.validation_loss_hook import ValidationLossHook, check_pipeline, forked_random_state
 
 EXTRA = """
@@ -185,6 +184,24 @@ custom_hooks = [dict(type='TrainSplitMetricHook')]
         run(tmp_path, extra)
 
 
+def test_images_that_are_not_trained_are_not_scored(tmp_path):
+    """The first three of five images hold no cell: the training set leaves them out, the file does not."""
+    root = write_data(tmp_path / 'data', num_train=5)
+    ann_file = root / 'annotations/train.json'
+    coco = json.loads(ann_file.read_text())
+    *empty, fourth, fifth = [image['id'] for image in coco['images']]
+    coco['annotations'] = [a for a in coco['annotations'] if a['image_id'] not in empty]
+    ann_file.write_text(json.dumps(coco))
+    cfg = Config.fromfile(write_config(tmp_path / 'config.py', root, "default_hooks.pop('record')"))
+    cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), tmp_path.name
+    cfg.visualizer.name = tmp_path.name
+    runner = Runner.from_cfg(cfg)
+    hook = TrainSplitMetricHook(num_images=20)
+    hook.before_train(runner)
+    subset = hook.loader.dataset
+    assert [subset.get_data_info(i)['img_id'] for i in range(len(subset))] == [fourth, fifth]
+
+
 def test_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match='loads no annotations'):
         run(tmp_path, "custom_hooks = [dict(type='ValidationLossHook')]")
@@ -221,10 +238,8 @@ def test_every_part_of_a_wrapped_validation_set_is_checked():
 
     def start(*datasets):
         wrapped = SimpleNamespace(dataset=SimpleNamespace(datasets=list(datasets)))
-        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=wrapped))
-        ValidationLossHook().before_run(
-            SimpleNamespace(val_loop=loop, log_processor=SimpleNamespace(mean_pattern=re.compile('loss')))
-        )
+        loader = SimpleNamespace(dataset=wrapped)
+        ValidationLossHook().before_train(SimpleNamespace(val_loop='built', val_dataloader=loader))
 
     start(sound, sound)
     with pytest.raises(ValueError, match='loads no annotations'):
@@ -243,6 +258,18 @@ def test_random_state_stays():
     assert (torch.rand(1), np.random.rand()) == expected
     with forked_random_state(7):
         assert torch.equal(torch.rand(2), inside)
+    with forked_random_state(20231231001):  # an image id; numpy takes 32 bits
+        torch.rand(1)
+
+
+def test_a_test_needs_no_validation_data(tiny_trained, tmp_path):
+    extra = """
+custom_hooks = [dict(type='ValidationLossHook')]
+val_dataloader['dataset']['ann_file'] = 'annotations/elsewhere.json'
+"""
+    write_config(tmp_path / 'c.py', tiny_trained / 'data', extra)
+    run_tool(REPO / 'tools/test.py', 'c.py', str(tiny_trained / 'run/epoch_2.pth'), '--format-only', cwd=tmp_path)
+    assert list(tmp_path.rglob('submission.zip'))
 
 
 def test_spread_indices_by_hand():

@@ -33,8 +33,7 @@ def view(direction, cells, scores, labels=None, rles=True):
     if rles and len(cells):
         windows = [np.ascontiguousarray(bitmap) for bitmap in bitmaps]
         masks = BoxMasks.from_windows([[0, 0, WIDTH, HEIGHT]] * len(cells), windows, HEIGHT, WIDTH).to_rles()
-    flip = {'flip': direction is not None, 'flip_direction': direction}
-    sample = DetDataSample(metainfo={'ori_shape': (HEIGHT, WIDTH), 'img_id': 7, **flip})
+    sample = DetDataSample(metainfo={'ori_shape': (HEIGHT, WIDTH), 'img_id': 7, 'flip_direction': direction})
     sample.pred_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         scores=torch.tensor(scores, dtype=torch.float32),
@@ -97,6 +96,13 @@ def test_views_are_kept_in_the_frame_of_the_image_where_asked_for():
     assert 'views' not in out
 
 
+def test_a_box_that_is_a_line_is_no_cell():
+    clipped = view('horizontal', [FLIPS['horizontal']] * 2, [0.5, 0.4])
+    clipped.pred_instances.bboxes[1] = torch.tensor([WIDTH, 3, WIDTH, 9])
+    boxes, scores, _, masks = read_view(clipped)
+    assert (boxes.tolist(), scores.tolist(), len(masks)) == ([[4, 3, 10, 9]], [0.5], 1)
+
+
 def test_images_without_a_cell():
     (out,) = CellTTAModel(module=Detector()).merge_preds([[view(None, [], []), view('vertical', [], [])]])
     assert len(out.pred_instances) == 0
@@ -106,5 +112,5 @@ def test_a_view_that_does_not_tell_whether_it_is_mirrored_is_refused():
     sample = view(None, [CELL], [0.5])
     lacking = DetDataSample(metainfo={'ori_shape': (HEIGHT, WIDTH)})
     lacking.pred_instances = sample.pred_instances
-    with pytest.raises(ValueError, match="expected 'flip' and 'flip_direction' among the meta_keys of PackDetInputs"):
+    with pytest.raises(ValueError, match="expected 'flip_direction' among the meta_keys of PackDetInputs"):
         read_view(lacking)

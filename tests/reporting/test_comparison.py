@@ -46,6 +46,14 @@ def test_a_table_is_sorted_with_the_unmeasured_last(runs, sort, ascending, order
     assert ''.join(row[0] for row in table(runs, sort=sort, ascending=ascending)[1:]) == order
 
 
+@pytest.mark.parametrize('ascending', [False, True])
+def test_a_metric_that_is_nan_sorts_last(tmp_path, ascending):
+    found = {'a': 0.1, 'b': float('nan'), 'c': 0.9, 'd': 0.3}
+    runs = [record(tmp_path / name, {}, {'AP': value}) for name, value in found.items()]
+    order = ''.join(row[0] for row in table(runs, sort='AP', ascending=ascending)[1:])
+    assert order == ('adcb' if ascending else 'cdab')
+
+
 @pytest.mark.parametrize(
     ('conditions', 'kept'),
     [

@@ -28,6 +28,10 @@ optim_wrapper['accumulative_counts'] = 2
 """
 
 
+DRAWN = ('default_hooks.visualization.type=CellVisualizationHook', 'visualizer.type=CellVisualizer')
+TESTED = ('tested_by_one', 'tested_by_two')
+
+
 def free_port() -> str:
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))
@@ -82,15 +86,26 @@ def test_a_record_and_a_checkpoint_are_written_once(place, trained_by_two):
 
 def test_no_image_is_tested_twice_or_left_out(place, trained_by_two):
     """Five images on two processes: the sampler pads to six, and the predictions are those of one process."""
-    options = ('two/epoch_1.pth', '--format-only', '--cfg-options', 'test_dataloader.batch_size=2')
+    options = [
+        'two/epoch_1.pth',
+        '--format-only',
+        '--show-dir',
+        'shown',
+        '--cfg-options',
+        'test_dataloader.batch_size=2',
+        *DRAWN,
+    ]
     run_tool(REPO / 'tools/test.py', 'two.py', *options, '--work-dir', 'tested_by_one', cwd=place)
     run_two(REPO / 'tools/test.py', 'two.py', *options, '--work-dir', 'tested_by_two', cwd=place)
-    one, two = (list((place / run).rglob('test-results.json')) for run in ('tested_by_one', 'tested_by_two'))
+    one, two = (list((place / run).rglob('test-results.json')) for run in TESTED)
     assert len(one) == len(two) == 1
     images = [entry['image_id'] for entry in json.loads(two[0].read_text())]
     assert set(images) == {1, 2, 3, 4, 5}
     assert one[0].read_text() == two[0].read_text()
     assert two[0].with_name('submission.zip').is_file()
+    pictures = [{path.name: path.read_bytes() for path in (place / run).rglob('shown/*')} for run in TESTED]
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 5
 
 
 @pytest.mark.slow

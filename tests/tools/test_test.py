@@ -86,9 +86,25 @@ def test_tta_without_a_pipeline_mirrors_the_test_pipeline(tmp_path):
         (1, 'diagonal'),
     ]
     assert packs[0].type == pack.type
-    assert {'flip', 'flip_direction', 'ori_shape', 'img_id'} <= set(packs[0].meta_keys)
+    assert {'flip_direction', 'ori_shape', 'img_id'} <= set(packs[0].meta_keys)
     with pytest.raises(ValueError, match='expected a test pipeline that ends in PackDetInputs, found Pad'):
         mirrored_views([{'type': 'LoadTiffImage'}, {'type': 'Pad'}])
+
+
+def test_a_config_may_ask_for_mirrored_views(tiny_trained, tmp_path):
+    """``tta = True`` is ``--tta``: whatever tests the config tests it so."""
+    extra = "tta_model = dict(type='CellTTAModel', keep_views=True)\n"
+    write_config(tmp_path / 'asked.py', tiny_trained / 'data', extra)
+    write_config(tmp_path / 'config.py', tiny_trained / 'data', extra + 'tta = True\n')
+    for name, *options in (('asked.py', '--tta'), ('config.py',)):
+        checkpoint = str(tiny_trained / 'run/epoch_2.pth')
+        run_tool(REPO / 'tools/test.py', name, checkpoint, '--format-only', *options, cwd=tmp_path)
+    asked, config = (
+        {path.name: path.read_text() for path in (tmp_path / 'work_dirs' / name).rglob('test-results*.json')}
+        for name in ('asked', 'config')
+    )
+    assert asked == config
+    assert len(asked) == 5
 
 
 TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"

@@ -16,6 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import benchmark_cases
 
+from mmcellseg.structures.files import atomic_write
+
 
 def cases() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(benchmark_cases.__path__) if m.name != 'measure')
@@ -40,7 +42,7 @@ def main() -> None:
         cells = [row.get(c, '') for c in columns]
         print('| ' + ' | '.join(f'{v:.4g}' if isinstance(v, float) else str(v) for v in cells) + ' |')
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        atomic_write(args.json, json.dumps(rows, indent=1))
         print(f'wrote {args.json}')
 
 
