@@ -7,16 +7,18 @@ too: for resuming, ``load_from`` and pretrained backbones alike.
 import logging
 import os
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
@@ -41,6 +43,27 @@ class CheckpointError(RuntimeError):
 def trust(path: str | os.PathLike) -> None:
     """Let :func:`load` unpickle this one file as Python objects, which may execute code that it holds."""
     _trusted.add(Path(path).expanduser().resolve())
+
+
+def check_fits(model: torch.nn.Module, path: str) -> None:
+    """Raise ``CheckpointError`` if a model would keep weights of its own beside those of a checkpoint.
+
+    mmengine says so in the log and goes on with random ones.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = cast(torch.nn.Module, model.module)
+    loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    weights = loaded.get('state_dict', loaded)
+    found = {re.sub('^module[.]', '', name): tuple(value.shape) for name, value in weights.items()}
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    wrong = [name for name, shape in wanted.items() if found.get(name) != shape]
+    wrong = [name for name in wrong if not name.endswith('.num_batches_tracked')]  # older torch did not count
+    if wrong:
+        name = wrong[0]
+        there = f'it lacks {name}'
+        if name in found:
+            there = f'{name} is {list(found[name])} there, {list(wanted[name])} here'
+        raise CheckpointError(f'{path}: {len(wrong)} of {len(wanted)} weights do not fit the config: {there}')
 
 
 def make_plain(value: Any, name: str = 'checkpoint') -> Any:

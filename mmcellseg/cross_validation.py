@@ -14,6 +14,7 @@ from mmengine.config import Config
 from .data.class_weights import text_table
 from .evaluation.evaluate import evaluate_results
 from .launch import PROJECT
+from .reporting.ledger import difference, experiment
 from .structures.files import atomic_write
 from .structures.results import read_results, write_results
 
@@ -119,16 +120,22 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
 
     Raises:
         RuntimeError: If a tool ended with an error.
+        ValueError: If the folder holds the same fold of another config.
     """
     folder = work_dir / f'fold{fold}'
     results = folder / 'results.json'
+    # Beside the run's folder: the runner copies its config into that, as resumed when it was.
+    config, wanted = work_dir / f'fold{fold}.py', fold_config(cfg, fold, results)
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.is_file():
+        differing = difference(experiment(Config.fromfile(config)), experiment(wanted))
+        if differing:
+            lines = '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
+            raise ValueError(f'{config} was begun with another config:\n{lines}\nGive --work-dir for another folder')
     if results.is_file():
         print(f'fold {fold}: {results} is there')
         return results
-    # Beside the run's folder: the runner copies its config into that, as resumed when it was.
-    config = work_dir / f'fold{fold}.py'
-    folder.mkdir(parents=True, exist_ok=True)
-    fold_config(cfg, fold, results).dump(config)
+    wanted.dump(config)
     run_tool('train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
     run_tool('test.py', str(config), str(checkpoint_of(folder)), '--work-dir', str(folder / 'test'))
     return results

@@ -21,6 +21,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from . import checkpoint
+from .config_options import check_options
 from .data.config_paths import annotation_file, config_datasets, resolve_data_paths
 from .data.faults import explain_worker_death
 from .export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
@@ -42,6 +43,7 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
         cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
+        check_options(cfg, options)
         cfg.merge_from_dict(options)
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -243,6 +245,7 @@ def run_test(cfg: Config, out: str | None = None, ids: str | None = None) -> Non
     """Test, with ``out`` dumping the predictions as a pickle; a run with ``format_only`` is zipped for submission."""
     ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
     runner = build_runner(cfg)
+    checkpoint.check_fits(runner.model, cfg.load_from)
     for metric in runner.test_evaluator.metrics:
         if hasattr(metric, 'out_dir'):
             metric.out_dir = runner.log_dir

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, save_checkpoint
 
-from mmcellseg.checkpoint import CheckpointError, check_resumable, load, make_plain, restore, trust
+from mmcellseg.checkpoint import CheckpointError, check_fits, check_resumable, load, make_plain, restore, trust
 
 
 class Touch:
@@ -164,3 +164,22 @@ def test_a_download_is_as_safe(tmp_path, monkeypatch, address):
     assert len(served) == 1  # the second time it comes from the cache
     assert served[0].startswith('https://')
     assert not (tmp_path / 'touched').exists()
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    path = tmp_path / 'c.pth'
+    torch.save({'state_dict': {f'module.{k}': v for k, v in model.state_dict().items()}}, path)
+    check_fits(model, str(path))
+    wider = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.BatchNorm2d(4))
+    with pytest.raises(
+        CheckpointError, match=r'c.pth: 2 of 7 weights .*: 0.weight is \[4, 3, 1, 1\] there, \[8, 3, 1, 1\]'
+    ):
+        check_fits(wider, str(path))
+    deeper = torch.nn.Sequential(*model, torch.nn.Conv2d(4, 4, 1))
+    with pytest.raises(CheckpointError, match=r'c.pth: 2 of 9 weights do not fit the config: it lacks 2.weight'):
+        check_fits(deeper, str(path))
+    state = {k: v for k, v in model.state_dict().items() if 'num_batches' not in k}
+    torch.save(state, path)  # bare weights, of a torch that did not count batches
+    check_fits(model, str(path))

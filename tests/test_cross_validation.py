@@ -102,6 +102,19 @@ def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
     assert dumped.val_dataloader.dataset.ann_file == 'annotations/fold1_val.json'
 
 
+def test_a_fold_of_another_config_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cross_validation, 'run_tool', lambda tool, *arguments: None)
+    cfg = config(tmp_path)
+    (tmp_path / 'fold1').mkdir()
+    (tmp_path / 'fold1' / 'best_x.pth').write_text('')
+    run_fold(cfg, 1, tmp_path)
+    (tmp_path / 'fold1' / 'results.json').write_text('[]')
+    run_fold(cfg, 1, tmp_path)
+    cfg.optim_wrapper = {'optimizer': {'lr': 0.5}}
+    with pytest.raises(ValueError, match=r'(?s)fold1.py was begun with another config:.*optimizer.lr: .* 0.5 now'):
+        run_fold(cfg, 1, tmp_path)
+
+
 def test_mean_and_std_by_hand():
     summary = mean_and_std([{'a': 1.0, 'b': math.nan}, {'a': 3.0, 'b': 0.5}])
     assert summary['a'] == (2.0, math.sqrt(2))  # (1 + 1) / (2 − 1)

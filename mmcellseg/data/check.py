@@ -3,7 +3,9 @@
 A finding never changes the data. Whoever leaves something out because of one says so in ``left_out``.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +14,7 @@ import numpy as np
 from ..structures.box_masks import BoxMasks
 from ..structures.overlaps import intersections
 
+MANY_PIECES = 5  # of the only id of a file
 # The smallest cell of the real training set has 11 px².
 FEW_PIXELS = 10
 # A resampled label map has thousands of values that are no id: from here on they share one finding.
@@ -82,7 +85,10 @@ def check_shape(values: np.ndarray, image_shape: tuple[int, int], file: str, cat
         return []
     found, expected = (' × '.join(map(str, shape)) for shape in (values.shape, image_shape))
     cells = int((np.unique(values) != 0).sum())
-    text = f'the mask is {found} px (height × width), its image {expected} px'
+    text = (
+        f'the mask is {found} px (height × width), its image {expected} px; its cells are left out, and would be '
+        'trained as background'
+    )
     return [Finding('shape', file, category, '', text, cells)]
 
 
@@ -99,6 +105,9 @@ def check_cells(cells: LabelledCells) -> list[Finding]:
     if not len(ids):
         return [Finding('empty mask', file, category, '', 'the label map holds no cell')]
     pieces, areas = piece_counts(masks), np.asarray(masks.areas)
+    if len(ids) == 1 and pieces[0] >= MANY_PIECES:
+        text = f'one id in {pieces[0]} pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
+        return [Finding('several pieces', file, category, str(ids[0]), text)]
     findings = [
         Finding('several pieces', file, category, str(ids[i]), f'one id in {pieces[i]} separate pieces')
         for i in np.flatnonzero(pieces > 1)
@@ -124,10 +133,15 @@ def check_overlaps(classes: Sequence[LabelledCells]) -> list[Finding]:
 
 def check_names(folder: str, names: Collection[str], known: Collection[str]) -> list[Finding]:
     """Report the entries of a folder that the layout does not know; nobody reads them."""
-    return [
-        Finding('unknown file', f'{folder}/{name}' if folder else name, '', '', 'not part of the layout, not read')
-        for name in sorted(set(names) - set(known))
-    ]
+    findings = []
+    for name in sorted(set(names) - set(known)):
+        text = 'not part of the layout, not read'
+        if re.fullmatch(r'class\d+\.tif', name):
+            text += '; its cells would be trained as background: name all classes with --classes'
+        elif Path(name).stem == 'image' and 'image.tif' not in names:
+            text += '; expected image.tif'
+        findings.append(Finding('unknown file', f'{folder}/{name}' if folder else name, '', '', text))
+    return findings
 
 
 def check_duplicates(digests: Iterable[tuple[str, str]]) -> list[Finding]:

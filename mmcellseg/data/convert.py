@@ -128,7 +128,7 @@ def _read_test(
         'annotations': [],
         'categories': conversion.train['categories'],
     }
-    conversion.findings += check.check_names(TEST, present, [e['file_name'] for e in entries])
+    conversion.findings += check.check_names(TEST, present, [e['file_name'].split('/')[0] for e in entries])
     if not present:
         return
     for read, entry in zip(_parallel(partial(read_test_image, source), entries, workers, 'test images'), entries):

@@ -17,6 +17,23 @@ class DataError(RuntimeError):
     """An image or its annotations could not be loaded; the message names the file."""
 
 
+def check_image_files(dataset: Any) -> None:
+    """Raise ``DataError`` if images of a data set are not there; those behind a storage client are not looked for.
+
+    Args:
+        dataset: With ``get_data_info``, as MMDetection's data sets have it.
+    """
+    if getattr(dataset, 'backend_args', None) or not hasattr(dataset, 'get_data_info'):
+        return
+    paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
+    missing = [path for path in paths if path and '://' not in path and not os.path.isfile(path)]
+    if missing:
+        raise DataError(
+            f'{getattr(dataset, "ann_file", "the data set")}: {len(missing)} of its {len(paths)} images are not there, '
+            f'such as {", ".join(missing[:3])}: is data_root right, and were images moved since the conversion?'
+        )
+
+
 class GuardedPipeline:
     """A data set's pipeline that names the image of every error.
 

@@ -96,18 +96,25 @@ def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]
         ValueError: If the file is neither, or images are missing in it.
     """
     path = Path(path)
-    text = path.read_text(encoding='utf-8-sig')  # spreadsheets write a mark at the beginning
     try:
+        text = path.read_text(encoding='utf-8-sig')  # spreadsheets write a mark at the beginning
         rows = (
             json.loads(text).items()
             if path.suffix == '.json'
             else [(r[0], r[1]) for r in csv.reader(text.splitlines()) if r]
         )
-        groups = {str(name).strip(): str(group).strip() for name, group in rows}
+        pairs = [(str(name).strip(), str(group).strip()) for name, group in rows]
     except (ValueError, AttributeError, IndexError) as error:
         raise ValueError(
-            f'{path}: expected a json {{"file_name": "group", …}} or a csv of file_name,group ({error})'
+            f'{path}: expected a json {{"file_name": "group", …}} or a csv of file_name,group, in UTF-8 ({error})'
         ) from None
+    groups = dict(pairs)
+    blank = [name for name, group in pairs if not group]
+    if blank:
+        raise ValueError(f'{path}: {len(blank)} images have an empty group, such as {", ".join(blank[:3])}')
+    twice = sorted({name for name, group in pairs if group != groups[name]})
+    if twice:
+        raise ValueError(f'{path}: {len(twice)} images have two groups, such as {", ".join(twice[:3])}')
     missing = [name for name in file_names if name not in groups]
     if missing:
         raise ValueError(

@@ -37,3 +37,10 @@ def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
         if twice:
             raise ValueError(f'{path}: the {key} {twice[0]!r} comes {values.count(twice[0])} times, expected once')
     return entries
+
+
+def read_category_ids(path: str | os.PathLike) -> list[int]:
+    """The ids of the categories of a COCO json; none for another list of images. Raises as :func:`read_image_ids`."""
+    read_image_ids(path)  # raises as it does
+    content = json.loads(Path(path).read_text())
+    return [category['id'] for category in content.get('categories', [])] if isinstance(content, dict) else []

@@ -12,6 +12,8 @@ from .check import Finding, LabelledCells
 from .tiff import page_count, read_image, read_values
 
 TRAIN, TEST = 'train', 'test_release'
+UNLABELLED = 'its cells are left out, and would be trained as background'
+DARK = 32  # of 255: an eighth of the range of its type
 
 
 class ReadImage(NamedTuple):
@@ -48,10 +50,10 @@ def read_class(
     try:
         values, pages = read_values(path), page_count(path)
     except (ValueError, OSError) as error:
-        return None, [Finding('unreadable mask', file, category, '', f'{error}; its cells are left out')]
+        return None, [Finding('unreadable mask', file, category, '', f'{error}; {UNLABELLED}')]
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
     if values.ndim != 2 or values.dtype.kind not in 'biuf':
-        text = f'shape {values.shape}, {values.dtype}, expected one number a pixel; its cells are left out'
+        text = f'shape {values.shape}, {values.dtype}, expected one number a pixel; {UNLABELLED}'
         return None, [Finding('unreadable mask', file, category, '', text)]
     if image_shape and (findings := check.check_shape(values, image_shape, file, category)):
         return None, findings
@@ -68,13 +70,28 @@ def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, lis
     """The (height, width) of an image and a digest of its pixels; None and a finding if it cannot be read."""
     findings = []
     try:
-        pixels = read_image(path)
+        pixels, pages = read_image(path), page_count(path)
     except (ValueError, OSError) as error:
         try:  # whether a rule for the values is all that it lacks
             pixels = read_image(path, scale='percentile')
         except (ValueError, OSError):
             return None, '', [Finding('unreadable image', file, '', '', str(error))]
         findings.append(Finding('image needs a scale rule', file, '', '', str(error)))
+        pages = page_count(path)
+    if pages > 1:
+        text = (
+            f'{pages} pages, of which LoadTiffImage reads the first unless its page says otherwise; if they are the '
+            'channels of one image, save them as one RGB page'
+        )
+        findings.append(Finding('several pages', file, '', '', text))
+    if pixels.max() < DARK and not findings:
+        stored = read_values(path)
+        if stored.dtype.itemsize > 1 and stored.max() > 0:
+            text = (
+                f'{stored.dtype} with values up to {stored.max():g}, of which {pixels.max()} of 255 would be left: if '
+                "these are 12 bits, say, set scale=(0, 4095), or scale='percentile', in LoadTiffImage of the config"
+            )
+            findings.append(Finding('dark image', file, '', '', text))
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
     return pixels.shape[:2], digest.hexdigest(), findings
 

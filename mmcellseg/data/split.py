@@ -81,7 +81,7 @@ def holdout_split(coco: Coco, fraction: float, seed: int) -> tuple[list[int], li
         raise ValueError(f'the hold-out fraction must lie between 0 and 1, got {fraction}')
     image_ids, counts = image_class_counts(coco)
     if len(image_ids) < 2:
-        raise ValueError(f'a hold-out split needs two images, the json has {len(image_ids)}')
+        raise ValueError(f'a hold-out split needs two images, there are {len(image_ids)}')
     present = counts > 0
     order = np.random.default_rng(seed).permutation(len(image_ids))
     open_ = np.ones(len(image_ids), bool)

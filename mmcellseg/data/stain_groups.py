@@ -29,7 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .same_tissue import fingerprint, tissue_links
-from .tiff import read_image
+from .tiff import ImageReadError, read_image
 
 LARGEST_SHARE = 0.2  # one of five folds
 SLACK = 1.5  # whole images lie further apart on a slide than their quarters
@@ -63,7 +63,7 @@ def stain_groups(paths: Sequence[str | os.PathLike]) -> list[str]:
     """
     prints, stains = [], []
     for path in tqdm(paths, desc='read stains'):
-        image = read_image(path)
+        image = read_comparable(path)
         prints.append(fingerprint(image))
         stains.append(part_stains(image, np.random.default_rng(crc32(image.tobytes()))))
     if not prints:
@@ -83,6 +83,14 @@ def stain_groups(paths: Sequence[str | os.PathLike]) -> list[str]:
     )
     width = len(str(len(prints)))
     return [f'stain{label:0{width}d}' for label in found.labels]
+
+
+def read_comparable(path: str | os.PathLike) -> np.ndarray:
+    """An image as RGB uint8 (H, W, 3); values that need a rule are spread between their percentiles."""
+    try:
+        return read_image(path)
+    except ImageReadError:
+        return read_image(path, scale='percentile')
 
 
 def jitter(pixels: np.ndarray, rng: np.random.Generator, amount: float = JITTER) -> np.ndarray:

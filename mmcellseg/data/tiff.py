@@ -143,7 +143,7 @@ def _to_uint8(path: str | os.PathLike, samples: np.ndarray, scale: Scale, max_va
         if least < low or most > high:
             raise ImageReadError(
                 f'{_found(path, samples)} with values from {least:.6g} to {most:.6g}: without a rule, integers '
-                "≥ 0 and floats in [0, 1] are accepted; set scale='percentile' or scale=(low, high)"
+                "≥ 0 and floats in [0, 1] are accepted; set scale='percentile' or scale=(low, high) in LoadTiffImage"
             )
     else:
         low, high = np.percentile(samples, PERCENTILES) if isinstance(scale, str) else scale

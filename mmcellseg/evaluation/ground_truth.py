@@ -59,6 +59,8 @@ class GroundTruth(Table):
         try:
             with open(path, encoding='utf-8') as file:
                 data = json.load(file)
+        except FileNotFoundError:
+            raise EvaluationError(f'{path}: there is no such annotation file') from None
         except (OSError, ValueError) as error:  # also bytes that are no UTF-8
             raise EvaluationError(f'{path}: cannot be read as JSON ({error})') from error
         if not isinstance(data, dict):

@@ -5,8 +5,9 @@ from mmdet.registry import HOOKS
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from ..data.faults import GuardedPipeline
+from ..data.faults import GuardedPipeline, check_image_files
 from ..data.wrappers import innermost
 
 
@@ -14,9 +15,11 @@ from ..data.wrappers import innermost
 class DataFaultHook(Hook):
     """Names the image of every error in the training pipeline, and skips such images if asked to.
 
+    Images that are not there are refused before a run begins, those of its validation too.
+
     Args:
         skip_corrupt: Draw another image instead of stopping; the skipped ones are counted and named after every
-            epoch.
+            epoch. Of the training images it stands for those that are not there as well.
     """
 
     priority = 'HIGH'
@@ -25,11 +28,22 @@ class DataFaultHook(Hook):
         self.skip_corrupt = skip_corrupt
 
     def before_train(self, runner: Runner) -> None:
+        if runner.val_loop is not None:
+            self._check(runner.val_dataloader)
+        if not self.skip_corrupt:
+            self._check(runner.train_dataloader)
         self.guarded = []
         for dataset in innermost(runner.train_dataloader.dataset):
             skipped = torch.zeros(len(dataset), dtype=torch.uint8).share_memory_()
             dataset.pipeline = GuardedPipeline(dataset.pipeline, self.skip_corrupt, skipped)
             self.guarded.append((dataset, skipped))
+
+    def before_test(self, runner: Runner) -> None:
+        self._check(runner.test_dataloader)
+
+    def _check(self, loader: DataLoader) -> None:
+        for dataset in innermost(loader.dataset):
+            check_image_files(dataset)
 
     def after_train_epoch(self, runner: Runner) -> None:
         names = []

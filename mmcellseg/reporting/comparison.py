@@ -40,6 +40,7 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
     facts |= flatten({'time': record.get('time')})
     for values in (validation.get('metrics') or {}, metrics, record['config'].get('values', {}), facts):
         ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
+        ends = [full for full in ends if full == f'cell/{key}'] or ends  # not a hook's figure of the same name
         if key in values or len(ends) == 1:
             return values[key if key in values else ends[0]]
     return ABSENT
@@ -80,6 +81,10 @@ def table(
     training). ``sort`` is a key or metric, highest first unless ``ascending``; runs without it come last. Only runs
     that meet all ``conditions`` are in it.
     """
+    asked = [*metrics, *filter(None, [sort]), *(re.split('!=|>=|<=|=|>|<', c)[0] for c in conditions)]
+    unknown = [key for key in asked if all(look_up(record, key) == ABSENT for record in records)]
+    if unknown and records:
+        raise ValueError(f'no run has {", ".join(unknown)}: expected a key of the config or a metric, or its end')
     records = [record for record in records if all(matches(record, c) for c in conditions)]
     values = [record['config'].get('values', {}) for record in records]
     keys = list(dict.fromkeys(key for flat in values for key in flat))

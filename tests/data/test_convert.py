@@ -220,6 +220,42 @@ def test_unreadable_masks_and_float_images(source):
     assert 'besides those of unreadable files' in conversion.summary()
 
 
+def test_a_folder_of_test_images_is_no_unknown_file(source):
+    (source / 'test_release' / 'x').mkdir()
+    (source / 'test_release' / 'x.tif').rename(source / 'test_release' / 'x' / 'image.tif')
+    ids = [{'file_name': 'x/image.tif', 'id': 17, 'height': 33, 'width': 35}]
+    (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
+    assert read_dataset(source).findings == []
+
+
+def test_images_that_lose_by_the_default_reading_are_named(source):
+    rng = np.random.default_rng(0)
+    twelve_bits = rng.integers(100, 4096, (40, 50, 3), np.uint16)
+    tifffile.imwrite(source / 'train' / 'a' / 'image.tif', twelve_bits, photometric='rgb')
+    channels = rng.integers(0, 256, (3, 33, 35), np.uint8)
+    tifffile.imwrite(source / 'test_release' / 'x.tif', channels, photometric='minisblack', metadata=None)
+    dark, pages = sorted(read_dataset(source).findings)
+    assert dark[:2] == ('dark image', 'train/a/image.tif')
+    assert dark.text.startswith(f'uint16 with values up to {twelve_bits.max()}, of which 16 of 255 would be left')
+    assert pages[:2] == ('several pages', 'test_release/x.tif')
+    assert pages.text.startswith('3 pages, of which LoadTiffImage reads the first')
+
+
+def test_a_mask_in_place_of_a_label_map_is_named(source):
+    spots = np.zeros((60, 45), np.uint8)
+    for row in range(5, 55, 10):
+        disc(spots, row, 20, 3, 255)
+    tifffile.imwrite(source / 'train' / 'b' / 'class2.tif', spots)
+    (finding,) = read_dataset(source).findings
+    assert finding.text == 'one id in 5 pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
+
+
+def test_a_class_file_without_a_name_is_said_to_be_one(source):
+    (finding,) = read_dataset(source, ['class1', 'class2']).findings
+    assert finding.file == 'train/a/class3.tif'
+    assert finding.text.endswith('its cells would be trained as background: name all classes with --classes')
+
+
 def test_a_label_map_with_a_palette_is_read_and_further_pages_are_named(source):
     labels = np.zeros((40, 50), np.uint8)
     disc(labels, 20, 20, 6, 200)
@@ -277,7 +313,12 @@ def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
     assert 'taken' in run_tool(source, source / 'taken', '--workers', '1')
     shutil.rmtree(source / 'train' / 'b')
     message = run_tool(source, source / 'out', '--holdout', '0.5', '--workers', '1')
-    assert 'train.json: a hold-out split needs two images, the json has 1' in message
+    assert 'cells: a hold-out split needs two images, there are 1; nothing was written' in message
+    assert not list((source / 'out').rglob('train.json'))
+    (source / 'train' / 'a' / 'image.tif').rename(source / 'train' / 'a' / 'image.tiff')
+    message = run_tool(source, source / 'out', '--workers', '1')
+    assert 'cells: not one training image can be used (see above); nothing was written' in message
+    assert 'expected image.tif' in (source / 'out/annotations/findings.tsv').read_text()
 
 
 def test_the_tool_says_what_a_source_should_hold(tmp_path, run_tool):

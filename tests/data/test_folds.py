@@ -110,6 +110,16 @@ def test_group_files(tmp_path):
     assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
     with pytest.raises(ValueError, match=r'g.csv: 1 of 3 images have no group, such as d.tif'):
         read_groups(tmp_path / 'g.csv', [*names, 'd.tif'])
+    for text, message in (
+        ('a.tif,\nb.tif,p2', 'g.csv: 1 images have an empty group, such as a.tif'),
+        ('a.tif,p1\nb.tif,p2\na.tif,p2', 'g.csv: 1 images have two groups, such as a.tif'),
+    ):
+        (tmp_path / 'g.csv').write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_groups(tmp_path / 'g.csv', names)
+    (tmp_path / 'g.csv').write_bytes('ä.tif,p1'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'g.csv: expected a json .* or a csv of file_name,group, in UTF-8'):
+        read_groups(tmp_path / 'g.csv', names)
     (tmp_path / 'bad.json').write_text('[1, 2]')
     with pytest.raises(ValueError, match='bad.json: expected a json'):
         read_groups(tmp_path / 'bad.json', names)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from mmcellseg.data.folds import split_folds
 from mmcellseg.data.same_tissue import fingerprint, tissue_links
@@ -153,6 +154,14 @@ def test_same_images_same_groups(drawn, tmp_path):
     assert stain_groups(paths) == stain_groups(paths)
     assert stain_groups([]) == []
     assert len(stain_groups(paths[:1])) == 1
+
+
+def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', drawn[0].astype(np.float32) * 10, photometric='rgb')
+    assert len(stain_groups([tmp_path / 'a.tif'])) == 1
+    tifffile.imwrite(tmp_path / 'b.tif', np.full((9, 9, 3), np.nan, np.float32), photometric='rgb')
+    with pytest.raises(ValueError, match=r'b.tif .*with NaN'):
+        stain_groups([tmp_path / 'b.tif'])
 
 
 def test_connected_by_hand():

@@ -215,6 +215,18 @@ def test_the_tool_lists_all_violations_and_exits_with_1(files, run_tool, capsys)
         assert 'entry 1 (image 1): the mask is empty' in listed
         assert listed.count('entry 2 (image 1)') == 2
     assert not out.exists()
+    assert '--drop-empty leaves out' in listed
+    assert '--categories names' in listed
+
+
+def test_the_tool_takes_the_categories_of_a_coco_json(files, run_tool, tmp_path):
+    results, _, _ = files([entry(category_id=9)])
+    coco = {'images': IDS, 'categories': [{'id': 9, 'name': 'ninth'}]}
+    (tmp_path / 'test.json').write_text(json.dumps(coco))
+    assert run_tool(results, '--ids', tmp_path / 'test.json') == 0
+    results, _, _ = files([entry(category_id=4)])
+    assert run_tool(results, '--ids', tmp_path / 'test.json') == 1
+    assert run_tool(results, '--ids', tmp_path / 'test.json', '--categories', '4') == 0
 
 
 def test_the_tool_writes_the_zip_and_tells_its_size(files, run_tool, capsys):

@@ -8,7 +8,7 @@ import pytest
 from run_records import record
 
 from mmcellseg.reporting import ledger
-from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
+from mmcellseg.reporting.comparison import diff_table, look_up, table, to_csv, to_markdown
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/compare_runs.py'
 
@@ -39,11 +39,21 @@ def test_a_table_shows_what_differs(runs):
         ('AP', True, 'abc'),
         ('depth', False, 'bac'),
         ('seed', False, 'cab'),
-        ('no', True, 'abc'),
     ],
 )
 def test_a_table_is_sorted_with_the_unmeasured_last(runs, sort, ascending, order):
     assert ''.join(row[0] for row in table(runs, sort=sort, ascending=ascending)[1:]) == order
+
+
+@pytest.mark.parametrize('asked', [{'sort': 'APP'}, {'metrics': ['AP', 'APP']}, {'conditions': ['APP>0.5']}])
+def test_a_key_that_no_run_has_is_refused(runs, asked):
+    with pytest.raises(ValueError, match='no run has APP: expected a key of the config or a metric'):
+        table(runs, **asked)
+
+
+def test_the_validations_figure_goes_before_a_hooks_of_the_same_name(tmp_path):
+    run = record(tmp_path / 'a', {}, {'train_split/segm_AP50': 0.9, 'cell/segm_AP50': 0.5})
+    assert look_up(run, 'segm_AP50') == 0.5
 
 
 @pytest.mark.parametrize('ascending', [False, True])

@@ -211,3 +211,11 @@ def test_relative_data_are_looked_for_here_and_then_in_the_project(tmp_path, mon
     assert resolved('data/both') == 'data/both'
     assert resolved('data/there') == str(project / 'data/there')
     assert resolved('data/nowhere') == 'data/nowhere'
+
+
+def test_options_that_nothing_reads_are_refused(tmp_path):
+    path = write_config(tmp_path / 'c.py', tmp_path)
+    cfg = launch.load_config(path, {'optim_wrapper.optimizer.lr': 1.0, 'auto_scale_lr.enable': True, 'resume': True})
+    assert cfg.optim_wrapper.optimizer.lr == 1.0
+    with pytest.raises(ValueError, match='--cfg-options optim_wraper.optimizer.lr: .*; did you mean optim_wrapper'):
+        launch.load_config(path, {'optim_wraper.optimizer.lr': 1.0})

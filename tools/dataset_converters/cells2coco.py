@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from mmcellseg.data.convert import CLASSES, read_dataset, write_conversion, write_findings
-from mmcellseg.data.split import write_holdout
+from mmcellseg.data.split import holdout_split, write_holdout
 
 SHOWN = 5
 
@@ -47,6 +47,13 @@ def convert(args: argparse.Namespace) -> int:
     if args.strict and findings:
         print(f'--strict: {len(findings)} findings, nothing was converted', file=sys.stderr)
         return 1
+    if not conversion.train['images']:
+        raise ValueError(f'{args.source}: not one training image can be used (see above); nothing was written')
+    if args.holdout is not None:
+        try:
+            holdout_split(conversion.train, args.holdout, args.seed)  # refused before anything is written
+        except ValueError as error:
+            raise ValueError(f'{args.source}: {error}; nothing was written') from error
     written = write_conversion(conversion, args.out)
     for path in written:
         print(f'wrote {path}')

@@ -44,6 +44,8 @@ def groups_of(args: argparse.Namespace, coco: dict) -> list[str]:
     if args.groups != 'auto':
         return read_groups(args.groups, names)
     folder = args.images or args.out.parent
+    if not (folder / names[0]).is_file():
+        raise FileNotFoundError(f'{folder / names[0]} is not there: name the folder of the images with --images')
     groups = stain_groups([folder / name for name in names])
     members: dict[str, list[str]] = {}
     for name, group in zip(names, groups):
