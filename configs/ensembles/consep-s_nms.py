@@ -20,6 +20,10 @@ names = [
     's26_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta-shared_cw_cp-crop_aug-rot-scale_bf16_ema_from-s14_adamw-5e-4_cosine-100e_1xb4_fold0',
     's27_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_tta-shared_cw_cp-crop_aug-rot-scale_bf16_ema_from-s20_adamw-5e-4_cosine-100e_1xb4_fold0',
     's28_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s200pct_tta-shared_cw_cp-crop_aug-rot-scale_bf16_ema_from-s20_adamw-5e-4_cosine-100e_1xb4_fold0',
+    's30_mask-rcnn_r18v2_fpn-64_a11-256_c256_roi128_s200pct_cw_cp-crop_aug-rot-scale_bf16_ema_from-s20_adamw-5e-4_cosine-80e_1xb4_fold0',
+    's31_mask-rcnn_r18v2_fpn-64_a11-256_c256_roi128_s150pct_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-80e_1xb4_fold0',
+    's32_mask-rcnn_r18v2_fpn-64_a11-256_c256_roi128_s200pct_tta-shared_cw_cp-crop_aug-rot-scale_bf16_ema_from-s20_adamw-5e-4_cosine-80e_1xb4_fold0',
+    's33_mask-rcnn_r18v2_fpn-64_a11-256_c256_roi128_s150pct_tta-shared_cw_cp-crop_aug-rot-scale_bf16_ema_scratch_adamw-1e-3_cosine-80e_1xb4_fold0',
 ]
 candidates = {
     name.split('_')[0]: dict(

@@ -108,6 +108,11 @@ class RecordHook(Hook):
                 runner.logger.warning(
                     f'Took the folder of another experiment, whose record is now {kept}: {keys} differ'
                 )
+            elif kept is not None:
+                runner.logger.warning(
+                    f'Begins anew in the folder of an earlier run of this config, whose record is now {kept}; its '
+                    'checkpoints will be overwritten. --resume would have gone on with it'
+                )
             begun = {'started': _now(), 'wall_s': 0.0}
             self.record = {**facts, 'metrics': {'best': None, 'last': None}}
         self.record['time'] = {'started': begun['started'], 'wall_s': begun['wall_s']}
