@@ -96,7 +96,9 @@ def checkpoint_of(work_dir: Path) -> Path:
     last = work_dir / 'last_checkpoint'
     if last.is_file():
         return Path(last.read_text().strip())
-    raise FileNotFoundError(f'{work_dir}: no checkpoint')
+    raise FileNotFoundError(
+        f'{work_dir}: no checkpoint, though a record may be there: remove the folder to train its weights'
+    )
 
 
 def run_tool(tool: str, *arguments: str) -> None:
