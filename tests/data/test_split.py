@@ -83,7 +83,7 @@ def test_bad_fractions_and_too_few_images():
     for fraction in (0, 1, -0.2):
         with pytest.raises(ValueError, match='between 0 and 1'):
             holdout_split(coco_of([[1], [1]]), fraction, 0)
-    with pytest.raises(ValueError, match='needs two images, the json has 1'):
+    with pytest.raises(ValueError, match='needs two images, there are 1'):
         holdout_split(coco_of([[1]]), 0.2, 0)
 
 

@@ -221,7 +221,7 @@ def test_refused_at_once(tmp_path) -> None:
     with pytest.raises(EvaluationError, match='max_dets is 0, expected a whole number above 0'):
         CellMetric(ann_file='a.json', max_dets=0)
     metric = CellMetric(ann_file=str(tmp_path / 'none.json'))
-    with pytest.raises(EvaluationError, match=r'none\.json: cannot be read'):
+    with pytest.raises(EvaluationError, match=r'none\.json: there is no such annotation file'):
         metric.dataset_meta = {'classes': ('a',)}
     data = annotations({1: SHAPE}, [])
     with pytest.raises(EvaluationError, match=r"no category named \['cell'\]"):
