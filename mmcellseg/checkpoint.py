@@ -11,16 +11,17 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer, print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
+
+from .models.unwrap import unwrapped
 
 # Callables that rebuild tensors and containers, and do nothing else whatever their arguments.
 _SAFE = {
@@ -50,12 +51,10 @@ def check_fits(model: torch.nn.Module, path: str) -> None:
 
     mmengine says so in the log and goes on with random ones.
     """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = cast(torch.nn.Module, model.module)
     loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     weights = loaded.get('state_dict', loaded)
     found = {re.sub('^module[.]', '', name): tuple(value.shape) for name, value in weights.items()}
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    wanted = {name: tuple(value.shape) for name, value in unwrapped(model).state_dict().items()}
     wrong = [name for name, shape in wanted.items() if found.get(name) != shape]
     wrong = [name for name in wrong if not name.endswith('.num_batches_tracked')]  # older torch did not count
     if wrong:

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from .data.class_weights import text_table
 from .evaluation.evaluate import evaluate_results
 from .launch import PROJECT
-from .reporting.ledger import difference, experiment
+from .reporting.ledger import difference, difference_lines, experiment
 from .structures.files import atomic_write
 from .structures.results import read_results, write_results
 
@@ -132,8 +132,10 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
     if config.is_file():
         differing = difference(experiment(Config.fromfile(config)), experiment(wanted))
         if differing:
-            lines = '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
-            raise ValueError(f'{config} was begun with another config:\n{lines}\nGive --work-dir for another folder')
+            raise ValueError(
+                f'{config} was begun with another config:\n{difference_lines(differing)}\n'
+                'Give --work-dir for another folder'
+            )
     if results.is_file():
         print(f'fold {fold}: {results} is there')
         return results

@@ -14,6 +14,7 @@ import numpy as np
 from ..structures.box_masks import BoxMasks
 from ..structures.overlaps import intersections
 
+UNLABELLED = 'its cells are left out, and would be trained as background'
 MANY_PIECES = 5  # of the only id of a file
 # The smallest cell of the real training set has 11 px².
 FEW_PIXELS = 10
@@ -85,10 +86,7 @@ def check_shape(values: np.ndarray, image_shape: tuple[int, int], file: str, cat
         return []
     found, expected = (' × '.join(map(str, shape)) for shape in (values.shape, image_shape))
     cells = int((np.unique(values) != 0).sum())
-    text = (
-        f'the mask is {found} px (height × width), its image {expected} px; its cells are left out, and would be '
-        'trained as background'
-    )
+    text = f'the mask is {found} px (height × width), its image {expected} px; {UNLABELLED}'
     return [Finding('shape', file, category, '', text, cells)]
 
 

@@ -8,17 +8,20 @@ from typing import Any
 KEYS = ('file_name', 'id', 'height', 'width')
 
 
+def _content(path: str | os.PathLike) -> Any:
+    try:
+        return json.loads(Path(path).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path}: expected a JSON list of image ids, but it is no JSON ({error})') from error
+
+
 def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
     """Read ``[{"file_name", "id", "height", "width"}, …]``, in the file's order.
 
     A COCO json is accepted too: its ``images`` are the list. Raises ``ValueError`` that names the file if it
     is no such list, an entry lacks a key, a size or an id is no whole number, or an id or name comes twice.
     """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: expected a JSON list of image ids, but it is no JSON ({error})') from error
+    content = _content(path)
     images = content.get('images') if isinstance(content, dict) else content
     if not isinstance(images, list):
         raise ValueError(f'{path}: expected a list of {{{", ".join(KEYS)}}}, found {type(content).__name__}')
@@ -40,7 +43,6 @@ def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def read_category_ids(path: str | os.PathLike) -> list[int]:
-    """The ids of the categories of a COCO json; none for another list of images. Raises as :func:`read_image_ids`."""
-    read_image_ids(path)  # raises as it does
-    content = json.loads(Path(path).read_text())
+    """The ids of the categories of a COCO json; none for another list of images; ``ValueError`` if it is no JSON."""
+    content = _content(path)
     return [category['id'] for category in content.get('categories', [])] if isinstance(content, dict) else []

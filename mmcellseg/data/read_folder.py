@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from ..structures.box_masks import BoxMasks
 from . import check
-from .check import Finding, LabelledCells
+from .check import UNLABELLED, Finding, LabelledCells
 from .tiff import page_count, read_image, read_values
 
 TRAIN, TEST = 'train', 'test_release'
-UNLABELLED = 'its cells are left out, and would be trained as background'
 DARK = 32  # of 255: an eighth of the range of its type
 
 

@@ -7,10 +7,11 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from torch import nn
+
+from ..models.unwrap import unwrapped
 
 PARTS = ('backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head')
 
@@ -75,9 +76,7 @@ class BFloat16Hook(Hook):
     def before_run(self, runner: Runner) -> None:
         if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
             raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
-        model = runner.model
-        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):  # with several processes one in the other
-            model = model.module
+        model = unwrapped(runner.model)
         on_cpu = next(model.parameters()).device.type == 'cpu'
         if on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             print_log('BFloat16Hook: this CPU has no bfloat16 instructions: expect no gain', 'current', 30)

@@ -4,8 +4,9 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
+
+from ..models.unwrap import unwrapped
 
 
 def check_num_classes(model: Any, classes: tuple[str, ...], source: str) -> None:
@@ -36,12 +37,9 @@ class ClassCountHook(Hook):
     priority = 'VERY_HIGH'
 
     def _check(self, runner: Runner, dataset: Any) -> None:
-        model = runner.model
-        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):  # with several processes one in the other
-            model = model.module
         classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes', ()))
         if classes:
-            check_num_classes(model, classes, str(getattr(dataset, 'ann_file', 'the data set')))
+            check_num_classes(unwrapped(runner.model), classes, str(getattr(dataset, 'ann_file', 'the data set')))
 
     def before_train(self, runner: Runner) -> None:
         self._check(runner, runner.train_dataloader.dataset)

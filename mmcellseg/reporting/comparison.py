@@ -46,12 +46,18 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
     return ABSENT
 
 
-def matches(record: Mapping[str, Any], condition: str) -> bool:
-    """Whether a run meets ``KEY=VALUE`` (also ``!= > < >= <=``); the value is read as JSON if it is some."""
+def parse_condition(condition: str) -> tuple[str, str, str]:
+    """Key, sign and text of ``KEY=VALUE`` (also ``!= > < >= <=``); ``ValueError`` if it is none."""
     found = re.fullmatch(r'(.+?)(!=|>=|<=|=|>|<)(.*)', condition)
     if not found:
         raise ValueError(f'{condition!r}: expected KEY=VALUE, or with != > < >= <=')
     key, sign, text = found.groups()
+    return key, sign, text
+
+
+def matches(record: Mapping[str, Any], condition: str) -> bool:
+    """Whether a run meets ``KEY=VALUE`` (also ``!= > < >= <=``); the value is read as JSON if it is some."""
+    key, sign, text = parse_condition(condition)
     try:
         wanted = json.loads(text)
     except ValueError:
@@ -81,7 +87,7 @@ def table(
     training). ``sort`` is a key or metric, highest first unless ``ascending``; runs without it come last. Only runs
     that meet all ``conditions`` are in it.
     """
-    asked = [*metrics, *filter(None, [sort]), *(re.split('!=|>=|<=|=|>|<', c)[0] for c in conditions)]
+    asked = [*metrics, *filter(None, [sort]), *(parse_condition(c)[0] for c in conditions)]
     unknown = [key for key in asked if all(look_up(record, key) == ABSENT for record in records)]
     if unknown and records:
         raise ValueError(f'no run has {", ".join(unknown)}: expected a key of the config or a metric, or its end')

@@ -112,6 +112,11 @@ def write_record(folder: str | os.PathLike, record: Mapping[str, Any]) -> Path:
     return atomic_write(Path(folder) / RECORD_NAME, json.dumps(content, indent=1, default=str) + '\n')
 
 
+def difference_lines(differing: Mapping[str, list]) -> str:
+    """A :func:`difference` for people, a line each key."""
+    return '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
+
+
 def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[str, list]:
     """Refuse a folder that holds the record of another experiment, unless it is ``allowed``.
 
@@ -121,9 +126,8 @@ def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[
         return {}
     differing = difference(read_record(folder)['config']['values'], experiment(cfg))
     if differing and not allowed:
-        lines = '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
         raise RecordError(
-            f'{Path(folder) / RECORD_NAME} belongs to another experiment:\n{lines}\n'
+            f'{Path(folder) / RECORD_NAME} belongs to another experiment:\n{difference_lines(differing)}\n'
             'Give --work-dir for another folder, --resume to go on with these changes, or --overwrite'
         )
     return differing

@@ -61,7 +61,8 @@ def test_a_resampled_map_is_one_finding_with_all_its_values_counted(rng):
 def test_shape():
     assert check_shape(np.zeros((3, 4)), (3, 4), 'f', 'c') == []
     (finding,) = check_shape(np.array([[1, 1], [5, 0]]), (3, 4), 'f', 'c')
-    assert finding.text.startswith('the mask is 2 × 2 px (height × width), its image 3 × 4 px; its cells are left out')
+    size = 'the mask is 2 × 2 px (height × width), its image 3 × 4 px'
+    assert finding.text == f'{size}; its cells are left out, and would be trained as background'
     assert finding.left_out == 2
 
 

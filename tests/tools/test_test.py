@@ -87,6 +87,7 @@ def test_tta_without_a_pipeline_mirrors_the_test_pipeline(tmp_path):
     ]
     assert packs[0].type == pack.type
     assert {'flip_direction', 'ori_shape', 'img_id'} <= set(packs[0].meta_keys)
+    assert 'flip' not in packs[0].meta_keys
     with pytest.raises(ValueError, match='expected a test pipeline that ends in PackDetInputs, found Pad'):
         mirrored_views([{'type': 'LoadTiffImage'}, {'type': 'Pad'}])
 
