@@ -19,7 +19,7 @@ from ..structures.results import write_results
 from .evaluate import METRICS as KINDS
 from .evaluate import check_settings, evaluate_results
 from .ground_truth import GroundTruth
-from .tables import EvaluationError
+from .instances import EvaluationError
 
 RESULTS_NAME = 'test-results.json'
 

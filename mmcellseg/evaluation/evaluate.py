@@ -8,11 +8,11 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..structures.results import read_results
-from . import detection, panoptic
+from . import centroid_f1, panoptic
 from .ap import ap_metrics, largest_group, precision_table
 from .ground_truth import GroundTruth
+from .instances import EvaluationError, numbers, short, whole
 from .predictions import Predictions
-from .tables import EvaluationError, numbers, short, whole
 
 METRICS = ('bbox', 'segm', 'panoptic')
 
@@ -158,13 +158,13 @@ def panoptic_metrics(
             if counts.tp + counts.fn:
                 per_image[c].append(counts.quality)
         binary.append((panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)))
-        centres = (detection.centroids(gt_map, len(gt_class)), detection.centroids(pred_map, len(pred_class)))
-        pairings.append(detection.pair_by_centroid(centres[0], gt_class, centres[1], pred_class))
-    paired = detection.pool(pairings)
+        centres = (centroid_f1.centroids(gt_map, len(gt_class)), centroid_f1.centroids(pred_map, len(pred_class)))
+        pairings.append(centroid_f1.pair_by_centroid(centres[0], gt_class, centres[1], pred_class))
+    paired = centroid_f1.pool(pairings)
     out = {'PQ': _mean(q for qualities in per_image.values() for q in qualities)}
     out |= {f'PQ_{name}': _mean(per_image[c]) for c, name in gt.categories.items()}
     out['mPQ+'] = _mean(counts.quality for counts in pooled.values())
     out |= {f'PQ+_{name}': pooled[c].quality for c, name in gt.categories.items()}
     out |= {key: _mean(values) for key, values in zip(('bPQ', 'AJI', 'Dice'), zip(*binary))}
-    out['F1'] = detection.detection_f1(paired)
-    return out | {f'F1_{name}': detection.class_f1(paired, c) for c, name in gt.categories.items()}
+    out['F1'] = centroid_f1.detection_f1(paired)
+    return out | {f'F1_{name}': centroid_f1.class_f1(paired, c) for c, name in gt.categories.items()}

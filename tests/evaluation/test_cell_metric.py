@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 
 from mmcellseg.evaluation.cell_metric import CellMetric, to_rles
 from mmcellseg.evaluation.evaluate import evaluate_results
-from mmcellseg.evaluation.tables import EvaluationError
+from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.structures.box_masks import BoxMasks
 from mmcellseg.structures.results import read_results
 

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.evaluation.predictions import Predictions
-from mmcellseg.evaluation.tables import EvaluationError
 from mmcellseg.structures.results import ResultsError, write_results
 
 SHAPE = (30, 40)

@@ -12,11 +12,11 @@ import math
 import sys
 from pathlib import Path
 
-from mmcellseg.evaluation.errors import analyse, format_report
+from mmcellseg.evaluation.error_analysis import analyse, format_report
 from mmcellseg.evaluation.evaluate import METRICS, evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.evaluation.predictions import Predictions
-from mmcellseg.evaluation.tables import EvaluationError
 from mmcellseg.structures.files import atomic_write
 from mmcellseg.structures.results import ResultsError, read_results
 from mmcellseg.structures.results_check import boxes_fit_xyxy
