@@ -6,9 +6,10 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from ..structures.box_masks import BoxMasks
+from ..structures.overlaps import common_pixels
 from .detections import Detections
 from .fusion import Fusion
-from .overlap import Measure, check_measure, common_pixels, overlap_groups
+from .overlap import Measure, check_measure, overlap_groups
 from .weighted_mask_fusion import assign_clusters, check_vote_threshold, vote_masks, votes_of
 
 
@@ -42,7 +43,7 @@ def outline_agreement(masks: BoxMasks, merged: BoxMasks, cluster: np.ndarray, vo
     """
     both, first = BoxMasks.cat([masks, merged]), np.arange(len(masks))
     second = len(masks) + cluster
-    common, areas = common_pixels(both, first, second), both.areas
+    common, areas = common_pixels(both, both, first, second), both.areas
     iou = common / np.maximum(areas[first] + areas[second] - common, 1)
     return np.bincount(cluster, iou * votes) / np.bincount(cluster, votes)
 
