@@ -12,6 +12,7 @@ import numpy as np
 
 from ..structures.overlaps import candidate_pairs, intersections
 from .ground_truth import GroundTruth
+from .matching import match
 from .predictions import Predictions
 
 BINS = ('all', 'small', 'medium', 'large')
@@ -80,21 +81,6 @@ def candidates(
     return Candidates(pred, cell, iou, areas)
 
 
-def greedy(pred: np.ndarray, gt: np.ndarray, shared: np.ndarray) -> list[int]:
-    """Positions of the pairs that are taken, going through pairs (K,) in order.
-
-    A pair is taken if its prediction has none yet and its cell is free or ``shared`` (K,), as crowd regions are.
-    """
-    taken = []
-    done = bytearray(int(pred.max(initial=-1)) + 1)
-    busy = bytearray(int(gt.max(initial=-1)) + 1)
-    for k, (i, j, many) in enumerate(zip(pred.tolist(), gt.tolist(), shared.tolist())):
-        if not done[i] and (many or not busy[j]):
-            taken.append(k)
-            done[i] = busy[j] = 1
-    return taken
-
-
 def interpolated(hit: np.ndarray, ignored: np.ndarray, cells: int) -> np.ndarray:
     """Highest precision at or beyond each recall, (T, 101), of predictions in order of score.
 
@@ -140,13 +126,11 @@ def precision_table(
     low, high = area_edges
     for a, (least, most) in enumerate(((0, np.inf), (0, low), (low, high), (high, np.inf))):
         outside = gt.crowd | (gt.areas < least) | (gt.areas > most)
-        turn = np.lexsort((-cell, -iou, outside[cell], pred))
+        turn = 2 * pred + outside[cell]
         hit, ignored = (np.zeros((len(IOU_THRESHOLDS), len(order)), bool) for _ in range(2))
-        for t, threshold in enumerate(IOU_THRESHOLDS):
-            mine = turn[iou[turn] >= threshold]
-            mine = mine[greedy(pred[mine], cell[mine], gt.crowd[cell[mine]])]
-            hit[t, pred[mine]] = True
-            ignored[t, pred[mine]] = outside[cell[mine]]
+        for t, taken in enumerate(match(turn, pred, cell, iou, IOU_THRESHOLDS, gt.crowd[cell])):
+            hit[t, pred[taken]] = True
+            ignored[t, pred[taken]] = outside[cell[taken]]
         ignored |= ~hit & ((areas < least) | (areas > most))
         for k, c in enumerate(gt.categories):
             cells = int((evaluated & ~outside & (gt.category_ids == c)).sum())

@@ -9,6 +9,7 @@ from ..structures.overlaps import intersections
 from . import panoptic
 from .evaluate import chosen_images, label_maps
 from .ground_truth import GroundTruth
+from .matching import match
 from .predictions import Predictions
 
 KINDS = ('right', 'wrong class', 'duplicate', 'merged', 'split', 'poor mask', 'background', 'missed')
@@ -49,7 +50,7 @@ class ErrorReport(NamedTuple):
     best: dict[str, tuple[float, float]]
 
 
-def match(pairs: ImagePairs) -> np.ndarray:
+def match_cells(pairs: ImagePairs) -> np.ndarray:
     """The cell of each prediction (P,), −1 for none; each cell has one prediction at most, at IoU ≥ 0.5.
 
     Predictions choose in order of score, ties in their order, the free cell of highest IoU: first among cells of
@@ -57,15 +58,10 @@ def match(pairs: ImagePairs) -> np.ndarray:
     """
     rank = np.empty(len(pairs.scores), np.int64)
     rank[np.argsort(-pairs.scores, kind='stable')] = np.arange(len(rank))
-    order = np.lexsort((pairs.gt, -pairs.iou, rank[pairs.pred]))
-    order = order[pairs.iou[order] >= MATCH_IOU]
-    same = pairs.pred_class[pairs.pred] == pairs.gt_class[pairs.gt]
+    other = pairs.pred_class[pairs.pred] != pairs.gt_class[pairs.gt]
+    (taken,) = match(rank[pairs.pred] + len(rank) * other, pairs.pred, pairs.gt, pairs.iou, [MATCH_IOU])
     cell_of = np.full(len(pairs.scores), -1)
-    taken = np.zeros(len(pairs.gt_class), bool)
-    for k in [*order[same[order]].tolist(), *order[~same[order]].tolist()]:
-        if cell_of[pairs.pred[k]] < 0 and not taken[pairs.gt[k]]:
-            cell_of[pairs.pred[k]] = pairs.gt[k]
-            taken[pairs.gt[k]] = True
+    cell_of[pairs.pred[taken]] = pairs.gt[taken]
     return cell_of
 
 
@@ -73,7 +69,7 @@ def sort_errors(pairs: ImagePairs, cell_of: np.ndarray) -> tuple[np.ndarray, np.
     """The kind of each prediction (P,) and of each cell (G,), as indices of ``KINDS``.
 
     The first that fits:
-    right, wrong class: matched (see :func:`match`) with a cell of its own or of another class.
+    right, wrong class: matched (see :func:`match_cells`) with a cell of its own or of another class.
     duplicate: IoU ≥ 0.5 with a cell that another prediction has.
     merged: covers at least half of each of two or more cells.
     split: one of two or more predictions that lie at least half inside one cell that nobody matched.
@@ -151,7 +147,7 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
     """
     hits = []
     for p in pairs:
-        cell_of = match(p)
+        cell_of = match_cells(p)
         hits.append((cell_of >= 0) & (p.gt_class[cell_of] == p.pred_class if len(p.gt_class) else False))
     scores = np.concatenate([p.scores for p in pairs])
     order = np.argsort(-scores, kind='stable')
@@ -204,7 +200,7 @@ def analyse(
     kinds, cells = np.zeros(len(KINDS), np.int64), np.zeros(len(KINDS), np.int64)
     for image_id in ids:
         pairs = image_pairs(gt, predictions, image_id, score_thr)
-        cell_of = match(pairs)
+        cell_of = match_cells(pairs)
         of_pred, of_gt = sort_errors(pairs, cell_of)
         kinds += np.bincount(of_pred, minlength=len(KINDS))
         cells += np.bincount(of_gt, minlength=len(KINDS))

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmcellseg.evaluation.ap import ap_metrics, greedy, largest_group, precision_table, ranks
+from mmcellseg.evaluation.ap import ap_metrics, largest_group, precision_table, ranks
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.evaluation.predictions import Predictions
@@ -207,12 +207,6 @@ def test_ranks_of_images_whose_ids_no_float_tells_apart() -> None:
     data = annotations(dict.fromkeys(ids, SHAPE), [(ids[0], 1, cell)])
     table = Predictions(predictions([(i, 1, cell, 0.5) for i in ids]), GroundTruth(data))
     assert ranks(table).tolist() == [0, 0, 0]
-
-
-def test_greedy_takes_each_cell_once_and_crowds_often() -> None:
-    pred, cell = np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 2, 2, 2])
-    assert greedy(pred, cell, cell == 2) == [0, 3, 4, 5]
-    assert greedy(pred, cell, cell == 9) == [0, 3]
 
 
 def test_class_order_is_that_of_the_ground_truth() -> None:

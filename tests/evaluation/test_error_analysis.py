@@ -19,7 +19,7 @@ def bar(x0: int, x1: int, y: int) -> np.ndarray:
 def kinds_of(cells: list[tuple], found: list[tuple], score_thr: float = 0.0) -> tuple[list[str], list[str]]:
     gt = GroundTruth(annotations({1: SHAPE}, [(1, *c) for c in cells]))
     pairs = error_analysis.image_pairs(gt, Predictions(predictions([(1, *f) for f in found]), gt), 1, score_thr)
-    of_pred, of_gt = error_analysis.sort_errors(pairs, error_analysis.match(pairs))
+    of_pred, of_gt = error_analysis.sort_errors(pairs, error_analysis.match_cells(pairs))
     return [error_analysis.KINDS[k] for k in of_pred], [error_analysis.KINDS[k] for k in of_gt]
 
 
@@ -73,7 +73,7 @@ def test_each_choice_is_one_to_one_and_greedy_by_score() -> None:
     found = [(1, bar(4, 14, 0), 0.8), (1, bar(0, 10, 0), 0.9)]
     gt = GroundTruth(annotations({1: SHAPE}, [(1, *c) for c in cells]))
     pairs = error_analysis.image_pairs(gt, Predictions(predictions([(1, *f) for f in found]), gt), 1)
-    assert error_analysis.match(pairs).tolist() == [-1, 0]  # IoU of the first: 6/14 with both cells
+    assert error_analysis.match_cells(pairs).tolist() == [-1, 0]  # IoU of the first: 6/14 with both cells
     assert sorted(pairs.iou.tolist()) == pytest.approx([2 / 18, 6 / 14, 6 / 14, 1.0])
 
 
