@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..structures.overlaps import intersections
-from . import panoptic
-from .evaluate import chosen_images, label_maps
+from .evaluate import chosen_images
 from .ground_truth import GroundTruth
+from .label_map_figures import image_maps
 from .matching import match
 from .predictions import Predictions
 
@@ -39,7 +39,7 @@ class ErrorReport(NamedTuple):
 
     ``predictions`` and ``cells``: kind → how many. ``confusion`` (K + 1, K + 1): rows true class, columns predicted;
     the last row holds predictions without a cell, the last column cells without a prediction. ``best``: figure →
-    (score threshold, value there).
+    (score threshold, value there), of ``mask_F1`` (:func:`best_f1`) and ``mPQ+``.
     """
 
     predictions: dict[str, int]
@@ -157,35 +157,30 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
 
 
 def best_pq(gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int]) -> tuple[float, float]:
-    """Score threshold and value of the best mPQ+ (pooled over images, mean of the classes of the ground truth).
-
-    A pixel belongs to the best score on it, so a prediction's visible pixels do not depend on those below it, and
-    one label map serves all thresholds.
-    """
+    """Score threshold and value of the best mPQ+, as :func:`~mmcellseg.evaluation.evaluate.evaluate_results` has it
+    at that threshold. One pair of label maps an image serves all thresholds."""
     scores, classes, ious, cells = [], [], [], dict.fromkeys(gt.categories, 0)
     for image_id in image_ids:
-        rows, gt_class = predictions.rows(image_id), gt.category_ids[gt.rows(image_id)]
-        pairs = panoptic.overlap(*label_maps(gt, predictions, image_id, -np.inf), len(gt_class), len(rows))
-        pred_class = predictions.category_ids[rows]
-        iou = pairs.iou
-        hit = (iou > 0.5) & (gt_class[pairs.gt] == pred_class[pairs.pred])
-        best = np.zeros(len(rows))
+        image = image_maps(gt, predictions, image_id, -np.inf)
+        pairs, iou = image.pairs, image.pairs.iou
+        hit = (iou > 0.5) & (image.gt_class[pairs.gt] == image.pred_class[pairs.pred])
+        best = np.zeros(len(image.scores))
         best[pairs.pred[hit]] = iou[hit]
         seen = pairs.pred_pixels > 0
-        scores.append(predictions.scores[rows][seen])
-        classes.append(pred_class[seen])
+        scores.append(image.scores[seen])
+        classes.append(image.pred_class[seen])
         ious.append(best[seen])
         for c in cells:
-            cells[c] += int(((gt_class == c) & (pairs.gt_pixels > 0)).sum())
+            cells[c] += int(((image.gt_class == c) & (pairs.gt_pixels > 0)).sum())
     score, category, iou = np.concatenate(scores), np.concatenate(classes), np.concatenate(ious)
     order = np.argsort(-score, kind='stable')
-    present = [c for c, number in cells.items() if number]
-    total = np.zeros(len(order))
-    for c in present:
-        own = category[order] == c
-        # TP + FP/2 + FN/2 = (predictions + cells) / 2
-        total += np.cumsum(iou[order] * own) / ((np.cumsum(own) + cells[c]) / 2)
-    return _best(score[order], total / max(len(present), 1))
+    total, defined = np.zeros((2, len(order)))
+    for c, number in cells.items():
+        own = np.cumsum(category[order] == c)
+        # TP + FP/2 + FN/2 = (predictions + cells) / 2; a class that neither side has is undefined
+        total += np.cumsum(iou[order] * (category[order] == c)) / np.maximum((own + number) / 2, 0.5)
+        defined += own + number > 0
+    return _best(score[order], total / np.maximum(defined, 1))
 
 
 def analyse(
@@ -210,7 +205,7 @@ def analyse(
         missed = np.delete(true[:-1], cell_of[cell_of >= 0])
         confusion[:, background] += np.bincount(missed, minlength=background + 1)
     best = {
-        'F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
+        'mask_F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
         'mPQ+': best_pq(gt, predictions, ids),
     }
     by_prediction, by_cell = (dict(zip(KINDS, numbers.tolist())) for numbers in (kinds, cells))
@@ -231,5 +226,7 @@ def format_report(report: ErrorReport) -> str:
     for name, row in zip(names, report.confusion.tolist()):
         lines.append(f'{name:{width}}' + ''.join(f'{n:>{width}}' for n in row))
     lines.append('')
-    lines += [f'best {key}: {value:.4f} at score >= {thr:.4f}' for key, (thr, value) in report.best.items()]
+    names_of = {'mask_F1': 'F1 of masks (right class at mask IoU >= 0.5)'}
+    for key, (thr, value) in report.best.items():
+        lines.append(f'best {names_of.get(key, key)}: {value:.4f} at score >= {thr:.4f}')
     return '\n'.join(lines)
