@@ -1,0 +1,2 @@
+_base_ = './r50v2_a8-128_cw.py'
+custom_hooks = [*_base_.custom_hooks, _base_.early_stopping_hook]

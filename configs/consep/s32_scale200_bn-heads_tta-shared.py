@@ -1,0 +1,5 @@
+"""Step 32: the model of step 30 tested on four mirrored views, one mask a cell."""
+
+_base_ = './s30_scale200_bn-heads.py'
+tta = True
+tta_model = dict(keep_views=True)
