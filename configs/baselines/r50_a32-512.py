@@ -1,3 +1,5 @@
+"""ResNet-50 with the anchors of MMDetection: what small cells lose by them."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50_fpn.py',
     '../_base_/datasets/cells_holdout.py',

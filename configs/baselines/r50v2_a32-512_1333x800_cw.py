@@ -1,4 +1,4 @@
-"""Published with 0.3519 AP50 on the board: torchvision's sizes and caps, balanced sampling."""
+"""Published, 0.3519 AP50 on the board: the step recipe with torchvision's sizes and caps."""
 
 _base_ = './r50v2_a32-512_cw.py'
 model = dict(

@@ -1,3 +1,5 @@
+"""The cosine recipe on all labelled images, at their own size, with no cap that cuts."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50v2_fpn.py',
     '../_base_/datasets/cells_all.py',

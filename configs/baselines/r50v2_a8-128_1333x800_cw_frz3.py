@@ -1,4 +1,4 @@
-"""Published: the recipe with anchors 8-128, the first 3 stages frozen."""
+"""Published: r50v2_a8-128_1333x800_cw with the first three stages of the backbone frozen."""
 
 _base_ = './r50v2_a8-128_cw_frz3.py'
 model = dict(

@@ -1,3 +1,5 @@
+"""The step recipe at the own size of the images, with no cap that cuts: anchors of 8 to 128 px."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50v2_fpn.py',
     '../_base_/datasets/cells_holdout.py',
@@ -5,5 +7,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(backbone=dict(init_cfg=None))
-train_dataloader = dict(sampler=dict(_delete_=True, **_base_.balanced_sampler))
+train_dataloader = _base_.balanced
 load_from = 'checkpoints/maskrcnn_resnet50_fpn_v2_coco_mmdet.pth'  # made by torchvision2mmdet.py

@@ -1,4 +1,7 @@
-"""Published with 0.37 AP50 on the board: ResNeXt-50, ImageNet weights (anchors not stated: torchvision's)."""
+"""Published, 0.37 AP50 on the board: ResNeXt-50 from ImageNet weights.
+
+The anchors are not stated: they are torchvision's.
+"""
 
 _base_ = './x50_a32-512_all.py'
 model = dict(

@@ -1,3 +1,5 @@
+"""ResNeXt-50 on all labelled images, at their own size, with no cap that cuts."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_x50-32x4d_fpn.py',
     '../_base_/datasets/cells_all.py',

@@ -1,4 +1,4 @@
-"""Where the ladder begins: the stock anchors."""
+"""Step 1, small models: MMDetection's anchors of 32 to 512 px."""
 
 _base_ = [
     '../_base_/models/mask-rcnn_r18_fpn-64.py',

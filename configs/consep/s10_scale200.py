@@ -1,4 +1,4 @@
-"""Step 10: step 8 at twice the size."""
+"""Step 10: step 9 at twice the size."""
 
 _base_ = './s09_scale150.py'
 train_dataloader = dict(dataset=dict(dataset=dict(pipeline=_base_.histology.c256_s200pct)))

@@ -1,4 +1,4 @@
-"""Step 30: step 25 with the heads of step 12, which begin anew; what else fits goes on from step 20. 80 epochs."""
+"""Step 30: step 25 with the heads of step 12: these begin from random weights, the rest from step 20; 80 epochs."""
 
 _base_ = './s25_scale200.py'
 bn = dict(type='BN', requires_grad=True)

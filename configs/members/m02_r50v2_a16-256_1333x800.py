@@ -1,3 +1,5 @@
+"""ResNet-50 v2 with medium anchors on resized images, two stages frozen."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50v2_fpn.py',
     '../_base_/datasets/cells_fold1.py',

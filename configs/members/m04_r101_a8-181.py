@@ -1,3 +1,5 @@
+"""ResNet-101 with two anchor sizes a level and a lenient NMS."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r101_fpn.py',
     '../_base_/datasets/cells_fold3.py',

@@ -1,3 +1,5 @@
+"""RegNetX at twice the size of the images."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_regnetx-3.2GF_fpn.py',
     '../_base_/datasets/cells_fold4.py',
@@ -9,8 +11,8 @@ model = dict(
     test_cfg=dict(rpn=_base_.caps.rpn3k.rpn, rcnn=_base_.caps.rpn3k.rcnn),
 )
 train_dataloader = dict(
-    sampler=dict(_delete_=True, **_base_.balanced_sampler),
-    dataset=dict(dataset=dict(pipeline=_base_.pipelines.s200pct.train)),
+    _base_.balanced,
+    dataset=dict(_base_.balanced.dataset, dataset=dict(pipeline=_base_.pipelines.s200pct.train)),
 )
 val_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s200pct.test))
 test_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s200pct.test))

@@ -1,3 +1,5 @@
+"""Swin-T with a strict NMS."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_swin-t_fpn.py',
     '../_base_/datasets/cells_fold0.py',
@@ -5,5 +7,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))))
-train_dataloader = dict(batch_size=2, sampler=dict(_delete_=True, **_base_.balanced_sampler))
+train_dataloader = dict(_base_.balanced, batch_size=2)
 optim_wrapper = dict(type='AmpOptimWrapper')

@@ -1,3 +1,5 @@
+"""ResNeXt-101 with medium anchors on resized images."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_x101-32x4d_fpn.py',
     '../_base_/datasets/cells_fold1.py',

@@ -1,3 +1,5 @@
+"""ResNet-50 by the step recipe, with two anchor sizes a level and two stages frozen."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50_fpn.py',
     '../_base_/datasets/cells_fold3.py',
@@ -10,4 +12,4 @@ model = dict(
     train_cfg=dict(rpn_proposal=_base_.caps.rpn2k.rpn),
     test_cfg=dict(rpn=_base_.caps.rpn2k.rpn, rcnn=_base_.caps.rpn2k.rcnn),
 )
-train_dataloader = dict(batch_size=8, sampler=dict(_delete_=True, **_base_.balanced_sampler))
+train_dataloader = dict(_base_.balanced, batch_size=8)

@@ -1,3 +1,5 @@
+"""ResNet-50 v2 at twice the size of the images, with a lenient NMS."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50v2_fpn.py',
     '../_base_/datasets/cells_fold4.py',

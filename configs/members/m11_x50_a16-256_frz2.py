@@ -1,3 +1,5 @@
+"""ResNeXt-50 by the step recipe, with medium anchors and two stages frozen."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_x50-32x4d_fpn.py',
     '../_base_/datasets/cells_fold0.py',
@@ -9,4 +11,4 @@ model = dict(
     rpn_head=dict(anchor_generator=_base_.anchors.a16_256),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))),
 )
-train_dataloader = dict(sampler=dict(_delete_=True, **_base_.balanced_sampler))
+train_dataloader = _base_.balanced

@@ -1,3 +1,5 @@
+"""ResNet-101 with pasted cells of rare classes and averaged weights, for 30 epochs."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r101_fpn.py',
     '../_base_/datasets/cells_fold1.py',

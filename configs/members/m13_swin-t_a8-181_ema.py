@@ -1,3 +1,5 @@
+"""Swin-T with two anchor sizes a level and averaged weights."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_swin-t_fpn.py',
     '../_base_/datasets/cells_fold2.py',
@@ -9,6 +11,6 @@ model = dict(
     train_cfg=dict(rpn_proposal=_base_.caps.rpn2k.rpn),
     test_cfg=dict(rpn=_base_.caps.rpn2k.rpn, rcnn=_base_.caps.rpn2k.rcnn),
 )
-train_dataloader = dict(sampler=dict(_delete_=True, **_base_.balanced_sampler))
+train_dataloader = _base_.balanced
 optim_wrapper = dict(type='AmpOptimWrapper')
 custom_hooks = [*_base_.custom_hooks, _base_.ema_hook]

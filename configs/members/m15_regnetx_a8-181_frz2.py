@@ -1,3 +1,5 @@
+"""RegNetX with two anchor sizes a level, a lenient NMS and two stages frozen."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_regnetx-3.2GF_fpn.py',
     '../_base_/datasets/cells_fold4.py',

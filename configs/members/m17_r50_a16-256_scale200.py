@@ -1,3 +1,5 @@
+"""ResNet-50 by the step recipe at twice the size of the images, with three stages frozen."""
+
 _base_ = [
     '../_base_/models/mask-rcnn_r50_fpn.py',
     '../_base_/datasets/cells_fold2.py',
