@@ -1,6 +1,6 @@
 """What every run shares: the components, the hooks, the environment, the records."""
 
-custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)
 default_scope = 'mmdet'
 
 default_hooks = dict(
@@ -15,7 +15,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type=name)
     for name in (
-        *('EpochSeedHook', 'ClassCountHook', 'DataFaultHook', 'ExposureHook', 'RecordHook'),
+        *('EpochSeedHook', 'NumClassCheckHook', 'DataFaultHook', 'ExposureHook', 'RecordHook'),
         'DetectionCapHook',
     )
 ]

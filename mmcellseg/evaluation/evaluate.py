@@ -1,8 +1,9 @@
 """One function from a predictions file and an annotation file to every figure."""
 
+import logging
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Evaluation:
         self.names = list(gt.categories.values())
         predictions = checked_predictions(results, gt, self.metrics)
         if not len(predictions):
-            warnings.warn('there is not a single prediction', stacklevel=2)
+            logging.getLogger(__name__).warning('There is not a single prediction.')
         self.max_dets = largest_group(predictions) if max_dets is None else max_dets
         edges = gt.area_edges(self.image_ids) if area_edges is None else area_edges
         self._ap: dict[str, Matches] = {
@@ -132,7 +133,7 @@ def checked_predictions(
 def evaluate_results(
     results: str | os.PathLike | Sequence[Mapping],
     ann_file: str | os.PathLike | Mapping | GroundTruth,
-    **settings,
+    **settings: Any,
 ) -> dict[str, float]:
     """Evaluate a COCO results list with RLE masks. ``settings`` and errors are those of :class:`Evaluation`.
 

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 
 
 class Overlap(NamedTuple):
@@ -74,7 +74,7 @@ def qualities(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return iou / size, tp / size, np.where(size > 0, iou / np.maximum(tp, 1), np.nan)
 
 
-def label_map(masks: BoxMasks, order: np.ndarray | None = None) -> np.ndarray:
+def label_map(masks: InstanceMasks, order: np.ndarray | None = None) -> np.ndarray:
     """Label map (H, W) int32 of masks: 0 background, i + 1 mask i.
 
     Args:

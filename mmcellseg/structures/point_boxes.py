@@ -5,9 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-def with_mask_boxes(
-    boxes: np.ndarray, mask_boxes: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def with_mask_boxes(boxes: np.ndarray, mask_boxes: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Boxes in which those without any extent, points, are their masks'; and which predictions then have one.
 
     A box that is a line lay beyond the image's edge before it was clipped: there is no cell.
