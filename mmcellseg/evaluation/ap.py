@@ -85,14 +85,14 @@ class Matches(NamedTuple):
     """Which predictions are hits, for any draw of the images.
 
     In order of score, those of N predictions that count: ``image`` (N,), position among the evaluated images;
-    ``category`` (N,), position among the classes; ``hit`` and ``ignored`` (4 area bins, 10 IoU thresholds, N) bool.
-    ``cells`` (I images, K classes, 4): the cells to be found.
+    ``category`` (N,), position among the classes; ``right`` and ``wrong`` (4 area bins, 10 IoU thresholds, N) bool,
+    where neither is set it is ignored. ``cells`` (I images, K classes, 4): the cells to be found.
     """
 
     image: np.ndarray
     category: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
     cells: np.ndarray
 
 
@@ -137,7 +137,7 @@ def match_predictions(
         wanted = ~outside[column]
         np.add.at(cells[:, :, a], (row[wanted], _positions(gt, gt.category_ids[column][wanted])), 1)
     image = np.searchsorted(ids, predictions.image_ids[order])
-    return Matches(image, _positions(gt, predictions.category_ids[order]), hit, ignored, cells)
+    return Matches(image, _positions(gt, predictions.category_ids[order]), hit & ~ignored, ~(hit | ignored), cells)
 
 
 def _positions(gt: GroundTruth, category_ids: np.ndarray) -> np.ndarray:
@@ -169,11 +169,11 @@ def precision_table(matches: Matches, times: np.ndarray | None = None) -> np.nda
     cells = matches.cells.sum(axis=0) if times is None else np.tensordot(times, matches.cells, 1)
     table = np.full((len(IOU_THRESHOLDS), len(RECALLS), *cells.shape), -1.0)
     for k in range(len(cells)):
-        own = matches.category == k
+        own = np.flatnonzero(matches.category == k)
         weight = 1 if times is None else times[matches.image[own]]
         for a in np.flatnonzero(cells[k]).tolist():
-            hit, counted = matches.hit[a][:, own], ~matches.ignored[a][:, own]
-            table[:, :, k, a] = interpolated((hit & counted) * weight, (~hit & counted) * weight, int(cells[k, a]))
+            right, wrong = (part[a].take(own, axis=1) * weight for part in (matches.right, matches.wrong))
+            table[:, :, k, a] = interpolated(right, wrong, int(cells[k, a]))
     return table
 
 

@@ -126,15 +126,16 @@ def panoptic_figures(counts: Counts, names: Sequence[str]) -> dict[str, float]:
     """The figures of the kind ``panoptic`` of :func:`mmcellseg.evaluation.evaluate.evaluate_results`."""
     cells = counts.pq[..., 0] + counts.pq[..., 2]
     out: dict[str, float] = {}
+    binary = {}
     for key, values in zip(('PQ', 'DQ', 'SQ'), panoptic.qualities(counts.pq)):
         present = np.where(cells > 0, values, np.nan)[:, :-1]
         out[key] = _mean(np.array([_mean(image) for image in present]))
         out |= {f'{key}_{name}': _mean(column) for name, column in zip(names, present.T)}
-        out[f'b{key}'] = _mean(values[:, -1])
+        binary[f'b{key}'] = _mean(values[:, -1])
     pooled = panoptic.qualities(counts.pq.sum(axis=0))[0][:-1]
     out['mPQ+'] = _mean(pooled)
     out |= {f'PQ+_{name}': float(value) for name, value in zip(names, pooled)}
-    out |= {key: _mean(values) for key, values in zip(('AJI', 'AJI+', 'Dice'), counts.whole.T)}
+    out |= binary | {key: _mean(values) for key, values in zip(('AJI', 'AJI+', 'Dice'), counts.whole.T)}
     *of_class, detected = (centroid_f1.f1(*pair) for pair in counts.near.sum(axis=0).tolist())
     out |= {'F1': detected, **{f'F1_{name}': value for name, value in zip(names, of_class)}}
     found = counts.pq[..., 0] + counts.pq[..., 1]

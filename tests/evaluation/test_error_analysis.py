@@ -91,16 +91,19 @@ def test_confusion_matrix_by_hand() -> None:
     assert {k: n for k, n in report.predictions.items() if n} == {'right': 2, 'wrong class': 1, 'background': 1}
     assert {k: n for k, n in report.cells.items() if n} == {'right': 2, 'wrong class': 1, 'missed': 1}
     # at score >= 0.3: 3 right of 5 predictions and 4 cells
-    assert report.best['F1'] == (0.3, 2 * 3 / (5 + 4))
+    assert report.best['mask_F1'] == (0.3, 2 * 3 / (5 + 4))
     assert error_analysis.analyse(gt, predicted, score_thr=0.0).confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
     assert error_analysis.analyse(gt, predicted, image_ids=[2]).confusion.tolist() == [[0, 0, 1], [0, 1, 0], [0, 1, 0]]
     text = error_analysis.format_report(report)
     assert 'wrong class              1         1' in text
-    assert f'best F1: {6 / 9:.4f} at score >= 0.3000' in text
+    assert f'best F1 of masks (right class at mask IoU >= 0.5): {6 / 9:.4f} at score >= 0.3000' in text
 
 
-def test_best_thresholds_against_trying_all() -> None:
+@pytest.mark.parametrize('absent', [False, True])
+def test_best_thresholds_against_trying_all(absent: bool) -> None:
     data, results = random_case(np.random.default_rng(8), ties=True, most=120)
+    if absent:  # a class that is predicted, and has no cells, is 0
+        data['annotations'] = [a for a in data['annotations'] if a['category_id'] != 3]
     gt = GroundTruth(data)
     report = error_analysis.analyse(gt, Predictions(results, gt))
     thresholds = sorted({e['score'] for e in results})
@@ -109,7 +112,7 @@ def test_best_thresholds_against_trying_all() -> None:
     for t in thresholds:
         above = error_analysis.analyse(gt, Predictions(results, gt), score_thr=t)
         f1[t] = 2 * above.predictions['right'] / (sum(above.predictions.values()) + sum(above.cells.values()))
-    for key, tried in (('mPQ+', pq), ('F1', f1)):
+    for key, tried in (('mPQ+', pq), ('mask_F1', f1)):
         threshold, value = report.best[key]
         assert value == pytest.approx(max(tried.values()), abs=1e-12)
         assert value == pytest.approx(tried[threshold], abs=1e-12)
@@ -132,7 +135,7 @@ def test_perfect_and_empty() -> None:
     gt = GroundTruth(data)
     perfect = error_analysis.analyse(gt, Predictions(as_predictions(data, score=0.7), gt))
     assert perfect.confusion.tolist() == [[3, 0, 0], [0, 2, 0], [0, 0, 0]]
-    assert perfect.best == {'F1': (0.7, 1.0), 'mPQ+': (0.7, 1.0)}
+    assert perfect.best == {'mask_F1': (0.7, 1.0), 'mPQ+': (0.7, 1.0)}
     nothing = error_analysis.analyse(gt, Predictions([], gt))
     assert nothing.cells['missed'] == 5
     assert [value for _, value in nothing.best.values()] == [0.0, 0.0]
@@ -140,3 +143,15 @@ def test_perfect_and_empty() -> None:
         error_analysis.analyse(gt, Predictions([], gt), image_ids=[])
     with pytest.raises(EvaluationError, match=r'no images with the ids \[77\]'):
         error_analysis.analyse(gt, Predictions([], gt), image_ids=[77])
+
+
+def test_best_pq_counts_a_class_without_cells_that_is_predicted() -> None:
+    """Two classes found exactly, a third predicted where there is nothing: (1 + 1 + 0) / 3 where all count."""
+    squares = [rectangle(SHAPE, 10 * k, 0, 10 * k + 6, 6) for k in range(3)]
+    gt = GroundTruth(annotations({1: SHAPE}, [(1, 1, squares[0]), (1, 2, squares[1])], classes=3))
+    found = predictions([(1, 1, squares[0], 0.9), (1, 2, squares[1], 0.5), (1, 3, squares[2], 0.8)])
+    for score_thr in (0.5, 0.8, 0.9):
+        figure = evaluate_results(found, gt, metrics=['panoptic'], score_thr=score_thr)['mPQ+']
+        best = error_analysis.best_pq(gt, Predictions([e for e in found if e['score'] >= score_thr], gt), [1])
+        assert best[1] >= figure == pytest.approx({0.5: 2 / 3, 0.8: 1 / 3, 0.9: 1 / 2}[score_thr])
+    assert error_analysis.best_pq(gt, Predictions(found, gt), [1]) == (0.5, pytest.approx(2 / 3))

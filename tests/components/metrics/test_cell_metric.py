@@ -216,7 +216,9 @@ def test_part_of_the_images_is_evaluated_as_such_and_said(case, tmp_path, monkey
 
 
 def test_refused_at_once(tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"metric='mask', expected one or more of \('bbox', 'segm', 'panoptic'\)"):
+    with pytest.raises(
+        ValueError, match=r"metric='mask', expected one or more of \('bbox', 'segm', 'panoptic', "
+    ):
         CellMetric(ann_file='a.json', metric='mask')
     with pytest.raises(ValueError, match='ann_file is needed to compute figures'):
         CellMetric()
