@@ -110,7 +110,7 @@ class Evaluation:
                 out |= panoptic_figures(counts, self.names)
             if 'matching' in self.metrics:
                 out |= matching_figures(counts, self.names)
-        return out
+        return out | ({'max_dets': float(self.max_dets)} if self._ap else {})
 
 
 def checked_predictions(
@@ -159,9 +159,7 @@ def evaluate_results(
     ``max_dets``              the cap that the AP figures were taken at
     ========================  ====================================================================================
     """
-    evaluation = Evaluation(results, ann_file, **settings)
-    cap = {'max_dets': float(evaluation.max_dets)} if set(evaluation.metrics) & {'bbox', 'segm'} else {}
-    return evaluation.figures() | cap
+    return Evaluation(results, ann_file, **settings).figures()
 
 
 def sweep_score_thresholds(

@@ -63,10 +63,10 @@ def common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndarr
     top = np.maximum(a.boxes[i, 1], b.boxes[j, 1]).astype(np.int64)
     rows = np.minimum(a.boxes[i, 3], b.boxes[j, 3]) - top
     if a is b:
-        words = [_words(a, np.unique(np.concatenate([i, j])))] * 2
+        both = [_words(a, np.unique(np.concatenate([i, j])))] * 2
     else:
-        words = [_words(a, np.unique(i)), _words(b, np.unique(j))]
-    packed = [(words[0], a.boxes, i), (words[1], b.boxes, j)]
+        both = [_words(a, np.unique(i)), _words(b, np.unique(j))]
+    packed = [(both[0], a.boxes, i), (both[1], b.boxes, j)]
     left = np.maximum(*(column[k] for (_, _, column, _), _, k in packed))
     wide = np.minimum(*(column[k] + number[k] for (_, _, column, number), _, k in packed)) - left
     pixels = np.zeros(len(i), np.int64)
@@ -74,13 +74,13 @@ def common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndarr
         row = ragged_arange(rows[part])
         width = np.repeat(wide[part], rows[part])
         across = ragged_arange(width)
-        both = []
+        pair = []
         for (words, starts, column, number), boxes, index in packed:
             k = index[part]
             corner = starts[k] + (top[part] - boxes[k, 1]) * number[k] + left[part] - column[k]
             begin = np.repeat(corner, rows[part]) + row * np.repeat(number[k], rows[part])
-            both.append(words[np.repeat(begin, width) + across])
-        sums = offsets(np.bitwise_count(both[0] & both[1]))
+            pair.append(words[np.repeat(begin, width) + across])
+        sums = offsets(np.bitwise_count(pair[0] & pair[1]))
         pixels[part] = np.diff(sums[offsets(wide[part] * rows[part])])
     return pixels
 

@@ -282,7 +282,6 @@ def test_figures_of_drawn_images_are_those_of_a_data_set_of_these_images() -> No
         copies['annotations'] += [{**a, 'id': 1000 * new + a['id'], 'image_id': new} for a in mine]
         found += [{**e, 'image_id': new} for e in results if e['image_id'] == old]
     expected = evaluate_results(found, copies, metrics=METRICS, max_dets=30, area_edges=(60.5, 120.5))
-    del expected['max_dets']
     figures = evaluation.figures(drawn)
     assert list(figures) == list(expected)
     np.testing.assert_allclose(list(figures.values()), list(expected.values()), rtol=0, atol=1e-12)
