@@ -146,12 +146,12 @@ def panoptic_figures(counts: Counts, names: Sequence[str]) -> dict[str, float]:
 def matching_figures(counts: Counts, names: Sequence[str]) -> dict[str, float]:
     """The figures of the kind ``matching`` of :func:`mmcellseg.evaluation.evaluate.evaluate_results`."""
     tp, fp, fn, _ = counts.pq.sum(axis=0).T
-    taken, labels = counts.taken.sum(axis=0), [*(f'_{name}' for name in names), '']
+    taken, labels = counts.taken.sum(axis=0), {-1: '', **{k: f'_{name}' for k, name in enumerate(names)}}
     out: dict[str, float] = {}
     for t, threshold in enumerate(MASK_IOUS):
         for key, size in (('precision', tp + fp), ('recall', tp + fn), ('F1', (2 * tp + fp + fn) / 2)):
             values = np.where(tp + fp + fn > 0, taken[:, t] / np.maximum(size, 0.5), np.nan)
-            out |= {f'{key}@{threshold}{label}': float(v) for label, v in zip(labels, values)}
+            out |= {f'{key}@{threshold}{label}': float(values[k]) for k, label in labels.items()}
     return out
 
 

@@ -21,5 +21,4 @@ def with_mask_boxes(boxes: np.ndarray, mask_boxes: Callable[[np.ndarray], np.nda
     if len(points):
         boxes = boxes.copy()
         boxes[points] = mask_boxes(points)
-    filled: np.ndarray = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return boxes, filled
+    return boxes, np.all(boxes[:, 2:] > boxes[:, :2], axis=1)

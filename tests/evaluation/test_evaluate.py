@@ -56,7 +56,7 @@ def test_keys_are_stable(data: dict) -> None:
         f'{key}@{iou}{name}'
         for iou in (0.5, 0.6, 0.7, 0.8, 0.9)
         for key in ('precision', 'recall', 'F1')
-        for name in ('_class1', '_class2', '')
+        for name in ('', '_class1', '_class2')
     ]
     assert set(evaluate_results([], data, metrics=['panoptic'])) == {
         k for k in keys if not k.startswith(('bbox', 'segm', 'max'))
