@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..structures.files import atomic_write
 from .split import image_class_counts, write_subset
+from .stratify import exchange, shares_of
 
 
 def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray:
@@ -39,9 +40,7 @@ def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray
         raise ValueError(
             f'{folds} folds need as many groups of images, found {len(counts)}: take fewer folds or finer groups'
         )
-    # The images count as one class more, so that folds come out alike in size too.
-    columns = np.column_stack([counts, np.asarray(sizes)]).astype(np.float64)
-    columns = columns / np.maximum(columns.sum(0), 1)
+    columns = shares_of(counts, np.asarray(sizes))
     groups_with = (columns > 0).sum(0)
     fold = np.full(len(columns), -1)
     held = np.zeros((folds, columns.shape[1]))
@@ -51,42 +50,7 @@ def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray
             # lexsort: the last key leads
             fold[group] = np.lexsort((np.arange(folds), held[:, -1], held[:, column]))[0]
             held[fold[group]] += columns[group]
-    return _improve(columns, fold, folds)
-
-
-def _improve(columns: np.ndarray, fold: np.ndarray, folds: int, rounds: int = 500) -> np.ndarray:
-    """Take the best single move or exchange of two groups until none helps.
-
-    What counts first is how many (fold, column) pairs hold nothing, then the squared distance of all shares from
-    1 / folds. A move is an exchange with one of ``folds`` stand-ins that hold nothing.
-    """
-    n, width = columns.shape
-    share = np.concatenate([columns, np.zeros((folds, width))])
-    holds = share > 0
-    fold = np.concatenate([fold, np.arange(folds)])
-    for _ in range(rounds):
-        shares = np.array([share[fold == k].sum(0) for k in range(folds)]) - 1 / folds
-        holders = np.array([holds[fold == k].sum(0) for k in range(folds)])
-        best, change = (0, -1e-9), None
-        for group in range(n):
-            here, there = fold[group], fold
-            added = share - share[group]  # (n + folds, width): what `here` gains and `there` loses
-            gain = holds.astype(np.int64) - holds[group]
-            missing = (holders[here] + gain == 0).sum(1) + (holders[there] - gain == 0).sum(1)
-            missing -= (holders[here] == 0).sum() + (holders[there] == 0).sum(1)
-            spread = ((shares[here] + added) ** 2 - shares[here] ** 2).sum(1)
-            spread += ((shares[there] - added) ** 2 - shares[there] ** 2).sum(1)
-            missing[there == here], spread[there == here] = 0, 0
-            other = np.lexsort((spread, missing))[0]
-            if (missing[other], spread[other]) < best:
-                best, change = (missing[other], spread[other]), (group, other)
-        if change is None:
-            break
-        group, other = change
-        fold[group], came_from = fold[other], fold[group]
-        if other < n:
-            fold[other] = came_from
-    return fold[:n]
+    return exchange(columns, fold, np.full(folds, 1 / folds), np.ones(folds, np.int64))
 
 
 def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]:
