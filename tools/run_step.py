@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmcellseg.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
-from mmcellseg.experiment import run_step, submit_step
+from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.experiment import run_step, submit_step
 
 
 def parse_args() -> tuple[argparse.Namespace, list[str]]:

@@ -8,8 +8,8 @@ import sys
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
-from mmcellseg import launch
-from mmcellseg.reporting.ledger import RecordError
+from mmcellseg.reporting.records import RecordError
+from mmcellseg.runs import launch
 
 
 def parse_args() -> argparse.Namespace:

@@ -36,4 +36,4 @@ candidates = {
 }
 members = [candidates['s11'], candidates['s13'], candidates['s14']]
 fusion = dict(type='NMSFusion', iou='box', threshold=0.5, class_wise=False)
-custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)

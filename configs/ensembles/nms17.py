@@ -38,4 +38,4 @@ members = [
     for name in names
 ]
 fusion = dict(type='NMSFusion', iou='box', threshold=0.5, class_wise=False)
-custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .ledger import ABSENT, difference, flatten
+from .records import ABSENT, difference, flatten
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     '!=': operator.ne,

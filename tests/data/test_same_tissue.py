@@ -23,7 +23,7 @@ from mmcellseg.data.same_tissue import (
     tissue_groups,
     tissue_links,
 )
-from mmcellseg.data.synthetic import make_synthetic
+from mmcellseg.synthetic.data_set import make_synthetic
 from mmcellseg.data.tiff import read_image
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/dataset_converters/split_folds.py'

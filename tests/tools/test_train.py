@@ -9,10 +9,11 @@ import torch
 from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
-from mmcellseg import launch
-from mmcellseg.checkpoint import CheckpointError
-from mmcellseg.data.config_paths import resolve_data_paths
-from mmcellseg.reporting.ledger import RecordError, difference, experiment
+from mmcellseg.components.checkpoint import CheckpointError
+from mmcellseg.components.config_paths import resolve_data_paths
+from mmcellseg.components.record import experiment
+from mmcellseg.reporting.records import RecordError, difference
+from mmcellseg.runs import launch
 
 STOCK = Path(mmdet.__file__).parent / '.mim/tools'
 TRAIN = REPO / 'tools/train.py'
