@@ -23,8 +23,8 @@ from mmcellseg.data.same_tissue import (
     tissue_groups,
     tissue_links,
 )
-from mmcellseg.synthetic.data_set import make_synthetic
 from mmcellseg.data.tiff import read_image
+from mmcellseg.synthetic.data_set import make_synthetic
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/dataset_converters/split_folds.py'
 # (top, left, height, width) as parts of the tile's side; each crop touches or overlaps another one
