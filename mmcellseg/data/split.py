@@ -59,10 +59,12 @@ def check_ids(coco: Coco, kind: str) -> None:
 def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
     """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C).
 
-    Raises ``ValueError`` for an id that two images or two categories have.
+    Raises ``ValueError`` for an id that two images or two categories have, or that is beyond 2⁶³.
     """
     check_ids(coco, 'images')
     check_ids(coco, 'categories')
+    if large := [image['id'] for image in coco['images'] if image['id'] >= 2**63]:
+        raise ValueError(f'the image id {large[0]} is beyond 2⁶³')
     image_ids = np.array(sorted(image['id'] for image in coco['images']), np.int64)
     row = {int(i): r for r, i in enumerate(image_ids)}
     column = {category['id']: c for c, category in enumerate(coco['categories'])}

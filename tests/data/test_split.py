@@ -87,6 +87,13 @@ def test_bad_fractions_and_too_few_images():
         holdout_split(coco_of([[1]]), 0.2, 0)
 
 
+def test_an_image_id_beyond_int64_is_named():
+    coco = coco_of([[1], [1]])
+    coco['images'][1]['id'] = coco['annotations'][1]['image_id'] = 2**63
+    with pytest.raises(ValueError, match='the image id 9223372036854775808 is beyond'):
+        image_class_counts(coco)
+
+
 def cells_held_out(table, fraction, seed):
     _, validation = holdout_split(coco_of(table), fraction, seed)
     return np.array(table)[np.array(validation) - 1].sum(0).tolist()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmcellseg.data.convert import CLASSES, read_dataset, write_conversion, write_findings
 from mmcellseg.data.split import write_holdout
+from mmcellseg.data.tiff import printable
 
 SHOWN = 5
 
@@ -56,7 +57,7 @@ def convert(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise ValueError(f'{args.source}: {error}; nothing was written') from error
     for path in [*write_conversion(conversion, args.out), *written]:
-        print(f'wrote {path}')
+        print(f'wrote {printable(path)}')
     return 0
 
 
