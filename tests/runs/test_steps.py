@@ -1,27 +1,23 @@
 """A step trains once, is validated and recorded, and its submission carries the fitted threshold."""
 
+import csv
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmcellseg.components import provenance
 from mmcellseg.components import record as ledger
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import records
 from mmcellseg.reporting.comparison import look_up
-from mmcellseg.runs import experiment, launch
+from mmcellseg.runs import steps
 from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
-from mmcellseg.runs.experiment import (
-    as_trained,
-    find_training,
-    fit_score_threshold,
-    run_step,
-    submit_step,
-    trained_alike,
-)
+from mmcellseg.runs.steps import check_publishable, fit_score_threshold, run_step, submit_step, weights_of
 from mmcellseg.structures.results import read_results, write_results
 
 CONFIG = """\"\"\"A step of a test.
@@ -59,9 +55,12 @@ def config(tmp_path, ann_file):
     return path
 
 
-def finished(folder, cfg, status='finished'):
-    folder.mkdir(parents=True)
-    records.write_record(folder, {'status': status, 'config': {'values': ledger.experiment(cfg)}})
+def finished(folder, cfg, **facts):
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {'status': 'finished', 'kind': 'train', 'config': ledger.config_facts(cfg), 'code': {'dirty': False}}
+    best = {'epoch': 7, 'cell/segm_AP50': 0.5, 'cell/PQ': 0.4}
+    record |= {'metrics': {'best': best, 'last': best}, **facts}
+    records.write_record(folder, record, ledger.experiment(cfg))
     (folder / 'best_epoch_1.pth').write_text('')
 
 
@@ -75,56 +74,56 @@ def test_threshold_by_hand(tmp_path, ann_file):
     assert figures['segm_AP50'] == 1  # AP counts all predictions; the false one has the lowest score
 
 
-def test_weights_are_shared_by_steps_that_differ_in_testing_only(tmp_path, config):
-    cfg = Config.fromfile(config)
-    finished(tmp_path / 'runs' / 'a', cfg)
-    larger = Config.fromfile(config)
-    larger.val_dataloader.dataset.pipeline = ['larger test']
-    larger.model.test_cfg.rcnn.max_per_img = 50
-    assert find_training(larger, tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
-    # The record of its own test, which such a step ends with, does not make it a training.
-    finished(tmp_path / 'runs' / 'b', larger)
-    records.write_record(tmp_path / 'runs' / 'b', {**records.read_record(tmp_path / 'runs' / 'b'), 'kind': 'test'})
-    assert find_training(larger, tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
-    other = Config.fromfile(config)
-    other.train_dataloader.batch_size = 4
-    assert find_training(other, tmp_path / 'runs' / 'b') is None
+@pytest.fixture
+def series(tmp_path, ann_file):
+    """Leaves a1 and a12 that train, and a2 that takes the weights of one; the config and folder of each."""
+    (tmp_path / 'configs').mkdir()
+
+    def leaf(name, extra=''):
+        path = tmp_path / 'configs' / f'{name}.py'
+        path.write_text(CONFIG.replace('{ann}', str(ann_file)) + extra)
+        return path, Config.fromfile(path), tmp_path / 'runs' / name
+
+    leaf('a1_first')
+    leaf('a12_other')
+    return leaf
 
 
-def test_options_of_the_training_are_those_of_the_step(tmp_path, config):
-    options = ['--cfg-options', 'train_dataloader.batch_size=4', '--seed', '3', '--resume']
-    cfg = as_trained(str(config), options)
-    assert (cfg.train_dataloader.batch_size, cfg.randomness.seed) == (4, 3)
-    finished(tmp_path / 'runs' / 'a', cfg)
-    config.write_text(config.read_text() + '\ntta = True\n')
-    assert find_training(as_trained(str(config), options), tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
-    assert find_training(as_trained(str(config)), tmp_path / 'runs' / 'b') is None
+def test_weights_are_those_of_the_step_that_is_named(series):
+    path, cfg, folder = series('a2_larger', "weights = 'a1'")
+    with pytest.raises(FileNotFoundError, match=r"a2_larger.py: weights = 'a1': expected a finished training .*a1_fir"):
+        weights_of(path, cfg, folder)
+    finished(folder.parent / 'a1_first', cfg, status='unfinished')
+    with pytest.raises(FileNotFoundError, match=r'first run tools/run_step.py .*a1_first.py'):
+        weights_of(path, cfg, folder)
+    finished(folder.parent / 'a1_first', cfg, kind='test')
+    with pytest.raises(FileNotFoundError, match='a finished training'):
+        weights_of(path, cfg, folder)
+    finished(folder.parent / 'a1_first', cfg)
+    assert weights_of(path, cfg, folder) == folder.parent / 'a1_first'  # and not a12_other
+    (folder.parent / 'a1_first' / 'best_epoch_1.pth').unlink()
+    with pytest.raises(FileNotFoundError, match='and its checkpoint'):
+        weights_of(path, cfg, folder)
+    assert weights_of(*series('a1_first')) is None
 
 
-def test_mixed_precision_without_an_accelerator_does_not_hide_a_training(tmp_path, config, monkeypatch):
-    monkeypatch.setattr(launch, 'has_accelerator', lambda: False)
-    config.write_text(config.read_text().replace("type='OptimWrapper'", "type='AmpOptimWrapper'"))
-    assert Config.fromfile(config).optim_wrapper.type == 'AmpOptimWrapper'
-    cfg = Config.fromfile(config)
-    launch.set_precision(cfg)  # as tools/train.py does
-    finished(tmp_path / 'runs' / 'a', cfg)
-    assert find_training(as_trained(str(config)), tmp_path / 'runs' / 'b') == tmp_path / 'runs' / 'a'
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [('a', 'expected one leaf a.py or a_….py beside it, found none'), ('b', 'found b_1.py, b_2.py'), ('c', "of 'a1'")],
+)
+def test_weights_that_name_no_single_training(series, name, message):
+    for other in ('b_1', 'b_2'):
+        series(other)
+    series('c', "weights = 'a1'")
+    with pytest.raises(ValueError, match=message):
+        weights_of(*series('d', f'weights = {name!r}'))
 
 
-def test_a_broken_record_beside_a_step_is_left_out_with_a_word(tmp_path, config, capsys):
-    (tmp_path / 'runs' / 'a').mkdir(parents=True)
-    (tmp_path / 'runs' / 'a' / 'record.json').write_text('{')
-    cfg = Config.fromfile(config)
-    finished(tmp_path / 'runs' / 'b', cfg)
-    assert find_training(cfg, tmp_path / 'runs' / 'c') == tmp_path / 'runs' / 'b'
-    assert 'a/record.json: is no JSON' in capsys.readouterr().out
-
-
-def test_an_unfinished_training_does_not_count(tmp_path, config):
-    cfg = Config.fromfile(config)
-    finished(tmp_path / 'a', cfg, status='unfinished')
-    assert not trained_alike(cfg, tmp_path / 'a')
-    assert not trained_alike(cfg, tmp_path / 'nothing')
+def test_a_training_that_begins_from_a_missing_file_does_not_start(series, tools):
+    path, _, folder = series('a1_first', "load_from = 'nowhere/epoch_5.pth'")
+    with pytest.raises(FileNotFoundError, match=r"a1_first.py: load_from = 'nowhere/epoch_5.pth' is not there"):
+        run_step(str(path), folder)
+    assert tools == []
 
 
 @pytest.fixture
@@ -134,20 +133,21 @@ def tools(tmp_path, config, monkeypatch):
 
     def run(tool, *arguments):
         calls.append((tool, arguments, Config.fromfile(arguments[0]).get('tta', False)))
-        folder = tmp_path / 'runs' / 'step'
+        folder = Path(arguments[arguments.index('--work-dir') + 1])
         if tool == 'train.py':
-            finished(folder, Config.fromfile(config))
+            finished(folder, Config.fromfile(arguments[0]))
         elif '--format-only' in arguments:
-            (folder / 'test' / 't1').mkdir(parents=True, exist_ok=True)
-            (folder / 'test' / 't1' / 'submission.zip').write_bytes(b'zip')
+            (folder / 't1').mkdir(parents=True, exist_ok=True)
+            (folder / 't1' / 'submission.zip').write_bytes(b'zip')
             for name in ('test-results.json', 'test-results.view0.json'):
-                (folder / 'test' / 't1' / name).write_text('[]')
+                (folder / 't1' / name).write_text('[]')
         else:
             validate = Config.fromfile(arguments[0])
             assert validate.test_dataloader == validate.val_dataloader
             write_results(validate.test_evaluator.results_file, [entry(2, 0.9), entry(12, 0.7), entry(30, 0.6)])
+            finished(folder / 't1', validate, kind='test', weights={'file': arguments[1], 'sha256': '0'})
 
-    monkeypatch.setattr(experiment, 'run_tool', run)
+    monkeypatch.setattr(steps, 'run_tool', run)
     return calls
 
 
@@ -161,13 +161,16 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     assert content['metrics']['bPQ'] == 1
     record = records.read_record(folder)
     assert record['about'] == 'A step of a test.'
-    assert record['validation'] == content
-    assert look_up(record, 'bPQ') == 1
+    validation = record['validation']
+    assert (validation['images'], validation['label_map_score_threshold']) == (['a.tif'], 0.65)
+    assert validation['metrics']['segm_AP50'] == look_up(record, 'bPQ') == 1
+    assert 'bbox_AP_small' in content['metrics']
+    assert 'bbox_AP_small' not in validation['metrics']
+    assert record['metrics'] == {'best': {'epoch': 7, 'cell/segm_AP50': 0.5}}
     run_step(str(config), folder)  # done: nothing runs
     assert len(tools) == 2
     submit_step(str(config), folder)
     assert (folder / 'submission.zip').read_bytes() == b'zip'
-    assert records.read_record(folder)['label_map_score_threshold'] == 0.65
     assert len(tools) == 3
     submit_step(str(config), folder)  # done: nothing runs
     assert len(tools) == 3
@@ -178,32 +181,73 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     assert sorted(path.name for path in folder.glob('test-*')) == ['test-results.json', 'test-results.view0.json']
 
 
-def test_options_that_change_the_config_do_not_hide_its_own_training_from_the_submission(tmp_path, config, tools):
-    folder = tmp_path / 'runs' / 'step'
-    run_step(str(config), folder, ['--cfg-options', 'train_dataloader.batch_size=4'])
-    record = records.read_record(folder)
-    record['config']['values']['train_dataloader.batch_size'] = 4
-    records.write_record(folder, record)
-    assert submit_step(str(config), folder).read_bytes() == b'zip'
-    assert tools[-1][1][1] == str(folder / 'best_epoch_1.pth')
-
-
-def test_a_step_on_mirrored_views(tmp_path, config, tools):
+def test_a_step_on_mirrored_views(series, tools):
     """It has no training of its own: views concern the test only."""
-    folder = tmp_path / 'runs' / 'step'
-    run_step(str(config), folder)
-    config.write_text(config.read_text() + '\ntta = True\n')
-    assert find_training(Config.fromfile(config), tmp_path / 'runs' / 'mirrored') == folder
-    (folder / 'metrics.json').unlink()
-    run_step(str(config), folder)
-    submit_step(str(config), folder)
+    path, _, first = series('a1_first')
+    run_step(str(path), first)
+    path, _, folder = series('a2_mirrored', "weights = 'a1'\ntta = True")
+    run_step(str(path), folder)
+    submit_step(str(path), folder)
     assert [(call[0], call[2]) for call in tools] == [
         ('train.py', False),
         ('test.py', False),
         ('test.py', True),  # tools/test.py goes by the config
         ('test.py', True),
     ]
+    assert {call[1][1] for call in tools[1:]} == {str(first / 'best_epoch_1.pth')}
     assert (folder / 'test-results.view0.json').is_file()
+    record = records.read_record(folder)
+    assert (record['kind'], record['weights']['step']) == ('test', 'a1_first')
+    assert record['config']['file'].endswith('a2_mirrored.py')
+    assert record['config']['values']['tta'] is True
+
+
+def test_an_interrupted_validation_does_not_train_again(series, tools):
+    path, cfg, folder = series('a1_first')
+    finished(folder, cfg)
+    run_step(str(path), folder)
+    assert [call[0] for call in tools] == ['test.py']
+
+
+def test_the_record_of_a_clone_has_no_weights(series, tools):
+    path, cfg, folder = series('a1_first')
+    finished(folder, cfg)
+    (folder / 'best_epoch_1.pth').unlink()
+    run_step(str(path), folder)
+    assert [call[0] for call in tools] == ['train.py', 'test.py']
+
+
+def test_a_record_to_be_tracked_is_refused_from_changed_files(series, tools, monkeypatch):
+    path, cfg, folder = series('a1_first')
+    changes = ['configs/a1_first.py']
+    monkeypatch.setattr(provenance, 'is_published', lambda folder: True)
+    monkeypatch.setattr(provenance, 'changed_files', lambda: changes)
+    with pytest.raises(RuntimeError, match=r'configs/a1_first.py differs from the commit; commit first'):
+        run_step(str(path), folder)
+    assert tools == []
+    changes.clear()
+    monkeypatch.setattr(steps, 'fit_score_threshold', lambda *_: changes.append('x.py') or (0.5, {}))
+    with pytest.raises(RuntimeError, match='x.py differs'):  # changed while it ran
+        run_step(str(path), folder)
+    assert 'validation' not in records.read_record(folder)
+    changes.clear()
+    finished(folder, cfg, code={'commit': 'c0ffee', 'dirty': True})
+    with pytest.raises(RuntimeError, match='its training began with changes to commit c0ffee'):
+        check_publishable(folder)
+
+
+def test_the_table_of_a_series(series, tools, monkeypatch):
+    monkeypatch.setattr(provenance, 'is_published', lambda folder: True)
+    monkeypatch.setattr(provenance, 'changed_files', list)
+    for path, _, folder in (series('a1_first'), series('a2_mirrored', "weights = 'a1'\ntta = True")):
+        run_step(str(path), folder)
+    head, *rows = csv.reader((folder.parent / 'results.csv').read_text().splitlines())
+    assert [row[: head.index('dirty')] for row in rows] == [
+        ['a1_first', 'A step of a test.', 'train', '', '', ''],
+        ['a2_mirrored', 'A step of a test.', 'test', 'a1_first', '', ''],
+    ]
+    assert [row[head.index('segm_AP50')] for row in rows] == ['1.0000', '1.0000']
+    assert (len(head), head[-1]) == (1 + 8 + 12 + 1, 'status')
 
 
 def test_submitting_before_running_is_refused(tmp_path, config, tools):
@@ -247,7 +291,6 @@ def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys)
     zip_path = submit_ensemble_step(str(config), folder)
     assert validate_submission(zip_path, tmp_path / 'ids.json', [1]) == []
     assert {e['image_id'] for e in read_results(folder / 'test-results.json')} == {7}
-    assert records.read_record(folder)['label_map_score_threshold'] == 0.05
 
 
 def test_an_ensemble_step_without_validation_predictions_is_refused(tmp_path):
