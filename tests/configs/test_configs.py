@@ -76,8 +76,9 @@ same, read = repr, ast.literal_eval
 @functools.cache
 def build_full(model: str) -> int:
     """Parameters of the model at its own size, of which no memory is taken."""
-    # Swin reads numbers from tensors while it is built.
-    with torch.device('cpu' if 'SwinTransformer' in model else 'meta'):
+    # These read numbers from tensors while they are built.
+    reads = any(name in model for name in ('SwinTransformer', 'EfficientNetLite'))
+    with torch.device('cpu' if reads else 'meta'):
         return sum(p.numel() for p in MODELS.build(ConfigDict(read(model))).parameters())
 
 
