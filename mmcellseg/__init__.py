@@ -1,8 +1,7 @@
 """Instance segmentation of cells with MMDetection.
 
-``custom_imports=dict(imports=['mmcellseg'])`` in a config registers every component of this package.
+``custom_imports = dict(imports=['mmcellseg.components'])`` in a config registers all that MMDetection builds by name.
+This module imports nothing, so that tools that need no model start in a moment.
 """
-
-from . import data, ensemble, evaluation, hooks, models, reporting, structures
 
 __version__ = '0.1.0'

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmcellseg.data.convert import read_dataset, write_conversion
-from mmcellseg.data.synthetic import make_synthetic
+from mmcellseg.synthetic.data_set import make_synthetic
 
 REPO = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get('MMCELLSEG_REAL_DATA', REPO.parent / 'shared' / 'data'))

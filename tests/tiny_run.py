@@ -18,10 +18,10 @@ from pycocotools import mask as mask_api
 REPO = Path(__file__).resolve().parents[1]
 SIZE = 64
 _SERVER = multiprocessing.get_context('forkserver')
-_SERVER.set_forkserver_preload(['torch._dynamo', 'mmdet.apis', 'mmcellseg.launch'])
+_SERVER.set_forkserver_preload(['torch._dynamo', 'mmdet.apis', 'mmcellseg.runs.launch'])
 
 CONFIG = """
-custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)
 default_scope = 'mmdet'
 classes = ('class1', 'class2')
 load = dict(type='LoadTiffImage')

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmcellseg import launch
-from mmcellseg.cross_validation import check_folds, run_fold, summarise
+from mmcellseg.runs import launch
+from mmcellseg.runs.cross_validation import check_folds, run_fold, summarise
 
 
 def parse_args() -> argparse.Namespace:

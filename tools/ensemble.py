@@ -20,8 +20,8 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from mmcellseg.ensemble.build import build_fusion
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.fusion import build_fusion
 from mmcellseg.ensemble.members import RESULTS_NAME, Member, find_results, read_image_set, run_missing
 from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
 from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members

@@ -146,6 +146,7 @@ import_everything() {
 import cv2, imagecodecs, matplotlib, mmcv, mmcv.ops, mmdet.apis, mmengine, pycocotools.mask, tifffile, torch
 
 import mmcellseg
+import mmcellseg.components
 
 print(f'[set-up] torch {torch.__version__}, mmcv {mmcv.__version__}, mmengine {mmengine.__version__}, OpenCV {cv2.__version__}, '
       f'mmcellseg {mmcellseg.__version__}, ' + (torch.cuda.get_device_name() if torch.cuda.is_available() else 'no accelerator'))

@@ -7,7 +7,7 @@ import os
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
-from mmcellseg import launch
+from mmcellseg.runs import launch
 
 
 def parse_args() -> argparse.Namespace:

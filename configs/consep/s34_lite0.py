@@ -13,6 +13,6 @@ train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150p
 train_dataloader = dict(num_workers=1, dataset=dict(weighting='log', dataset=dict(pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
 test_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
-train_cfg = dict(max_epochs=20, val_interval=20)
+train_cfg = dict(max_epochs=20, val_interval=10)
 param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=20, convert_to_iter_based=True)]
 custom_hooks = [*_base_.custom_hooks, _base_.bfloat16_hook, dict(_base_.ema_hook, momentum=0.002)]

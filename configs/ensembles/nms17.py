@@ -10,23 +10,23 @@ ids_file = f'{data_root}/test_image_name_to_ids.json'
 oof_ann_file = f'{data_root}/annotations/train.json'
 out_dir = 'work_dirs/ensembles/nms17'
 names = [
-    'm01_mask-rcnn_r50v2_fpn_a8-128_cw_coco_adamw-4e-4_step3-10e_1xb4_fold0',
-    'm02_mask-rcnn_r50v2_fpn_a16-256_nms40_s1333x800_frz2_amp_coco_adamw-1e-4_cosine-20e_1xb4_fold1',
-    'm03_mask-rcnn_x50-32x4d_fpn_a8-128_rpn3k_cw_cp-crop_amp_adamw-1e-4_cosine-20e_1xb4_fold2',
-    'm04_mask-rcnn_r101_fpn_a8-181_nms60_amp_adamw-1e-4_cosine-20e_1xb2_fold3',
-    'm05_mask-rcnn_regnetx-3.2GF_fpn_a8-128_rpn3k_s200pct_cw_amp_adamw-1e-4_cosine-20e_1xb4_fold4',
-    'm06_mask-rcnn_swin-t_fpn_a8-128_nms40_cw_amp_adamw-1e-4_cosine-20e_1xb2_fold0',
-    'm07_mask-rcnn_x101-32x4d_fpn_a16-256_rpn2k_s1333x800_amp_adamw-1e-4_cosine-20e_1xb2_fold1',
-    'm08_cascade-mask-rcnn_r50_fpn_a8-128_cw_amp_adamw-1e-4_cosine-20e_1xb4_fold2',
-    'm09_mask-rcnn_r50_fpn_a8-181_rpn2k_cw_frz2_adamw-4e-4_step3-10e_1xb8_fold3',
-    'm10_mask-rcnn_r50v2_fpn_a8-128_nms60_s200pct_amp_coco_adamw-1e-4_cosine-20e_1xb2_fold4',
-    'm11_mask-rcnn_x50-32x4d_fpn_a16-256_nms40_cw_frz2_adamw-4e-4_step3-10e_1xb4_fold0',
-    'm12_mask-rcnn_r101_fpn_a8-128_rpn3k_cp-crop_amp_ema_adamw-1e-4_cosine-30e_1xb4_fold1',
-    'm13_mask-rcnn_swin-t_fpn_a8-181_rpn2k_cw_amp_ema_adamw-1e-4_cosine-20e_1xb4_fold2',
-    'm14_cascade-mask-rcnn_r50_fpn_a16-256_nms40_s1333x800_cw_amp_adamw-1e-4_cosine-20e_1xb2_fold3',
-    'm15_mask-rcnn_regnetx-3.2GF_fpn_a8-181_nms60_frz2_amp_adamw-1e-4_cosine-20e_1xb8_fold4',
-    'm16_mask-rcnn_x101-32x4d_fpn_a8-128_cw_cp-crop_amp_ema_adamw-1e-4_cosine-20e_1xb4_fold0',
-    'm17_mask-rcnn_r50_fpn_a16-256_rpn3k_nms60_s200pct_frz3_adamw-4e-4_step3-12e_1xb4_fold2',
+    'm01_r50v2_a8-128_cw',
+    'm02_r50v2_a16-256_1333x800',
+    'm03_x50_a8-128_cp',
+    'm04_r101_a8-181',
+    'm05_regnetx_a8-128_scale200',
+    'm06_swin-t_a8-128',
+    'm07_x101_a16-256_1333x800',
+    'm08_cascade_a8-128',
+    'm09_r50_a8-181_frz2',
+    'm10_r50v2_a8-128_scale200',
+    'm11_x50_a16-256_frz2',
+    'm12_r101_a8-128_cp',
+    'm13_swin-t_a8-181_ema',
+    'm14_cascade_a16-256_1333x800',
+    'm15_regnetx_a8-181_frz2',
+    'm16_x101_a8-128_cp',
+    'm17_r50_a16-256_scale200',
 ]
 members = [
     dict(
@@ -38,4 +38,4 @@ members = [
     for name in names
 ]
 fusion = dict(type='NMSFusion', iou='box', threshold=0.5, class_wise=False)
-custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from ..structures.overlaps import intersections
 
 UNLABELLED = 'its cells are left out, and would be trained as background'
@@ -48,7 +48,7 @@ class LabelledCells(NamedTuple):
     file: str
     category: str
     ids: np.ndarray
-    masks: BoxMasks
+    masks: InstanceMasks
 
 
 def integer_ids(values: np.ndarray, file: str, category: str) -> tuple[np.ndarray, list[Finding]]:
@@ -90,7 +90,7 @@ def check_shape(values: np.ndarray, image_shape: tuple[int, int], file: str, cat
     return [Finding('shape', file, category, '', text, cells)]
 
 
-def piece_counts(masks: BoxMasks) -> np.ndarray:
+def piece_counts(masks: InstanceMasks) -> np.ndarray:
     """The number of 8-connected pieces of each mask, (N,)."""
     return np.array(
         [cv2.connectedComponents(masks.window(i), connectivity=8)[0] - 1 for i in range(len(masks))], np.int64

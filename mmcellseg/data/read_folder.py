@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from . import check
 from .check import UNLABELLED, Finding, LabelledCells
 from .tiff import page_count, read_image, read_values
@@ -60,7 +60,7 @@ def read_class(
     if pages > 1:
         text = f'{pages} pages, of which only the first is read; cells of the others are left out'
         findings.append(Finding('several pages', file, category, '', text))
-    ids, masks = BoxMasks.from_label_map(label_map)
+    ids, masks = InstanceMasks.from_label_map(label_map)
     cells = LabelledCells(file, category, ids, masks)
     return cells, findings + check.check_cells(cells)
 

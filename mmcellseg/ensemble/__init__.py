@@ -1,3 +1,1 @@
-from .nms_fusion import NMSFusion  # registers
-from .shared_mask_fusion import SharedMaskFusion  # registers
-from .weighted_mask_fusion import WeightedMaskFusion  # registers
+"""Merging the predictions of members, views and tiles."""

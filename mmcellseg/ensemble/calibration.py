@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
 from ..structures.files import atomic_write
+from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
 from .detections import Detections
 
@@ -71,10 +71,10 @@ def fit_platt(scores: np.ndarray, hits: np.ndarray, steps: int = 100) -> Curve:
 
 
 def match_hits(
-    masks: BoxMasks,
+    masks: InstanceMasks,
     labels: np.ndarray,
     scores: np.ndarray,
-    truth: BoxMasks,
+    truth: InstanceMasks,
     truth_labels: np.ndarray,
     threshold: float = 0.5,
 ) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,9 @@ class Detections:
         return np.concatenate([self.bboxes[:, :2], self.bboxes[:, :2] + self.bboxes[:, 2:]], axis=1)
 
     @cached_property
-    def masks(self) -> BoxMasks:
+    def masks(self) -> InstanceMasks:
         """The masks in box-local form, decoded at the first use."""
-        return BoxMasks.from_rles(self.rles, self.height, self.width)
+        return InstanceMasks.from_rles(self.rles, self.height, self.width)
 
     def with_scores(self, scores: np.ndarray) -> 'Detections':
         """The same detections with other scores (N,)."""
@@ -83,7 +83,7 @@ class Detections:
         """The same detections with other category ids (N,)."""
         return replace(self, labels=labels)
 
-    def with_masks(self, masks: BoxMasks, chosen: np.ndarray | None = None) -> 'Detections':
+    def with_masks(self, masks: InstanceMasks, chosen: np.ndarray | None = None) -> 'Detections':
         """Detections whose masks, RLEs and boxes (the tight ones) come from ``masks``.
 
         With ``chosen`` (N,) bool only those are exchanged, and ``masks`` holds theirs.

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmdet.registry import TASK_UTILS
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from .calibration import Calibration
 from .detections import Detections
 from .hidden import hidden_by_better
 
 
-def largest_components(masks: BoxMasks) -> tuple[np.ndarray, BoxMasks]:
+def largest_components(masks: InstanceMasks) -> tuple[np.ndarray, InstanceMasks]:
     """Which masks (N,) bool have several pieces (8-connected), and these masks' largest pieces.
 
     Of equal pieces the one stays that a scan by rows meets first.
@@ -25,7 +24,7 @@ def largest_components(masks: BoxMasks) -> tuple[np.ndarray, BoxMasks]:
         if number > 2:
             several[i] = True
             pieces.append((labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])).astype(np.uint8))
-    return several, BoxMasks.from_windows(masks.boxes[several], pieces, masks.height, masks.width)
+    return several, InstanceMasks.from_windows(masks.boxes[several], pieces, masks.height, masks.width)
 
 
 class Fusion(ABC):
@@ -112,20 +111,3 @@ class Fusion(ABC):
             merged = merged.with_scores(merged.scores * factors)
             merged = merged[merged.scores >= self.final_score_floor].ranked()
         return merged[: self.max_per_image]
-
-
-def build_fusion(config: Mapping) -> Fusion:
-    """The fusion that a config names with its ``type``.
-
-    Raises:
-        ValueError: It is none, or does not take these options or values.
-    """
-    kind = config.get('type')
-    cls = TASK_UTILS.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(cls, type) and issubclass(cls, Fusion)):
-        classes = (c for c in TASK_UTILS.module_dict.values() if isinstance(c, type) and issubclass(c, Fusion))
-        raise ValueError(f'fusion type {kind!r}, expected one of {", ".join(sorted(c.__name__ for c in classes))}')
-    try:
-        return TASK_UTILS.build(dict(config))
-    except TypeError as error:
-        raise ValueError(f'fusion {kind}: {error}') from error

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 
 
-def hidden_by_better(masks: BoxMasks, share: float = 0.5) -> np.ndarray:
+def hidden_by_better(masks: InstanceMasks, share: float = 0.5) -> np.ndarray:
     """Which of ranked masks, the best first, lie under better ones by more than ``share`` of their px.
 
     A mask that is hidden itself hides no other. This is the test of Kirillov et al. 2019, "Panoptic

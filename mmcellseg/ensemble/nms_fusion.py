@@ -1,14 +1,12 @@
 """Non-maximum suppression over the detections of all members."""
 
 import numpy as np
-from mmdet.registry import TASK_UTILS
 
 from .detections import Detections
 from .fusion import Fusion
 from .overlap import Measure, check_measure, overlap_groups
 
 
-@TASK_UTILS.register_module()
 class NMSFusion(Fusion):
     """Keep the best detection of each cell, whichever member made it.
 

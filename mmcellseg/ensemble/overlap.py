@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from ..structures.overlaps import box_iou_pairs, candidate_pairs
 from .detections import Detections
 
@@ -63,7 +63,7 @@ def greedy_groups(first: np.ndarray, second: np.ndarray, number: int, overlap: C
     return Groups(np.flatnonzero(seeds), leader[order], other[order], value[order])
 
 
-def common_pixels(masks: BoxMasks, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def common_pixels(masks: InstanceMasks, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Shared px (P,) of pairs of masks whose windows meet."""
     boxes, windows = masks.boxes, masks.windows()
     low = np.maximum(boxes[first, :2], boxes[second, :2])
@@ -83,7 +83,7 @@ def _share(common: np.ndarray, area_a: np.ndarray, area_b: np.ndarray, measure: 
     return common / np.maximum(whole, 1)
 
 
-def _mask_groups(masks: BoxMasks, labels: np.ndarray | None, measure: Measure, threshold: float) -> Groups:
+def _mask_groups(masks: InstanceMasks, labels: np.ndarray | None, measure: Measure, threshold: float) -> Groups:
     first, second = candidate_pairs(masks.boxes, masks.boxes)
     keep = first < second if labels is None else (first < second) & (labels[first] == labels[second])
     first, second = first[keep], second[keep]

@@ -70,5 +70,5 @@ def selection_config(selection: Selection, members: Sequence[Member], settings: 
             fields = {k: v for k, v in asdict(member).items() if v is not None}
             fields['weight'] = float(selection.weights[member.name])
             lines.append(f'    dict({", ".join(f"{k}={v!r}" for k, v in fields.items())}),')
-    lines += [']', "custom_imports = dict(imports=['mmcellseg'], allow_failed_imports=False)", '']
+    lines += [']', "custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)", '']
     return '\n'.join(lines)

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-from mmdet.registry import TASK_UTILS
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from .detections import Detections
 from .fusion import Fusion
 from .overlap import Measure, check_measure, common_pixels, overlap_groups
@@ -31,7 +30,9 @@ def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
     return out
 
 
-def outline_agreement(masks: BoxMasks, merged: BoxMasks, cluster: np.ndarray, votes: np.ndarray) -> np.ndarray:
+def outline_agreement(
+    masks: InstanceMasks, merged: InstanceMasks, cluster: np.ndarray, votes: np.ndarray
+) -> np.ndarray:
     """How well the voters agree with what they voted for: the mean IoU (K,), weighted by the votes.
 
     Args:
@@ -40,14 +41,13 @@ def outline_agreement(masks: BoxMasks, merged: BoxMasks, cluster: np.ndarray, vo
         cluster: (N,) from 0 to K - 1, each of them present.
         votes: (N,) above 0.
     """
-    both, first = BoxMasks.cat([masks, merged]), np.arange(len(masks))
+    both, first = InstanceMasks.cat([masks, merged]), np.arange(len(masks))
     second = len(masks) + cluster
     common, areas = common_pixels(both, first, second), both.areas
     iou = common / np.maximum(areas[first] + areas[second] - common, 1)
     return np.bincount(cluster, iou * votes) / np.bincount(cluster, votes)
 
 
-@TASK_UTILS.register_module()
 class SharedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one mask, and keep every class that it was given.
 

@@ -5,9 +5,8 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from mmdet.registry import TASK_UTILS
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from ..structures.ragged import offsets
 from .detections import Detections
 from .fusion import Fusion
@@ -48,7 +47,7 @@ def check_vote_threshold(threshold: float) -> None:
         raise ValueError(f'vote_threshold is {threshold}, expected a number from 0 to below 1')
 
 
-def vote_masks(masks: BoxMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> BoxMasks:
+def vote_masks(masks: InstanceMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> InstanceMasks:
     """One mask a cluster: the pixels for which more than ``threshold`` of its votes are.
 
     Args:
@@ -82,7 +81,7 @@ def vote_masks(masks: BoxMasks, cluster: np.ndarray, votes: np.ndarray, threshol
         else:
             boxes.append(corners[seed])
             merged.append(windows[seed])
-    return BoxMasks.from_windows(np.array(boxes, np.int32).reshape(-1, 4), merged, masks.height, masks.width)
+    return InstanceMasks.from_windows(np.array(boxes, np.int32).reshape(-1, 4), merged, masks.height, masks.width)
 
 
 def rescore(
@@ -126,7 +125,6 @@ def vote_labels(cluster: np.ndarray, labels: np.ndarray, votes: np.ndarray) -> n
     return names[table.argmax(axis=1)] if len(table) else labels[:0]
 
 
-@TASK_UTILS.register_module()
 class WeightedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one.
 

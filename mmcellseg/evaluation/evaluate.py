@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from mmengine.logging import print_log
 
 from ..structures.results import read_results
 from . import detection, panoptic
@@ -99,7 +98,7 @@ def evaluate_results(
     else:
         predictions = Predictions(results, gt, boxes='bbox' in metrics, masks=masks)
     if not len(predictions):
-        print_log('There is not a single prediction: every figure is 0.', 'current', logging.WARNING)
+        logging.getLogger(__name__).warning('There is not a single prediction: every figure is 0.')
     out: dict[str, float] = {}
     cap = largest_group(predictions) if max_dets is None else max_dets
     edges = gt.area_edges(chosen) if area_edges is None else area_edges

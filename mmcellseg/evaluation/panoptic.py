@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 
 
 class Overlap(NamedTuple):
@@ -52,7 +52,7 @@ class PQCounts(NamedTuple):
         return self.iou / size if size else float('nan')
 
 
-def label_map(masks: BoxMasks, order: np.ndarray | None = None) -> np.ndarray:
+def label_map(masks: InstanceMasks, order: np.ndarray | None = None) -> np.ndarray:
     """Label map (H, W) int32 of masks: 0 background, i + 1 mask i.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 from ..structures.ragged import offsets, ragged_arange
 from ..structures.rle import counts_to_windows, strings_to_counts
 
@@ -69,7 +69,7 @@ class Table:
     category_ids: np.ndarray
     boxes: np.ndarray
     runs: tuple[np.ndarray, np.ndarray] | None
-    _last: tuple[int, BoxMasks] | None = None
+    _last: tuple[int, InstanceMasks] | None = None
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
@@ -84,7 +84,7 @@ class Table:
         """Row numbers of one image, ascending."""
         return self._rows.get(image_id, np.zeros(0, np.int64))
 
-    def masks(self, image_id: int) -> BoxMasks:
+    def masks(self, image_id: int) -> InstanceMasks:
         """The masks of one image in the order of ``rows``.
 
         Those of the last image alone are kept: every figure goes through the images once, and decoding is a few
@@ -99,5 +99,5 @@ class Table:
             counts = counts[np.repeat(splits[rows], lengths) + ragged_arange(lengths)]
             height, width = self.images[image_id]
             windows = counts_to_windows(counts, offsets(lengths), height)
-            self._last = image_id, BoxMasks(height, width, *windows)
+            self._last = image_id, InstanceMasks(height, width, *windows)
         return self._last[1]

@@ -1,1 +1,1 @@
-from .visualizer import CellVisualizer  # registers
+"""Logs, comparisons and curves."""

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..structures.box_masks import BoxMasks
+from ..structures.masks import InstanceMasks
 
 Colour = tuple[int, int, int]
 
 
 def draw_contours(
     image: np.ndarray,
-    masks: BoxMasks | Sequence[dict],
+    masks: InstanceMasks | Sequence[dict],
     labels: Sequence[int] | np.ndarray,
     palette: Sequence[Colour],
     thickness: int = 1,
@@ -34,8 +34,8 @@ def draw_contours(
         ValueError: Masks and labels differ in number, or the masks are of another image size.
     """
     height, width = image.shape[:2]
-    if not isinstance(masks, BoxMasks):
-        masks = BoxMasks.from_rles(masks, height, width)
+    if not isinstance(masks, InstanceMasks):
+        masks = InstanceMasks.from_rles(masks, height, width)
     if len(masks) != len(labels):
         raise ValueError(f'expected one label for each mask, but found {len(masks)} masks and {len(labels)} labels')
     if len(masks) and (masks.height, masks.width) != (height, width):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .ledger import RecordError, read_record
+from .records import RecordError, read_record
 
 TRAIN_SPLIT = 'train_split'
 Points = list[tuple[float, float]]

@@ -4,7 +4,7 @@ Each function takes and returns windows as ``boxes`` (N, 4) int32 half-open xyxy
 bitmaps. Their cost grows with the cells' own pixels, never with the image.
 """
 
-import mmcv
+import cv2
 import numpy as np
 
 from .ragged import offsets
@@ -35,7 +35,7 @@ def tight(boxes: np.ndarray, windows: list[np.ndarray]) -> Windows:
 
 
 def label_map_windows(label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ids (N,) int64, boxes, starts and bits of a label map (H, W), see ``BoxMasks.from_label_map``."""
+    """Ids (N,) int64, boxes, starts and bits of a label map (H, W), see ``InstanceMasks.from_label_map``."""
     width = max(label_map.shape[1], 1)
     # Row by row in runs of one value: some forty times fewer than there are pixels.
     flat = np.ascontiguousarray(label_map).ravel()
@@ -94,11 +94,11 @@ def flip(boxes: np.ndarray, windows: list[np.ndarray], height: int, width: int, 
 def resize_nearest(boxes: np.ndarray, windows: list[np.ndarray], old: tuple[int, int], new: tuple[int, int]) -> Windows:
     """Resize from ``old`` to ``new`` (h, w) by repeating and leaving out rows and columns.
 
-    Which source row a row comes from is read off a ruler that the stock function resizes, so that its rounding
+    Which source row a row comes from is read off a ruler that OpenCV resizes, so that its rounding
     is ours. The ruler never descends, hence a window's rows stay together.
     """
-    rows = mmcv.imresize(np.arange(old[0], dtype=np.float32)[:, None], (1, new[0]), interpolation='nearest')
-    cols = mmcv.imresize(np.arange(old[1], dtype=np.float32)[None], (new[1], 1), interpolation='nearest')
+    rows = cv2.resize(np.arange(old[0], dtype=np.float32)[:, None], (1, new[0]), interpolation=cv2.INTER_NEAREST)
+    cols = cv2.resize(np.arange(old[1], dtype=np.float32)[None], (new[1], 1), interpolation=cv2.INTER_NEAREST)
     rows, cols = rows.reshape(-1).astype(np.int64), cols.reshape(-1).astype(np.int64)
     out = np.empty_like(boxes)
     out[:, 0::2] = np.searchsorted(cols, boxes[:, 0::2])
@@ -114,6 +114,6 @@ def refuse_border(name: str, value: float) -> None:
     """Raise ValueError for a border that would make every window as large as the image."""
     if value:
         raise ValueError(
-            f'BoxMasks: expected {name}=0, found {value!r}; with any other value every mask is as large as the '
+            f'masks in boxes: expected {name}=0, found {value!r}; with any other value every mask is as large as the '
             'image, so use .to_bitmap() for it'
         )

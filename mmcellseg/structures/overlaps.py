@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .box_masks import BoxMasks
 from .box_pairs import box_iou_pairs, candidate_pairs
+from .masks import InstanceMasks
 from .ragged import batches, offsets, ragged_arange
 
 __all__ = ['box_iou_pairs', 'candidate_pairs', 'intersections', 'mask_iou_pairs', 'union']
@@ -17,7 +17,7 @@ __all__ = ['box_iou_pairs', 'candidate_pairs', 'intersections', 'mask_iou_pairs'
 _CHUNK = 1 << 20  # words of 64 px that are expanded at once; about 80 MB
 
 
-def intersections(a: BoxMasks, b: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of masks that share foreground pixels: i, j and the number of shared px (int64, above 0).
 
     Raises:
@@ -37,7 +37,7 @@ def intersections(a: BoxMasks, b: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.
     return i[some], j[some], pixels[some]
 
 
-def _words(masks: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _words(masks: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The masks' rows as 64-bit words that begin where x is a multiple of 64, so that two masks' words match.
 
     Returns:
@@ -57,7 +57,7 @@ def _words(masks: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     return np.packbits(spread, bitorder='little').view(np.uint64), starts, column, number
 
 
-def _common_pixels(a: BoxMasks, b: BoxMasks, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+def _common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     top = np.maximum(a.boxes[i, 1], b.boxes[j, 1]).astype(np.int64)
     rows = np.minimum(a.boxes[i, 3], b.boxes[j, 3]) - top
     packed = [(_words(a), a.boxes, i)]
@@ -80,13 +80,13 @@ def _common_pixels(a: BoxMasks, b: BoxMasks, i: np.ndarray, j: np.ndarray) -> np
     return pixels
 
 
-def mask_iou_pairs(a: BoxMasks, b: BoxMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mask_iou_pairs(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of masks that share pixels: i, j and their IoU (float64)."""
     i, j, pixels = intersections(a, b)
     return i, j, pixels / (a.areas[i] + b.areas[j] - pixels)
 
 
-def union(masks: BoxMasks, groups: Sequence[Sequence[int]]) -> BoxMasks:
+def union(masks: InstanceMasks, groups: Sequence[Sequence[int]]) -> InstanceMasks:
     """One mask a group of indices: the pixels that any of its members has."""
     boxes, windows = np.zeros((len(groups), 4), np.int32), []
     for box, group in zip(boxes, groups):
@@ -99,4 +99,4 @@ def union(masks: BoxMasks, groups: Sequence[Sequence[int]]) -> BoxMasks:
             x1, y1, x2, y2 = (masks.boxes[k] - np.tile(box[:2], 2)).tolist()
             canvas[y1:y2, x1:x2] |= masks.window(k) != 0
         windows.append(canvas)
-    return BoxMasks.from_windows(boxes, windows, masks.height, masks.width)
+    return InstanceMasks.from_windows(boxes, windows, masks.height, masks.width)

@@ -5,7 +5,7 @@ first pixel is foreground). The compressed form writes each count in groups of 5
 that more follow, the last group's bit 4 is the sign, + 48 makes it printable), from the fourth count on as the
 difference to the count two before (pycocotools, ``common/maskApi.c``).
 
-"Windows" are box-local bitmaps as :class:`BoxMasks` keeps them: half-open ``boxes`` (N, 4) xyxy and ``bits``,
+"Windows" are box-local bitmaps as :class:`InstanceMasks` keeps them: half-open ``boxes`` (N, 4) xyxy and ``bits``,
 each window row by row, laid end to end.
 """
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.data.check import (
     LabelledCells,
     check_cells,
@@ -14,7 +15,6 @@ from mmcellseg.data.check import (
     integer_ids,
     piece_counts,
 )
-from mmcellseg.structures.box_masks import BoxMasks
 
 
 def cells(label_map, file='f.tif', category='class1'):

@@ -21,8 +21,8 @@ from mmcellseg.data.stain_groups import (
     stain_distances,
     stain_groups,
 )
-from mmcellseg.data.synthetic import make_synthetic
 from mmcellseg.data.tiff import read_image
+from mmcellseg.synthetic.data_set import make_synthetic
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/dataset_converters/split_folds.py'
 # (top, left, height, width) as parts of the tile's side; each crop touches or overlaps another one

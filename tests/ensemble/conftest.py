@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.structures.box_masks import BoxMasks
 
 SIZE = (40, 60)
 

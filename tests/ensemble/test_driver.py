@@ -150,7 +150,7 @@ def test_the_tool_merges_scores_and_zips(tmp_path, members, monkeypatch, capsys)
     config.write_text(
         f"ann_file = oof_ann_file = '{tmp_path}/ann.json'\nids_file = '{tmp_path}/ids.json'\n"
         f"out_dir = '{tmp_path}/out'\nmembers = {rows!r}\nfusion = dict(type='NMSFusion')\n"
-        "custom_imports = dict(imports=['mmcellseg'])\n"
+        "custom_imports = dict(imports=['mmcellseg.components'])\n"
     )
 
     def call(*args):

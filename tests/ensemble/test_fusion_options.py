@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.ensemble.build import build_fusion
 from mmcellseg.ensemble.calibration import Calibration, apply_curve
-from mmcellseg.ensemble.fusion import build_fusion, largest_components
+from mmcellseg.ensemble.fusion import largest_components
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
-from mmcellseg.structures.box_masks import BoxMasks
 
 BOTH = pytest.mark.parametrize('fusion', [NMSFusion, WeightedMaskFusion])
 

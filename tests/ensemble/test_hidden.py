@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.hidden import hidden_by_better
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
-from mmcellseg.structures.box_masks import BoxMasks
 
 
 def strips(*spans):

@@ -51,14 +51,12 @@ def test_keys_are_stable(data: dict) -> None:
     }
 
 
-def test_no_prediction_gives_zeros_and_says_so(data: dict, monkeypatch) -> None:
-    said = []
-    monkeypatch.setattr(
-        'mmcellseg.evaluation.evaluate.print_log', lambda text, logger, level: said.append((text, level))
-    )
+def test_no_prediction_gives_zeros_and_says_so(data: dict, caplog) -> None:
     figures = evaluate_results([], data)
     assert set(figures.values()) - {figures['max_dets']} == {0.0}
-    assert said == [('There is not a single prediction: every figure is 0.', logging.WARNING)]
+    assert [(r.message, r.levelno) for r in caplog.records] == [
+        ('There is not a single prediction: every figure is 0.', logging.WARNING)
+    ]
 
 
 def test_images_without_cells_count_when_something_is_found_there() -> None:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.evaluation import panoptic
 from mmcellseg.evaluation.evaluate import evaluate_results
-from mmcellseg.structures.box_masks import BoxMasks
 
 SHAPE = (20, 20)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from run_records import record
 
-from mmcellseg.reporting import ledger
+from mmcellseg.reporting import records
 from mmcellseg.reporting.comparison import diff_table, look_up, table, to_csv, to_markdown
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/compare_runs.py'
@@ -127,7 +127,7 @@ def test_table_into_a_text(tmp_path, capsys, monkeypatch):
         (tmp_path / name).mkdir()
         record = {'status': 'finished', 'config': {'values': {'depth': 18}}, 'about': f'Step {name[:3]}.'}
         record |= {'metrics': {'best': {'cell/AP': 0.1}}, 'validation': {'metrics': {'AP': ap}}, 'time': {'wall_s': 60}}
-        ledger.write_record(tmp_path / name, record)
+        records.write_record(tmp_path / name, record)
     page = tmp_path / 'page.md'
     page.write_text('above\n<!-- results -->\nold\n<!-- end of results -->\nbelow\n')
     words = [*(str(tmp_path / n) for n in ('s01_r18_x', 's02_r18_cw_x')), '--columns', 'about', 'depth', 'wall_s']

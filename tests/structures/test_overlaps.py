@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.structures import box_pairs, overlaps
-from mmcellseg.structures.box_masks import BoxMasks
 
 
 def random_masks(rng: np.random.Generator, number: int, height: int, width: int) -> np.ndarray:

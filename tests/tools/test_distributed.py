@@ -12,7 +12,7 @@ import torch
 from tiny_run import REPO, run_tool, start_tool, write_config, write_data
 
 STEPS = """
-custom_imports['imports'] = ['mmcellseg', 'tiny_parts']
+custom_imports['imports'] = ['mmcellseg.components', 'tiny_parts']
 train_dataloader['dataset']['pipeline'] = [load, annotations, pack]
 train_dataloader['sampler'] = dict(type='DefaultSampler', shuffle=False)
 model['train_cfg']['rpn']['sampler']['type'] = model['train_cfg']['rcnn']['sampler']['type'] = 'PerImageSampler'
@@ -150,7 +150,7 @@ def test_slurm_names_the_processes(tmp_path):
 
 
 def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
-    from mmcellseg.launch import _slurm_environment
+    from mmcellseg.runs.launch import _slurm_environment
 
     scontrol = tmp_path / 'scontrol'
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')

@@ -10,8 +10,8 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
 
-from mmcellseg import launch
-from mmcellseg.models.cell_tta_model import mirrored_views
+from mmcellseg.components.models.cell_tta_model import mirrored_views
+from mmcellseg.runs import launch
 
 TEST = REPO / 'tools/test.py'
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
-from mmcellseg.reporting.ledger import RECORD_NAME, RecordError, read_record
+from mmcellseg.reporting.records import RECORD_NAME, RecordError, read_record
 from mmcellseg.structures.files import atomic_write
 
 BEGIN, END = '<!-- results -->', '<!-- end of results -->'

@@ -8,7 +8,7 @@ import argparse
 import inspect
 from pathlib import Path
 
-from mmcellseg.data.synthetic import PROPORTIONS, make_synthetic
+from mmcellseg.synthetic.data_set import PROPORTIONS, make_synthetic
 
 
 def parse_args() -> argparse.Namespace:

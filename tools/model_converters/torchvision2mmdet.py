@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from mmcellseg.models.torchvision_weights import convert
+from mmcellseg.components.models.torchvision_weights import convert
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmengine.structures import InstanceData
 from tqdm import tqdm
 
+from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.components.models.chunked_max_iou_assigner import ChunkedMaxIoUAssigner
 from mmcellseg.data.tiff import read_label_map
-from mmcellseg.models.chunked_max_iou_assigner import ChunkedMaxIoUAssigner
-from mmcellseg.structures.box_masks import BoxMasks
 
 from .measure import compare, measure
 

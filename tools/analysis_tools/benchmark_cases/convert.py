@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.data.check import integer_ids
 from mmcellseg.data.tiff import read_values
-from mmcellseg.structures.box_masks import BoxMasks
 
 from .measure import compare, measure
 

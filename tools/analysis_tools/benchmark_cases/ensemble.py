@@ -13,9 +13,9 @@ import psutil
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
-from mmcellseg.structures.box_masks import BoxMasks
 from mmcellseg.structures.results import write_results
 
 from .measure import compare, measure
@@ -66,7 +66,7 @@ def run_tool(folder: Path, members: int, fusion: str) -> dict[str, float]:
     rows = [{'name': f'm{m}', 'results': str(folder / f'm{m}.json')} for m in range(members)]
     config.write_text(
         f"ann_file = '{folder}/ann.json'\nout_dir = '{folder}/{fusion}'\nmembers = {rows!r}\n"
-        f"fusion = dict(type='{fusion}')\ncustom_imports = dict(imports=['mmcellseg'])\n"
+        f"fusion = dict(type='{fusion}')\ncustom_imports = dict(imports=['mmcellseg.components'])\n"
     )
     start, before, peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
     process = psutil.Popen([sys.executable, str(TOOL), str(config), '--workers', '2'], stdout=subprocess.DEVNULL)

@@ -15,10 +15,10 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.evaluation import panoptic
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.structures.box_masks import BoxMasks
 
 from .measure import compare, measure
 

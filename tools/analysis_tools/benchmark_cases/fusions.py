@@ -11,14 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from mmcellseg.data.convert import read_dataset, write_conversion
-from mmcellseg.data.synthetic import make_synthetic
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion
-from mmcellseg.ensemble.simulate import simulate_image
 from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.synthetic.data_set import make_synthetic
+from mmcellseg.synthetic.members import simulate_image
 
 FUSIONS = {f.__name__: f() for f in (NMSFusion, WeightedMaskFusion, SharedMaskFusion)}
 FIGURES = ('segm_AP50', 'segm_AP')

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from mmdet.datasets.transforms import LoadAnnotations, RandomCrop
 
-from mmcellseg.data.transforms.load_cell_annotations import LoadCellAnnotations
-from mmcellseg.structures.box_masks import BoxMasks
+from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.components.transforms.load_cell_annotations import LoadCellAnnotations
 
 from .assign import densest_tile, random_cells, tile_cells
 from .measure import compare, measure

@@ -11,7 +11,7 @@ from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-from mmcellseg.models.rle_mask_head import RLEMaskHead
+from mmcellseg.components.models.rle_mask_head import RLEMaskHead
 
 from .assign import densest_tile, random_cells, tile_cells
 from .measure import Cost, compare, measure

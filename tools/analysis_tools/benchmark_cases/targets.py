@@ -7,7 +7,7 @@ import torch
 from mmdet.structures.mask import mask_target
 from mmengine.config import ConfigDict
 
-from mmcellseg.structures.box_masks import BoxMasks
+from mmcellseg.components.box_masks import BoxMasks
 
 from .assign import random_cells
 from .load import dense_cells, ellipses

@@ -26,9 +26,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from mmcellseg.components.hooks.bfloat16_hook import use_bfloat16
 from mmcellseg.data.convert import read_dataset, write_conversion
-from mmcellseg.data.synthetic import make_synthetic
-from mmcellseg.hooks.bfloat16_hook import use_bfloat16
+from mmcellseg.synthetic.data_set import make_synthetic
 
 MODEL_CONFIGS = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'models'
 

@@ -1,0 +1,3 @@
+"""All that MMDetection's registries build; importing it registers everything."""
+
+from . import checkpoint, datasets, fusions, hooks, metrics, models, samplers, transforms, visualizer

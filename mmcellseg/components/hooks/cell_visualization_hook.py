@@ -1,0 +1,89 @@
+"""CellVisualizationHook: draws on the image that the model saw."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.registry import HOOKS
+from mmdet.structures import DetDataSample
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from ...data.tiff import read_image
+from ..transforms.load_tiff_image import LoadTiffImage
+from ..visualizer import CellVisualizer
+
+
+@HOOKS.register_module()
+class CellVisualizationHook(DetVisualizationHook):
+    """The stock hook, with the project's reader in place of a second one that knows no such TIFFs.
+
+    Images are read by the scale rule and the page of the data set's own :class:`LoadTiffImage`. With
+    ``test_out_dir`` each test image becomes ``<image id>_<name>.png`` there, since every training image is called
+    image.tif (its folder gives the name); a relative folder lies under the run's log folder.
+
+    Args: those of :class:`mmdet.engine.hooks.DetVisualizationHook`.
+
+    Raises:
+        TypeError: It shall draw, but the run's visualizer cannot draw RLE masks.
+    """
+
+    def __init__(self, draw: bool = False, **kwargs) -> None:
+        super().__init__(draw=draw, **kwargs)
+        if draw and not isinstance(self._visualizer, CellVisualizer):
+            raise TypeError(
+                f'CellVisualizationHook(draw=True) needs a CellVisualizer, but the run has a '
+                f"{type(self._visualizer).__name__}; set visualizer=dict(type='CellVisualizer') in the config"
+            )
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
+        """Draw the first image of every ``interval``-th batch."""
+        step = runner.iter + batch_idx
+        if self.draw and step % self.interval == 0:
+            self._add('val_img', read_seen(outputs[0].img_path, runner.val_dataloader), outputs[0], step, None)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
+        """Draw all images."""
+        if not self.draw:
+            return
+        for sample in outputs:
+            self._test_index += 1
+            out_file = None
+            if self.test_out_dir is not None:
+                out_file = Path(runner.log_dir, self.test_out_dir, picture_name(sample))
+            image = read_seen(sample.img_path, runner.test_dataloader)
+            self._add('test_img', image, sample, self._test_index, out_file)
+
+    def _add(self, name: str, image: np.ndarray, sample: DetDataSample, step: int, out_file: Path | None) -> None:
+        self._visualizer.add_datasample(
+            Path(sample.img_path).name if self.show else name,
+            image,
+            data_sample=sample,
+            draw_gt=len(sample.get('gt_instances', ())) > 0,  # stock: an undrawn copy beside every test image
+            show=self.show,
+            wait_time=self.wait_time,
+            pred_score_thr=self.score_thr,
+            out_file=None if out_file is None else str(out_file),
+            step=step,
+        )
+
+
+def read_seen(path: str, loader: DataLoader) -> np.ndarray:
+    """The image as the loader's pipeline reads it, RGB (H, W, 3); by the reader's own defaults if it does not say."""
+    steps = getattr(getattr(loader.dataset, 'pipeline', None), 'transforms', ())
+    for step in steps:
+        if isinstance(step, LoadTiffImage):
+            return read_image(path, page=step.page, scale=step.scale)
+    return read_image(path)
+
+
+def picture_name(sample: DetDataSample) -> str:
+    """File name of the drawn image, different for different images."""
+    path = Path(sample.img_path)
+    name = path.parent.name if path.stem == 'image' else path.stem
+    return f'{sample.img_id}_{name}.png' if 'img_id' in sample else f'{name}.png'

@@ -1,0 +1,112 @@
+"""The merge of a run's predictions with those of other members, at the end of its test."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from ...ensemble.build import build_fusion
+from ...ensemble.driver import merge_files
+from ...ensemble.members import RESULTS_NAME, Member, check_members, find_results, open_members, read_image_set
+from ...ensemble.scoring import MERGED, flat_scores, score_files
+from ...export.submission import write_submission
+
+
+@HOOKS.register_module()
+class EnsembleHook(Hook):
+    """Merge members' predictions files with the predictions that the run's own test has written.
+
+    Writes ``<run's folder>/ensemble/test-results.json``, and ``submission.zip`` beside it if the file of image
+    ids is given. Where there are annotations, the merge's figures join the run's metrics as
+    ``ensemble/segm_AP50``, …, and each member's, the run itself included, as ``ensemble/<member>/segm_AP50``, ….
+    It gives the bytes and figures of tools/ensemble.py for the same members, the run being the first.
+
+    The run's test evaluator must write a predictions file: ``CellMetric(results_file='test-results.json')``.
+
+    Args:
+        members: The others, as ``Member`` takes them: ``dict(name=…, results=…, weight=…)``.
+        fusion: Config of a fusion.
+        ann_file: COCO json of the images; default: the metric's.
+        ids_file: test_image_name_to_ids.json; without it no zip is written.
+        name: The run's own name among the members.
+        weight: The run's own weight.
+        workers: Processes that merge.
+        metrics: What is evaluated, as ``evaluate_results`` takes it.
+    """
+
+    # Before RuntimeInfoHook (VERY_HIGH), which hands the metrics to the loggers.
+    priority = 'HIGHEST'
+
+    def __init__(
+        self,
+        members: Sequence[dict[str, Any]],
+        fusion: dict[str, Any],
+        ann_file: str | None = None,
+        ids_file: str | None = None,
+        name: str = 'own',
+        weight: float = 1.0,
+        workers: int | None = None,
+        metrics: Sequence[str] = ('segm',),
+    ) -> None:
+        self.others = [Member(**member) for member in members]
+        if name in (member.name for member in self.others):
+            raise ValueError(f'EnsembleHook: a member is named {name!r}, as the run itself; rename one of them')
+        self.fusion = build_fusion(fusion)
+        self.ann_file = ann_file
+        self.ids_file = ids_file
+        self.name = name
+        self.weight = weight
+        self.workers = workers or os.cpu_count() or 1
+        self.metrics = metrics
+
+    @staticmethod
+    def _metric(runner: Runner) -> Any:
+        """The test metric that writes the run's predictions."""
+        for metric in runner.test_loop.evaluator.metrics:
+            if getattr(metric, 'results_file', None) is not None:
+                return metric
+        raise ValueError(
+            "EnsembleHook: no metric of the test evaluator writes the run's predictions; "
+            "set results_file='test-results.json' in its CellMetric"
+        )
+
+    def _ann_file(self, metric: Any) -> str:
+        ann_file = self.ann_file or getattr(metric, 'ann_file', None)
+        if ann_file is None:
+            raise ValueError('EnsembleHook: neither it nor the test metric has an ann_file that lists the images')
+        return ann_file
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse members that cannot be merged before hours of inference."""
+        metric = self._metric(runner)
+        if getattr(metric, 'out_dir', '') is None:
+            metric.out_dir = runner.log_dir
+        images = read_image_set(self._ann_file(metric))
+        if is_main_process() and self.others:
+            check_members(open_members(self.others, images), images)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Merge, write, and add the figures to ``metrics``."""
+        if not is_main_process():
+            return
+        metric = self._metric(runner)
+        ann_file = self._ann_file(metric)
+        images = read_image_set(ann_file)
+        members = [Member(self.name, str(metric.results_file), self.weight), *self.others]
+        out_dir = Path(runner.log_dir) / 'ensemble'
+        merged = merge_files(members, self.fusion, images, out_dir / RESULTS_NAME, self.workers)
+        print_log(f'{out_dir / RESULTS_NAME}: {merged.written} cells, merged from {merged.read}', 'current')
+        if images.annotated and metrics is not None:
+            files = {m.name: find_results(m.results) for m in members} | {MERGED: out_dir / RESULTS_NAME}
+            metrics.update(flat_scores(score_files(files, ann_file, self.metrics)))
+        if self.ids_file is not None:
+            zipped = write_submission(
+                out_dir / RESULTS_NAME, self.ids_file, out_dir / 'submission.zip', images.categories
+            )
+            print_log(str(zipped), 'current')

@@ -1,0 +1,88 @@
+"""How many cells of each class a training run gets to see."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet.registry import HOOKS
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ...data.class_weights import class_weights, expected_shares, exposure_table, shares, text_table
+from ..datasets.class_weighted_dataset import instance_counts
+
+
+@HOOKS.register_module()
+class ExposureHook(Hook):
+    """Logs the class balance: what is expected before training, what was drawn and seen after each epoch.
+
+    *Drawn* counts the annotated cells of the images in the batches, *seen* the labels that reached the model after
+    crops and augmentation; both over all ranks. The last shares are also in the message hub under ``'exposure'``.
+
+    Args:
+        interval: Iterations between two reports of an iteration-based loop; an epoch-based loop reports each epoch.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 1000):
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        dataset = runner.train_dataloader.dataset
+        self.names = list(dataset.metainfo['classes'])
+        counts = getattr(dataset, 'image_counts', None)
+        self.counts = instance_counts(dataset) if counts is None else counts
+        # Only a sampler that draws by weight makes the balance other than plain.
+        batch_sampler = getattr(runner.train_dataloader, 'batch_sampler', None)
+        sampler = getattr(batch_sampler, 'sampler', runner.train_dataloader.sampler)
+        drawn_by = getattr(sampler, 'weights', None)
+        weights = getattr(dataset, 'class_weights', None)
+        if weights is None:
+            weights = class_weights(self.counts.sum(0), 'none')
+        self.expected = expected_shares(self.counts, drawn_by)
+        table = exposure_table(self.names, self.counts, weights, drawn_by)
+        runner.logger.info(f'Class balance of the training images:\n{table}')
+        self.row_of = {dataset.get_data_info(i)['img_path']: i for i in range(len(dataset))}
+        self._publish(runner)
+        self._start()
+
+    def _start(self) -> None:
+        self.drawn = np.zeros(len(self.names), dtype=np.int64)
+        self.seen = np.zeros(len(self.names), dtype=np.int64)
+
+    def _publish(self, runner: Runner, **measured: Sequence[int]) -> None:
+        runner.message_hub.update_info(
+            'exposure',
+            {
+                'classes': self.names,
+                'instances': self.counts.sum(0).tolist(),
+                'images': (self.counts > 0).sum(0).tolist(),
+                'expected_share': self.expected.tolist(),
+                **{f'{name}_share': shares(counts).tolist() for name, counts in measured.items()},
+            },
+        )
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        for sample in data_batch['data_samples']:
+            self.drawn += self.counts[self.row_of[sample.img_path]]
+            labels = sample.gt_instances.labels.cpu().numpy()
+            self.seen += np.bincount(labels, minlength=len(self.names))
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop) and self.every_n_train_iters(runner, self.interval):
+            self._report(runner, f'the last {self.interval} iterations')
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self._report(runner, f'epoch {runner.epoch + 1}')
+
+    def _report(self, runner: Runner, span: str) -> None:
+        both = torch.from_numpy(np.stack([self.drawn, self.seen]))
+        all_reduce(both)
+        drawn, seen = both.cpu().numpy()
+        columns = zip(self.names, self.expected, shares(drawn), shares(seen), drawn, seen)
+        rows = [(n, f'{e:.2%}', f'{d:.2%}', f'{s:.2%}', f'{a:,}', f'{b:,}') for n, e, d, s, a, b in columns]
+        head = ('class', 'expected share', 'drawn share', 'seen share', 'cells drawn', 'cells seen')
+        runner.logger.info(f'Exposure of {span}:\n{text_table(head, rows)}')
+        self._publish(runner, drawn=drawn, seen=seen)
+        self._start()

@@ -1,0 +1,204 @@
+"""The record of a run, beside its checkpoints."""
+
+import math
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from ...reporting import records
+from ...structures.run_files import RECORD_NAME
+from .. import provenance
+from .. import record as ledger
+from ..config_paths import annotation_file, config_datasets
+
+
+def _now() -> str:
+    return datetime.now().isoformat(timespec='seconds')
+
+
+def folder_is_chosen(cfg: Config) -> bool:
+    """Whether the run's folder was given on the command line, instead of by the config or its name."""
+    if cfg.filename is None or not Path(cfg.filename).is_file():
+        return True
+    default = Config.fromfile(cfg.filename).get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem
+    return Path(default).resolve() != Path(cfg.work_dir).resolve()
+
+
+def check_work_dir(cfg: Config) -> dict[str, list]:
+    """Refuse a folder that holds the record of another config or seed, unless asked to take it.
+
+    Returns the differing keys. Resuming, a folder given on the command line, and ``overwrite_record=True`` in the
+    config ask for it.
+    """
+    allowed = bool(cfg.get('resume') or cfg.get('overwrite_record')) or folder_is_chosen(cfg)
+    return ledger.check_folder(cfg.work_dir, cfg, allowed)
+
+
+@HOOKS.register_module()
+class RecordHook(Hook):
+    """Writes ``record.json`` into the run's folder: at the start of training, after every epoch, and at the end.
+
+    It holds the keys in which the config, command line included, differs from its parent, the model's size, the code,
+    whose weights, the machine, the seed, the data, and what the run reached; ``status`` is ``'unfinished'`` until the
+    run ends. All keys of the config are in ``config.json`` beside it. A test run's record goes into its own
+    ``<timestamp>`` folder. A folder that holds the record of another experiment is refused (:func:`check_work_dir`);
+    a record that makes room for a new one keeps its content under another name.
+    """
+
+    # Its before_train comes before the checkpoint hook's, which validates first when a run is resumed.
+    priority = 'LOW'
+
+    def __init__(self) -> None:
+        self.record: dict[str, Any] = {}
+        self.complete = False
+
+    def _facts(self, runner: Runner, *kinds: str) -> dict[str, Any]:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        files = dict.fromkeys(filter(None, map(annotation_file, config_datasets(runner.cfg, *kinds))))
+        return {
+            'status': 'unfinished',
+            'kind': 'test' if kinds == ('test',) else 'train',
+            'config': ledger.config_facts(runner.cfg),
+            'seed': runner.seed,
+            'processes': runner.world_size,
+            'model': {
+                'name': runner.model_name,
+                'parameters': sum(n for n, _ in sizes),
+                'trainable': sum(n for n, trained in sizes if trained),
+            },
+            'code': provenance.git_state(),
+            'weights': ledger.weights_fact(runner.cfg),
+            'versions': provenance.package_versions(),
+            'hardware': provenance.hardware(),
+            'data': {
+                path.removeprefix(ledger.HERE): provenance.describe_annotations(path)
+                for path in files
+                if Path(path).is_file()
+            },
+        }
+
+    def before_train(self, runner: Runner) -> None:
+        differing = check_work_dir(runner.cfg)
+        if not is_main_process():
+            return
+        self.folder = Path(runner.work_dir)
+        facts, values = self._facts(runner, 'train', 'val'), ledger.experiment(runner.cfg)
+        resumed = runner.iter > 0 and (self.folder / RECORD_NAME).is_file()
+        earlier = records.read_record(self.folder) if resumed else {}
+        self.complete = earlier.get('status') == 'finished' and runner.iter >= runner.max_iters
+        if self.complete:  # nothing is left to train: what was recorded stays
+            self.record = earlier
+            return
+        if resumed:
+            begun = earlier['time']
+            kept = {key: earlier[key] for key in ('metrics', 'exposure', 'weights') if key in earlier}
+            code = {**earlier['code'], 'dirty': earlier['code']['dirty'] or facts['code']['dirty']}
+            self.record = {**facts, **kept, 'code': code}
+            changed = ledger.changes_since(earlier, values)
+            start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
+            if 'error' in earlier:
+                start['after'] = earlier['error']
+            self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
+        else:
+            kept = records.set_aside(self.folder)
+            if differing:
+                keys = ', '.join(differing)
+                runner.logger.warning(
+                    f'Took the folder of another experiment, whose record is now {kept}: {keys} differ'
+                )
+            elif kept is not None:
+                runner.logger.warning(
+                    f'Restarting in the folder of an earlier run of this config, whose record is now {kept}; its '
+                    'checkpoints will be overwritten. --resume continues instead'
+                )
+            begun = {'started': _now(), 'wall_s': 0.0}
+            self.record = {**facts, 'metrics': {'best': None, 'last': None}}
+        self.record['time'] = {'started': begun['started'], 'wall_s': begun['wall_s']}
+        self.wall_before, self.clock = begun['wall_s'], time.monotonic()
+        self._update(runner, values)
+
+    def _update(self, runner: Runner, values: dict[str, Any] | None = None) -> None:
+        self.record['time']['updated'] = _now()
+        self.record['time']['wall_s'] = round(self.wall_before + time.monotonic() - self.clock, 1)
+        self.record['peak_memory'] = provenance.peak_memory()
+        exposure = runner.message_hub.get_info('exposure')
+        if exposure is not None:
+            # Before the first epoch of a resumed run nothing is measured yet: the earlier shares stay.
+            self.record['exposure'] = {**(self.record.get('exposure') or {}), **exposure}
+        if self.record['kind'] == 'train':
+            loop = runner.train_loop
+            done = {'epoch': loop.epoch, 'max_epochs': loop.max_epochs}
+            self.record['progress'] = {**done, 'iter': loop.iter, 'max_iters': loop.max_iters}
+        records.write_record(self.folder, self.record, values)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if is_main_process():
+            self._update(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if not is_main_process() or not metrics or not self.record or self.complete:
+            return
+        now = {'epoch': runner.epoch, 'iter': runner.iter, **metrics}
+        best = self.record['metrics']['best']
+        key, less = _monitored(runner, metrics)
+        # A first NaN would stay the best for good: nothing is above or below it.
+        if best is None or math.isnan(best[key]) or (metrics[key] < best[key] if less else metrics[key] > best[key]):
+            self.record['metrics']['best'] = now
+        self.record['metrics']['last'] = now
+        self._update(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        if not is_main_process():
+            return
+        self.folder = Path(runner.log_dir)
+        self.record = {**self._facts(runner, 'test'), 'metrics': {'best': None, 'last': None}}
+        self.record['time'] = {'started': _now()}
+        self.wall_before, self.clock = 0.0, time.monotonic()
+        self._update(runner, ledger.experiment(runner.cfg))
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if is_main_process():
+            self.record['metrics'] = {'best': metrics or None, 'last': metrics or None}
+
+    def after_run(self, runner: Runner) -> None:
+        if not is_main_process() or not self.record:
+            return
+        if self.record['kind'] == 'train':
+            self.record['checkpoint'] = {
+                name: {'file': Path(path).name, 'sha256': provenance.sha256(path)}
+                for name, path in _checkpoints(runner).items()
+            }
+        if self.complete:  # its checkpoint may have been written anew
+            records.write_record(self.folder, self.record)
+            return
+        self.record['status'] = 'finished'
+        self.record['time']['finished'] = _now()
+        self._update(runner)
+
+
+def _checkpoint_hook(runner: Runner) -> CheckpointHook | None:
+    return next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+
+
+def _monitored(runner: Runner, metrics: dict[str, float]) -> tuple[str, bool]:
+    """The metric that chooses the best epoch, and whether less is better: as the checkpoint hook has it."""
+    hook = _checkpoint_hook(runner)
+    if hook is not None and hook.save_best and hook.key_indicators[0] in metrics:
+        return hook.key_indicators[0], hook.rules[0] == 'less'
+    return next(iter(metrics)), False
+
+
+def _checkpoints(runner: Runner) -> dict[str, str]:
+    """Paths of the last and the best checkpoint, those that are there."""
+    hub = runner.message_hub
+    paths = {'last': hub.get_info('last_ckpt'), 'best': hub.get_info('best_ckpt')}
+    return {name: path for name, path in paths.items() if path and Path(path).is_file()}

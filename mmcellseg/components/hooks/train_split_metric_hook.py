@@ -1,0 +1,73 @@
+"""The scores on a fixed part of the training images, beside those of validation."""
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.registry import HOOKS
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...data.split import write_subset
+from ..config_paths import innermost_datasets
+from ..datasets.innermost import innermost
+
+
+def spread_indices(length: int, number: int) -> list[int]:
+    """At most ``number`` indices, spread evenly over ``range(length)``."""
+    return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
+
+
+@HOOKS.register_module()
+class TrainSplitMetricHook(Hook):
+    """Scores a fixed subset of the training images without augmentation after each validation.
+
+    The images go through the validation pipeline and the validation metrics, with the weights that are being
+    validated; the figures join the run's metrics as ``train_split/segm_AP50``, … The gap to ``cell/segm_AP50`` is what
+    the model has learned by heart. Of concatenated data sets the first counts, for training and for validation.
+
+    Args:
+        num_images: Images in the subset, spread evenly over the training set.
+        metric: What :class:`CellMetric` computes.
+    """
+
+    # After the validation epoch, but before its metrics are logged and before EMAHook takes its weights back.
+    priority = 'HIGHEST'
+
+    def __init__(self, num_images: int = 20, metric: str = 'segm'):
+        if num_images < 1:
+            raise ValueError(f'TrainSplitMetricHook: num_images must be at least 1, found {num_images}')
+        self.num_images, self.metric = num_images, metric
+
+    def before_train(self, runner: Runner) -> None:
+        if runner.cfg.get('val_dataloader') is None:
+            raise ValueError('TrainSplitMetricHook: it scores after validation, but there is no val_dataloader')
+        train = innermost(runner.train_dataloader.dataset)[0]
+        loader = copy.deepcopy(runner.cfg.val_dataloader)
+        dataset = loader['dataset'] = innermost_datasets(loader['dataset'])[0]
+        dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
+        coco = json.loads(Path(train.ann_file).read_text())
+        # The training set may have left images out, those without cells first of all; test_mode keeps all of them.
+        trained = [train.get_data_info(i)['img_id'] for i in spread_indices(len(train), self.num_images)]
+        ids = set(trained)
+        dataset['indices'] = [i for i, image in enumerate(coco['images']) if image['id'] in ids]
+        self.loader = runner.build_dataloader(loader, seed=0)
+        subset = self.loader.dataset
+        # Of all annotations CellMetric would warn that most images were not predicted.
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_subset(coco, ids, Path(folder) / Path(train.ann_file).name)
+            metric = {'type': 'CellMetric', 'ann_file': str(path), 'metric': self.metric, 'prefix': 'train_split'}
+            self.evaluator = Evaluator([metric])
+            self.evaluator.dataset_meta = subset.metainfo  # reads the file
+
+    @torch.no_grad()
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        if not hasattr(self, 'loader') or metrics is None:
+            return
+        for batch in self.loader:
+            self.evaluator.process(data_samples=runner.model.val_step(batch), data_batch=batch)
+        metrics.update(self.evaluator.evaluate(len(self.loader.dataset)))

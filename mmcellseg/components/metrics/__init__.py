@@ -1,0 +1,1 @@
+from .cell_metric import CellMetric  # registers

@@ -1,0 +1,180 @@
+"""The evaluator of a run: collects predictions, writes the results file, and hands both to ``evaluate_results``."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import METRICS
+from mmdet.structures.mask.structures import BaseInstanceMasks
+from mmengine.evaluator import BaseMetric
+from mmengine.fileio import get_local_path
+from mmengine.logging import print_log
+
+from ...evaluation.evaluate import METRICS as KINDS
+from ...evaluation.evaluate import check_settings, evaluate_results
+from ...evaluation.ground_truth import GroundTruth
+from ...evaluation.tables import EvaluationError
+from ...structures.results import write_results
+from ..box_masks import BoxMasks
+
+RESULTS_NAME = 'test-results.json'
+
+
+def view_file(results_file: str | os.PathLike, view: int) -> Path:
+    """Where the predictions of one view are written: ``test-results.view0.json`` beside ``test-results.json``."""
+    return Path(results_file).with_suffix(f'.view{view}.json')
+
+
+def to_rles(masks: Any) -> list[dict]:
+    """COCO RLEs with ``counts`` as str of whatever a mask head yields.
+
+    Args:
+        masks: A list of RLEs, a tensor or array (N, H, W), instance masks, or anything of length 0.
+    """
+    if len(masks) == 0:
+        return []
+    if isinstance(masks, torch.Tensor):
+        masks = masks.detach().cpu().numpy()
+    elif isinstance(masks, BaseInstanceMasks) and not isinstance(masks, BoxMasks):
+        masks = masks.to_ndarray()
+    if isinstance(masks, np.ndarray):
+        masks = BoxMasks.from_bitmaps(masks)
+    rles = masks.to_rles() if isinstance(masks, BoxMasks) else masks
+    return [
+        {'size': [int(v) for v in r['size']], 'counts': c.decode() if isinstance(c := r['counts'], bytes) else c}
+        for r in rles
+    ]
+
+
+@METRICS.register_module()
+class CellMetric(BaseMetric):
+    """AP at one detection cap, panoptic quality, AJI, Dice and F1 of cells; in a config where CocoMetric would be.
+
+    The figures, their keys and what is left out of which are in
+    :func:`~mmcellseg.evaluation.evaluate.evaluate_results`; a run logs them as ``cell/segm_AP50``, ``cell/PQ``, …
+    Only images that were predicted are evaluated, and it is said if the annotation file has more.
+
+    Args:
+        ann_file: COCO json of the evaluated images. None is for ``format_only`` alone; category ids are then the
+            labels + 1.
+        metric: Any of 'bbox', 'segm' and 'panoptic'.
+        max_dets: Detections per image and class that count for AP; None: no cap that cuts anything.
+        score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
+        area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
+        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which the runner's
+            tools set, or else in the working directory. None: no file, or test-results.json with ``format_only``.
+            Where the model keeps the views of test-time augmentation, each has a file beside it (``view_file``).
+        format_only: Write the results file and compute nothing.
+        backend_args: mmengine's file backend for ``ann_file``.
+        collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
+    """
+
+    default_prefix = 'cell'
+
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        metric: str | Sequence[str] = KINDS,
+        max_dets: int | None = None,
+        score_thr: float = 0.5,
+        area_edges: tuple[float, float] | None = None,
+        results_file: str | os.PathLike | None = None,
+        format_only: bool = False,
+        backend_args: dict | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+        if not self.metrics or set(self.metrics) - set(KINDS):
+            raise ValueError(f'CellMetric: metric={metric!r}, expected one or more of {KINDS}')
+        if ann_file is None and not format_only:
+            raise ValueError('CellMetric: ann_file is needed to compute figures; give it or set format_only=True')
+        check_settings(max_dets, area_edges)
+        self.ann_file = ann_file
+        self.backend_args = backend_args
+        self.settings = {'max_dets': max_dets, 'score_thr': score_thr, 'area_edges': area_edges}
+        self.format_only = format_only
+        self.out_dir: str | os.PathLike | None = None
+        self._file = RESULTS_NAME if results_file is None and format_only else results_file
+        self._ground_truth: GroundTruth | None = None
+
+    @property
+    def results_file(self) -> str | None:
+        """Path of the results file of this run, None if none is written."""
+        return None if self._file is None else str(Path(self.out_dir or '.') / self._file)
+
+    @BaseMetric.dataset_meta.setter  # type: ignore[attr-defined]
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Known when the loop is built: a bad annotation file is refused before training, not after an epoch."""
+        self._dataset_meta = dataset_meta
+        if self.ann_file is not None:
+            with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
+                self._ground_truth = GroundTruth(path, dataset_meta.get('classes'))
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep one item per image; masks become RLE at once."""
+        for sample in data_samples:
+            item = self._item(sample['img_id'], sample['pred_instances'])
+            item['views'] = [self._item(sample['img_id'], view) for view in sample.get('views', [])]
+            self.results.append(item)
+
+    def _item(self, image_id: int, pred: Mapping[str, Any]) -> dict[str, Any]:
+        item: dict[str, Any] = {key: np.asarray(pred[key].detach().cpu()) for key in ('bboxes', 'scores', 'labels')}
+        item['image_id'] = image_id
+        if 'masks' in pred:
+            item['masks'] = to_rles(pred['masks'])
+            if len(item['masks']) != len(item['scores']):
+                raise EvaluationError(f'image {image_id}: {len(item["masks"])} masks for {len(item["scores"])} scores')
+        elif set(self.metrics) != {'bbox'}:
+            raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
+        # A box that lies beyond the image's edge is clipped to a line: no cell, and a submission with it is refused.
+        sides = (item['bboxes'][:, 2:] > item['bboxes'][:, :2]).all(1)
+        if not sides.all():
+            item |= {key: item[key][sides] for key in ('bboxes', 'scores', 'labels')}
+            if 'masks' in item:
+                item['masks'] = [mask for mask, kept in zip(item['masks'], sides) if kept]
+        return item
+
+    def entries(self, results: Sequence[dict]) -> list[dict]:
+        """The predictions of all images as a COCO results list, in the order of the images."""
+        ids = list(self._ground_truth.categories) if self._ground_truth else None
+        out = []
+        for item in results:
+            boxes = item['bboxes'].astype(np.float64)
+            boxes[:, 2:] -= boxes[:, :2]
+            categories = [ids[k] if ids else k + 1 for k in item['labels'].tolist()]
+            columns = zip(boxes.tolist(), item['scores'].astype(np.float64).tolist(), categories)
+            for k, (box, score, category) in enumerate(columns):
+                entry = {'image_id': item['image_id'], 'bbox': box, 'score': score, 'category_id': category}
+                if 'masks' in item:
+                    entry['segmentation'] = item['masks'][k]
+                out.append(entry)
+        return out
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Write the results file, and evaluate. Called on rank 0 with the items of all ranks."""
+        entries = self.entries(results)
+        if self.results_file is not None:
+            number = write_results(self.results_file, entries)
+            print_log(f'{number} predictions of {len(results)} images in {self.results_file}', 'current')
+            for k, items in enumerate(zip(*(item['views'] for item in results), strict=True)):
+                number = write_results(view_file(self.results_file, k), self.entries(items))
+                print_log(f'{number} predictions of view {k} in {view_file(self.results_file, k)}', 'current')
+        if self.format_only:
+            return {}
+        assert self._ground_truth is not None, 'dataset_meta has not been set'
+        seen = [item['image_id'] for item in results]
+        if len(set(seen)) < len(self._ground_truth.images):
+            print_log(
+                f'{len(set(seen))} of the {len(self._ground_truth.images)} images of {self.ann_file} were '
+                'predicted; the figures are of these',
+                'current',
+                logging.WARNING,
+            )
+        return evaluate_results(entries, self._ground_truth, metrics=self.metrics, image_ids=seen, **self.settings)  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""LoadTiffImage: the project's one reader as a pipeline step."""
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.registry import TRANSFORMS
+
+from ...data.tiff import Scale, check_scale, read_image
+
+
+@TRANSFORMS.register_module()
+class LoadTiffImage(BaseTransform):
+    """Load a TIFF (or PNG or JPEG) image of any integer or float type as uint8 (H, W, 3).
+
+    ``scale_factor`` is set because a test pipeline without Resize needs it: MMDetection's heads divide by it.
+
+    Required Keys:
+
+    - img_path
+
+    Modified Keys:
+
+    - img
+    - img_shape
+    - ori_shape
+    - scale_factor (1.0, 1.0)
+
+    Args:
+        channel_order: 'bgr', what MMDetection's data preprocessors mean by default, or 'rgb'.
+        scale: How values become 0–255, see :func:`mmcellseg.data.tiff.read_image`.
+        page: Which page of a TIFF, from 0.
+        to_float32: Give float32 instead of uint8.
+    """
+
+    def __init__(
+        self, channel_order: str = 'bgr', scale: Scale = 'dtype', page: int = 0, to_float32: bool = False
+    ) -> None:
+        if channel_order not in ('bgr', 'rgb'):
+            raise ValueError(f"channel_order must be 'bgr' or 'rgb', but is {channel_order!r}")
+        check_scale(scale)
+        self.channel_order, self.scale, self.page, self.to_float32 = channel_order, scale, page, to_float32
+
+    def transform(self, results: dict) -> dict:
+        image = read_image(results['img_path'], page=self.page, scale=self.scale)
+        if self.channel_order == 'bgr':
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results['scale_factor'] = (1.0, 1.0)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(channel_order={self.channel_order!r}, scale={self.scale!r}, '
+            f'page={self.page}, to_float32={self.to_float32})'
+        )

@@ -1,0 +1,1 @@
+"""Drawn tissue, drawn data sets and simulated members."""

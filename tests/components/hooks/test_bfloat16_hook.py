@@ -1,0 +1,142 @@
+"""Layers in bfloat16, everything between them in float32, and the copy of an averaged model no exception."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.optim import AmpOptimWrapper
+from torch import nn
+
+from mmcellseg.components.hooks.bfloat16_hook import BFloat16Hook, network_parts, to_float, use_bfloat16
+from mmcellseg.components.models.cell_tta_model import CellTTAModel
+
+
+class Neck(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 4, 3)
+        self.seen = []
+
+    def forward(self, x):
+        y = self.conv(x)
+        self.seen.append((y.dtype, torch.is_autocast_enabled('cpu')))
+        return [y, (y * 2,)]
+
+
+def tiny_detector() -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.backbone = nn.Conv2d(3, 8, 3)
+    model.neck = Neck()
+    model.roi_head = nn.Module()
+    model.roi_head.bbox_head = nn.ModuleList([nn.Linear(4, 2), nn.Linear(4, 2)])  # a cascade's
+    return model
+
+
+def test_parts_are_those_that_are_there():
+    model = tiny_detector()
+    assert list(network_parts(model)) == [model.backbone, model.neck, *model.roi_head.bbox_head]
+
+
+def test_layers_are_bfloat16_and_what_leaves_them_is_float32_and_row_major():
+    model, exact = tiny_detector(), tiny_detector()
+    use_bfloat16(model)
+    x = torch.rand(2, 3, 9, 9)
+    features = model.backbone(x)
+    first, (second,) = model.neck(features)
+    assert model.neck.seen == [(torch.bfloat16, True)]
+    assert not torch.is_autocast_enabled('cpu')
+    for value in (features, first, second, model.roi_head.bbox_head[1](torch.rand(5, 4))):
+        assert value.dtype == torch.float32
+        assert value.is_contiguous()
+    expected = exact.backbone(x)
+    assert not torch.equal(features, expected)
+    torch.testing.assert_close(features, expected, rtol=0.02, atol=0.02)
+    first.sum().backward()
+    assert model.backbone.weight.grad.dtype == torch.float32
+
+
+def test_twice_is_once_and_a_failure_leaves_no_mode_behind():
+    model = tiny_detector()
+    use_bfloat16(model)
+    use_bfloat16(model)
+    assert len(model.backbone._forward_pre_hooks) == 1
+    with pytest.raises(RuntimeError, match='channels'):
+        model.backbone(torch.rand(1, 5, 9, 9))
+    assert not torch.is_autocast_enabled('cpu')
+
+
+class Layers(nn.Module):
+    """A depthwise and a transposed convolution, which notes what the first gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        self.upsample = nn.ConvTranspose2d(8, 4, 2, stride=2)
+
+    def forward(self, x):
+        y = self.depthwise(x)
+        self.seen = (y.dtype, torch.is_autocast_enabled('cpu'))
+        return self.upsample(y)
+
+
+def test_slow_gradients_are_avoided_with_the_same_results():
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.backbone = Layers()
+    exact = copy.deepcopy(model)
+    use_bfloat16(model)
+    x = torch.rand(3, 8, 9, 9)
+    found, expected = model.backbone(x), exact.backbone(x)
+    assert model.backbone.seen == (torch.float32, True)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
+    (found**2).sum().backward()
+    (expected**2).sum().backward()
+    for (name, weight), reference in zip(model.named_parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, reference.grad, rtol=0.03, atol=0.5, msg=name)
+    # The bias gets 3 × 14 × 14 gradients, each twice the output: more than the tolerance tells apart from none.
+    assert exact.backbone.upsample.bias.grad.abs().min() > 5
+
+
+def test_a_failure_gives_the_bias_back():
+    model = nn.Module()
+    model.backbone = Layers()
+    use_bfloat16(model)
+    names = list(model.state_dict())
+    with pytest.raises(RuntimeError, match='channels'):
+        model.backbone.upsample(torch.rand(1, 5, 9, 9))
+    with pytest.raises(RuntimeError, match='channels'):
+        model.backbone(torch.rand(1, 5, 9, 9))
+    assert list(model.state_dict()) == names
+    assert not torch.is_autocast_enabled('cpu')
+
+
+def test_a_copy_computes_with_its_own_weights():
+    model = tiny_detector()
+    use_bfloat16(model)
+    averaged = copy.deepcopy(model)
+    with torch.no_grad():
+        averaged.backbone.weight.zero_()
+        averaged.backbone.bias.fill_(3)
+    assert averaged.backbone(torch.rand(1, 3, 9, 9)).unique().tolist() == [3.0]
+
+
+def test_mirrored_views_in_several_processes_are_predicted_in_bfloat16_too():
+    detector = tiny_detector()
+    detector.test_step = detector.forward
+    model = nn.DataParallel(CellTTAModel(module=detector))  # a wrapper as the distributed one, without processes
+    BFloat16Hook().before_run(SimpleNamespace(model=model))
+    detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
+    assert detector.neck.seen == [(torch.bfloat16, True)]
+
+
+def test_to_float_leaves_other_values():
+    assert to_float((None, 'a', [torch.ones(1, dtype=torch.bfloat16)])) == (None, 'a', [torch.ones(1)])
+
+
+def test_mixed_precision_twice_is_refused():
+    runner = SimpleNamespace(optim_wrapper=AmpOptimWrapper.__new__(AmpOptimWrapper), model=tiny_detector())
+    with pytest.raises(ValueError, match='AmpOptimWrapper chooses a precision already: leave out one'):
+        BFloat16Hook().before_run(runner)

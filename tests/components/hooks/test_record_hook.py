@@ -1,0 +1,100 @@
+"""What a run leaves in its record, and whose folder it may take."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+from tiny_run import REPO, run_tool, write_config
+
+from mmcellseg.components.hooks.record_hook import check_work_dir
+from mmcellseg.components.provenance import describe_annotations, git_state, sha256
+from mmcellseg.reporting.records import RecordError
+
+
+@pytest.fixture(scope='module')
+def record(tiny_trained):
+    return json.loads((tiny_trained / 'run/record.json').read_text())
+
+
+def test_the_record_of_a_finished_run(tiny_trained, record):
+    assert (record['status'], record['kind'], record['processes']) == ('finished', 'train', 1)
+    assert record['progress'] == {'epoch': 2, 'max_epochs': 2, 'iter': 4, 'max_iters': 4}
+    assert record['model']['name'] == 'MaskRCNN'
+    assert record['model']['parameters'] == record['model']['trainable'] > 10_000
+    (train,) = record['data'].values()  # the tiny config validates on the training images
+    path = tiny_trained / 'data/annotations/train.json'
+    assert train == {'sha256': sha256(path), 'images': 4, 'cells': {'class1': 8, 'class2': 4}}
+    assert record['checkpoint']['last'] == {'file': 'epoch_2.pth', 'sha256': sha256(tiny_trained / 'run/epoch_2.pth')}
+    assert {'torch', 'numpy', 'onedl-mmdetection'} <= record['versions'].keys()
+    assert record['hardware']['cores'] > 0
+    assert record['time']['wall_s'] > 0
+    assert record['time']['started'] <= record['time']['finished']
+    assert record['peak_memory']['process_mb'] > 50
+    last = record['metrics']['last']
+    assert (last['epoch'], last['iter']) == (2, 4)
+    assert 'cell/segm_AP50' in last
+
+
+def test_the_record_counts_frozen_parameters_and_exposure(tiny_trained, tmp_path):
+    extra = """
+model['backbone']['frozen_stages'] = 1
+custom_hooks = [dict(type='ExposureHook')]
+train_cfg['max_epochs'] = 1
+default_hooks['checkpoint'].update(save_best='cell/Dice', rule='greater')
+"""
+    write_config(tmp_path / 'c.py', tiny_trained / 'data', extra)
+    run_tool(REPO / 'tools/train.py', 'c.py', cwd=tmp_path)
+    record = json.loads((tmp_path / 'work_dirs/c/record.json').read_text())
+    assert record['model']['trainable'] < record['model']['parameters']
+    assert record['exposure']['instances'] == [8, 4]
+    assert record['checkpoint'].keys() <= {'last', 'best'}
+    assert record['metrics']['best']['epoch'] == 1
+
+    output = run_tool(REPO / 'tools/train.py', 'c.py', cwd=tmp_path)
+    assert 'Restarting in the folder of an earlier run of this config' in output
+    (kept,) = (tmp_path / 'work_dirs/c').glob('record_*.json')
+    assert json.loads(kept.read_text()) == record
+
+
+def config(folder, **values):
+    (folder / 'c.py').write_text("model = dict(depth=18)\nrandomness = dict(seed=0)\nwork_dir = 'runs/c'\n")
+    cfg = Config.fromfile(folder / 'c.py')
+    cfg.merge_from_dict(values)
+    return cfg
+
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """The default folder of the config holds a record of seed 0."""
+    monkeypatch.chdir(tmp_path)
+    values = {'model.depth': 18, 'randomness.seed': 0}
+    for name in ('c', 'other'):
+        (tmp_path / 'runs' / name).mkdir(parents=True)
+        content = {'status': 'finished', 'config': {'values': values}}
+        (tmp_path / 'runs' / name / 'record.json').write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_folder_of_the_same_experiment_may_be_taken(taken):
+    check_work_dir(config(taken))
+
+
+def test_a_folder_of_another_one_may_not(taken):
+    with pytest.raises(RecordError, match='randomness.seed: 0 there, 1 now'):
+        check_work_dir(config(taken, **{'randomness.seed': 1}))
+
+
+@pytest.mark.parametrize('permit', [{'resume': True}, {'overwrite_record': True}, {'work_dir': 'runs/other'}])
+def test_unless_it_was_asked_for(taken, permit):
+    check_work_dir(config(taken, **{'randomness.seed': 1}, **permit))
+
+
+def test_describe_annotations_counts_absent_classes(tmp_path):
+    categories = [{'id': 1, 'name': 'a'}, {'id': 5, 'name': 'b'}]
+    content = {'images': [{}, {}], 'categories': categories, 'annotations': [{'category_id': 5}, {'category_id': 5}]}
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    assert describe_annotations(tmp_path / 'a.json')['cells'] == {'a': 0, 'b': 2}
+
+
+def test_git_state_without_git(tmp_path):
+    assert git_state(tmp_path) == {'commit': None, 'dirty': None}

@@ -1,0 +1,192 @@
+import copy
+import pickle
+
+import numpy as np
+import pycocotools.mask as mask_utils
+import pytest
+import torch
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+
+from mmcellseg.components.box_masks import BoxMasks
+
+
+@pytest.fixture
+def full(rng) -> np.ndarray:
+    """A blob, a pixel in the last corner, an empty mask, a full one, one that overlaps the blob."""
+    masks = np.zeros((5, 12, 17), np.uint8)
+    masks[0, 2:7, 3:9] = rng.random((5, 6)) < 0.7
+    masks[1, 11, 16] = 1
+    masks[3] = 1
+    masks[4, 5:12, 6:10] = 1
+    return masks
+
+
+def assert_equal(ours: BoxMasks, stock: BitmapMasks) -> None:
+    assert isinstance(ours, BoxMasks)
+    assert (ours.height, ours.width) == (stock.height, stock.width)
+    np.testing.assert_array_equal(ours.to_ndarray(), stock.masks)
+    assert ours.to_ndarray().dtype == np.uint8
+
+
+def test_windows_by_hand():
+    full = np.zeros((2, 4, 6), np.uint8)
+    full[1, 1:3, 2:5] = [[1, 0, 1], [0, 1, 0]]
+    masks = BoxMasks.from_bitmaps(full)
+    assert masks.boxes.tolist() == [[0, 0, 0, 0], [2, 1, 5, 3]]
+    assert masks.starts.tolist() == [0, 0, 6]
+    assert masks.bits.tolist() == [1, 0, 1, 0, 1, 0]
+    assert masks.window(0).shape == (0, 0)
+    assert masks.window(-1).tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert masks.areas.tolist() == [0, 3]
+    assert masks.tight_boxes().tolist() == [[0, 0, 0, 0], [2, 1, 5, 3]]
+
+
+def test_conversions(full):
+    rles = [mask_utils.encode(np.asfortranarray(mask)) for mask in full]
+    stock = BitmapMasks(full, 12, 17)
+    for masks in (BoxMasks.from_bitmaps(full), BoxMasks.from_rles(rles, 12, 17), BoxMasks.from_bitmaps(full > 0)):
+        assert_equal(masks, stock)
+        assert masks.to_rles() == rles
+        assert isinstance(masks.to_bitmap(), BitmapMasks)
+        np.testing.assert_array_equal(masks.to_bitmap().masks, full)
+        tensor = masks.to_tensor(torch.float32, 'cpu')
+        assert torch.equal(tensor, stock.to_tensor(torch.float32, 'cpu'))
+        np.testing.assert_array_equal(np.stack(list(masks)), full)
+        assert masks.areas.tolist() == stock.areas.tolist()
+        assert torch.equal(masks.get_bboxes().tensor, stock.get_bboxes('hbox').tensor)
+
+
+def test_malformed_rle_is_named(full):
+    rles = BoxMasks.from_bitmaps(full).to_rles()
+    rles[3]['counts'] = rles[3]['counts'][:-1] + b'`'
+    with pytest.raises(ValueError, match='RLE 3'):
+        BoxMasks.from_rles(rles, 12, 17)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int64, np.float64])
+def test_label_map(dtype):
+    labels = np.array([[0, 7, 7, 0], [3, 7, 0, 200], [3, 0, 7, 0]], dtype)
+    ids, masks = BoxMasks.from_label_map(labels)
+    assert ids.tolist() == [3, 7, 200]
+    assert masks.boxes.tolist() == [[0, 1, 1, 3], [1, 0, 3, 3], [3, 1, 4, 2]]
+    np.testing.assert_array_equal(masks.to_ndarray(), np.stack([labels == i for i in ids]))
+    ids, masks = BoxMasks.from_label_map(np.zeros((3, 4), dtype))
+    assert (len(ids), len(masks), masks.height, masks.width) == (0, 0, 3, 4)
+
+
+@pytest.mark.parametrize('bad', [-1.0, 0.5, np.nan])
+@pytest.mark.filterwarnings('ignore:invalid value')
+def test_label_map_of_other_numbers_is_refused(bad):
+    with pytest.raises(ValueError, match=f'whole numbers from 0 up, found {bad}'):
+        BoxMasks.from_label_map(np.array([[0, 1.0], [bad, 2.0]]))
+
+
+@pytest.mark.parametrize(
+    'index',
+    [
+        2,
+        -1,
+        np.int64(1),
+        slice(None),
+        slice(1, 4),
+        slice(None, None, -2),
+        slice(3, 1),
+        [4, 0, 0],
+        [],
+        np.array([True, False, False, True, True]),
+        np.zeros(0, int),
+        torch.tensor([1, 3]),
+        torch.tensor([False, True, True, False, False]),
+    ],
+    ids=str,
+)
+def test_indexing(full, index):
+    expected = index.numpy() if isinstance(index, torch.Tensor) else index
+    if isinstance(expected, list):
+        expected = np.array(expected, int)
+    chosen = BoxMasks.from_bitmaps(full)[index]
+    assert_equal(chosen, BitmapMasks(full, 12, 17)[expected])
+    assert chosen.starts[0] == 0
+    assert chosen.starts[-1] == len(chosen.bits)
+
+
+def test_index_out_of_range(full):
+    with pytest.raises(IndexError, match='out of bounds'):
+        BoxMasks.from_bitmaps(full)[5]
+
+
+def test_cat(full):
+    masks, stock = BoxMasks.from_bitmaps(full), BitmapMasks(full, 12, 17)
+    assert_equal(BoxMasks.cat([masks[3:], masks[:0], masks]), BitmapMasks.cat([stock[3:], stock[:0], stock]))
+    with pytest.raises(ValueError, match=r'one image size \(h, w\), found \[\(12, 17\), \(17, 12\)\]'):
+        BoxMasks.cat([masks, masks.resize((17, 12))])
+    with pytest.raises(ValueError, match=r'found \[\]'):
+        BoxMasks.cat([])
+
+
+@pytest.mark.parametrize(
+    'apply',
+    [
+        lambda m: m.crop(np.array([3, 2, 9, 7])),
+        lambda m: m.crop(np.array([-5, -5, 100, 100])),
+        lambda m: m.crop(np.array([4, 4, 4, 4])),
+        lambda m: m.flip(),
+        lambda m: m.flip('vertical'),
+        lambda m: m.flip('diagonal'),
+        lambda m: m.pad((20, 17)),
+        lambda m: m.expand(30, 31, 7, 5),
+        lambda m: m.resize((5, 40)),
+        lambda m: m.resize((37, 3)),
+        lambda m: m.rescale(2.5),
+        lambda m: m.rescale((40, 30)),
+        lambda m: m.translate((30, 9), 4),
+        lambda m: m.translate((5, 40), (-3, 2), 'both'),
+    ],
+)
+@pytest.mark.parametrize('number', [0, 1, 5])
+def test_geometry_equals_stock(full, apply, number):
+    assert_equal(apply(BoxMasks.from_bitmaps(full[:number])), apply(BitmapMasks(full[:number], 12, 17)))
+
+
+def test_operations_do_not_change_their_masks(full):
+    masks = BoxMasks.from_bitmaps(full)
+    before = copy.deepcopy(masks)
+    masks.pad((40, 40)).expand(50, 50, 1, 1).flip().crop(np.array([0, 0, 9, 9])).rotate((9, 9), 10.0)
+    for name in ('boxes', 'starts', 'bits'):
+        np.testing.assert_array_equal(getattr(masks, name), getattr(before, name))
+
+
+def test_sizes_that_do_not_fit_are_refused(full):
+    masks = BoxMasks.from_bitmaps(full)
+    with pytest.raises(ValueError, match=r'cannot pad masks of 12 x 17 to the smaller \(11, 20\)'):
+        masks.pad((11, 20))
+    with pytest.raises(ValueError, match=r'12 x 17 at \(3, 1\) leave 14 x 20'):
+        masks.expand(14, 20, 3, 1)
+
+
+def test_bitmaps_are_named_where_they_are_needed(full):
+    masks = BoxMasks.from_bitmaps(full)
+    with pytest.raises(AttributeError, match=r'CopyPaste.*\.to_bitmap\(\)'):
+        masks.masks  # noqa: B018
+    assert not hasattr(masks, 'masks')
+
+
+def test_box_types(full):
+    masks = BoxMasks.from_bitmaps(full)
+    for kind in ('hbox', 'hbb', HorizontalBoxes):
+        boxes = masks.get_bboxes(kind)
+        assert type(boxes) is HorizontalBoxes
+        assert boxes.tensor.dtype == torch.float32
+
+
+def test_travels_between_processes(full):
+    masks = pickle.loads(pickle.dumps(BoxMasks.from_bitmaps(full)))
+    np.testing.assert_array_equal(masks.to_ndarray(), full)
+    assert repr(masks) == 'BoxMasks(num_masks=5, height=12, width=17)'
+
+
+def test_random():
+    masks = BoxMasks.random(num_masks=4, height=9, width=5, rng=0)
+    assert (len(masks), masks.height, masks.width) == (4, 9, 5)
+    np.testing.assert_array_equal(masks.to_ndarray(), BitmapMasks.random(4, 9, 5, np.uint8, 0).masks)

@@ -1,0 +1,157 @@
+"""Each fold gets its own files everywhere, and scores are put together as written."""
+
+import json
+import math
+
+import pytest
+from mmengine.config import Config
+from tiny_run import write_config, write_data
+
+from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.data.split import write_subset
+from mmcellseg.runs import cross_validation
+from mmcellseg.runs.cross_validation import check_folds, fold_config, mean_and_std, run_fold, summarise
+from mmcellseg.structures.results import read_results, write_results
+
+
+def config(root):
+    cells = {'type': 'CellDataset', 'data_root': str(root)}
+    paste = {'type': 'RareClassCopyPaste', 'ann_file': 'annotations/train_holdout.json', 'data_root': str(root)}
+    train = {**cells, 'ann_file': 'annotations/train_holdout.json', 'pipeline': [{'type': 'LoadTiffImage'}, paste]}
+    return Config(
+        {
+            'train_dataloader': {'dataset': {'type': 'ClassWeightedDataset', 'dataset': train}},
+            'val_dataloader': {'dataset': {**cells, 'ann_file': 'annotations/val_holdout.json'}},
+            'val_evaluator': {'type': 'CellMetric', 'ann_file': f'{root}/annotations/val_holdout.json'},
+            'val_cfg': {'type': 'ValLoop'},
+            'test_dataloader': {'dataset': {**cells, 'ann_file': 'annotations/test.json'}},
+            'test_evaluator': {'type': 'CellMetric', 'ann_file': f'{root}/annotations/test.json', 'format_only': True},
+        }
+    )
+
+
+def test_every_annotation_file_becomes_the_folds(tmp_path):
+    cfg = fold_config(config(tmp_path), 3, tmp_path / 'out.json')
+    train = cfg.train_dataloader.dataset.dataset
+    assert train.ann_file == 'annotations/fold3_train.json'
+    # pasting cells of the fold kept apart would leak them into training
+    assert train.pipeline[1].ann_file == 'annotations/fold3_train.json'
+    assert cfg.val_dataloader.dataset.ann_file == 'annotations/fold3_val.json'
+    assert cfg.test_dataloader.dataset.ann_file == 'annotations/fold3_val.json'
+    assert cfg.test_evaluator.ann_file == cfg.val_evaluator.ann_file == f'{tmp_path}/annotations/fold3_val.json'
+    assert cfg.test_evaluator.results_file == str(tmp_path / 'out.json')
+    assert 'format_only' not in cfg.test_evaluator
+
+
+def test_a_config_that_trains_on_all_images_is_validated_by_its_test_pipeline(tmp_path):
+    cfg = config(tmp_path)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg = fold_config(cfg, 0, 'out.json')
+    assert cfg.val_dataloader.dataset.ann_file == 'annotations/fold0_val.json'
+    assert cfg.val_evaluator == {'type': 'CellMetric', 'ann_file': f'{tmp_path}/annotations/fold0_val.json'}
+    assert cfg.val_cfg.type == 'ValLoop'
+
+
+def test_the_given_config_stays_as_it_is(tmp_path):
+    cfg = config(tmp_path)
+    before = cfg.pretty_text
+    fold_config(cfg, 1, 'out.json')
+    assert cfg.pretty_text == before
+
+
+def test_missing_and_surplus_folds_are_refused_before_training(tmp_path):
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r'fold0_train.json is not there: write the folds first'):
+        check_folds(config(tmp_path), 2)
+    for fold in range(3):
+        for side in ('train', 'val'):
+            (folder / f'fold{fold}_{side}.json').write_text('{}')
+    check_folds(config(tmp_path), 3)
+    with pytest.raises(ValueError, match='split into more than --folds 2 folds'):
+        check_folds(config(tmp_path), 2)
+
+
+def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
+    calls = []
+
+    def run(tool, *arguments):
+        calls.append(tool)
+        if tool == 'train.py':
+            (tmp_path / 'fold1' / 'best_x.pth').write_text('')
+        if tool == 'test.py' and calls.count('test.py') == 1:
+            raise RuntimeError('killed')
+        (tmp_path / 'fold1' / 'results.json').write_text('[]') if tool == 'test.py' else None
+
+    monkeypatch.setattr(cross_validation, 'run_tool', run)
+    with pytest.raises(RuntimeError, match='killed'):
+        run_fold(config(tmp_path), 1, tmp_path)
+    run_fold(config(tmp_path), 1, tmp_path)
+    run_fold(config(tmp_path), 1, tmp_path)  # done: nothing runs
+    assert calls == ['train.py', 'test.py', 'train.py', 'test.py']
+    dumped = Config.fromfile(tmp_path / 'fold1.py')
+    assert dumped.val_dataloader.dataset.ann_file == 'annotations/fold1_val.json'
+
+
+def test_a_fold_of_another_config_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cross_validation, 'run_tool', lambda tool, *arguments: None)
+    cfg = config(tmp_path)
+    (tmp_path / 'fold1').mkdir()
+    (tmp_path / 'fold1' / 'best_x.pth').write_text('')
+    run_fold(cfg, 1, tmp_path)
+    (tmp_path / 'fold1' / 'results.json').write_text('[]')
+    run_fold(cfg, 1, tmp_path)
+    cfg.optim_wrapper = {'optimizer': {'lr': 0.5}}
+    with pytest.raises(ValueError, match=r'(?s)fold1.py was begun with another config:.*optimizer.lr: .* 0.5 now'):
+        run_fold(cfg, 1, tmp_path)
+
+
+def test_mean_and_std_by_hand():
+    summary = mean_and_std([{'a': 1.0, 'b': math.nan}, {'a': 3.0, 'b': 0.5}])
+    assert summary['a'] == (2.0, math.sqrt(2))  # (1 + 1) / (2 − 1)
+    assert summary['b'][0] == 0.5
+    assert math.isnan(summary['b'][1])
+
+
+def test_scores_and_out_of_fold_predictions(tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    rle = BoxMasks.from_windows([[2, 2, 8, 8]], [_ones(6)], 16, 16).to_rles()[0]
+    rle['counts'] = rle['counts'].decode()
+    paths = []
+    for fold, score in ((0, 0.9), (1, None)):
+        image = {'id': fold + 1, 'file_name': f'{fold}.tif', 'height': 16, 'width': 16}
+        cell = {'id': 1, 'image_id': fold + 1, 'category_id': 1, 'bbox': [2, 2, 6, 6], 'area': 36, 'iscrowd': 0}
+        coco = {'images': [image], 'annotations': [{**cell, 'segmentation': rle}]}
+        coco['categories'] = [{'id': 1, 'name': 'class1'}]
+        (tmp_path / 'annotations' / f'fold{fold}_val.json').write_text(json.dumps(coco))
+        entry = {'image_id': fold + 1, 'category_id': 1, 'bbox': [2, 2, 6, 6], 'score': score, 'segmentation': rle}
+        paths.append(tmp_path / f'{fold}.json')
+        write_results(paths[-1], [entry] if score else [])
+    table = summarise(config(tmp_path), paths, tmp_path)
+    row = next(line.split() for line in table.splitlines() if line.startswith('segm_AP50 '))
+    assert row == ['segm_AP50', '1.0000', '0.0000', '0.5000', '±', '0.7071']
+    assert [e['image_id'] for e in read_results(tmp_path / 'oof-results.json')] == [1]
+    saved = json.loads((tmp_path / 'cross-validation.json').read_text())
+    assert saved['mean']['segm_AP50'] == 0.5
+
+
+def _ones(side):
+    import numpy as np
+
+    return np.ones((side, side), np.uint8)
+
+
+def test_a_fold_through_the_real_tools(tmp_path):
+    """Trained in one go, then its results taken away: the second call resumes, finds nothing to train, and tests."""
+    root = write_data(tmp_path / 'data')
+    coco = json.loads((root / 'annotations' / 'train.json').read_text())
+    for side, ids in (('train', [1, 2]), ('val', [3, 4])):
+        write_subset(coco, ids, root / 'annotations' / f'fold0_{side}.json')
+    write_config(tmp_path / 'tiny.py', root, 'train_cfg["max_epochs"] = 1')
+    cfg = Config.fromfile(tmp_path / 'tiny.py')
+    results = run_fold(cfg, 0, tmp_path / 'cv')
+    first = results.read_bytes()
+    assert {e['image_id'] for e in read_results(results)} <= {3, 4}
+    results.unlink()
+    run_fold(cfg, 0, tmp_path / 'cv')
+    assert results.read_bytes() == first

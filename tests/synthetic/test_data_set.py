@@ -1,0 +1,164 @@
+"""The drawn data set: the layout and its oddities, the proportions, the sizes, and that cells can be told apart."""
+
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from mmcellseg.data.tiff import read_image, read_label_map
+from mmcellseg.synthetic.data_set import MEDIAN_AREAS, _deal, make_synthetic
+from mmcellseg.synthetic.tissue import Tissue
+
+CLASSES = 4
+
+
+@pytest.fixture(scope='module')
+def dense_set(tmp_path_factory):
+    root = tmp_path_factory.mktemp('dense')
+    return make_synthetic(root, num_train=8, num_test=2, cell_scale=0.8, seed=3)
+
+
+def label_maps(folder) -> dict[int, np.ndarray]:
+    paths = {label: folder / f'class{label + 1}.tif' for label in range(CLASSES)}
+    return {label: read_label_map(path) for label, path in paths.items() if path.exists()}
+
+
+def digests(root) -> dict[str, str]:
+    files = sorted(p for p in root.rglob('*') if p.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_same_seed_same_bytes(tmp_path):
+    options = {'num_train': 3, 'num_test': 1, 'size_range': (48, 80), 'cell_scale': 0.5, 'dense': False}
+    for name, seed in (('a', 0), ('b', 0), ('c', 1)):
+        make_synthetic(tmp_path / name, seed=seed, **options)
+    assert digests(tmp_path / 'a') == digests(tmp_path / 'b')
+    assert not set(digests(tmp_path / 'a').values()) & set(digests(tmp_path / 'c').values())
+
+
+def test_layout(dense_set):
+    root = dense_set.root
+    folders = sorted(p.name for p in (root / 'train').iterdir())
+    assert folders == sorted(dense_set.train_cells)
+    assert len(folders) == 8
+    sizes, compressions = set(), set()
+    for name in folders:
+        with tifffile.TiffFile(root / 'train' / name / 'image.tif') as file:
+            page = file.pages[0]
+            assert (page.dtype, page.shape[2], int(page.compression), int(page.predictor)) == (np.uint8, 4, 5, 2)
+            assert (page.asarray()[..., 3] == 255).all()
+            sizes.add(page.shape[:2])
+        for path in (root / 'train' / name).glob('class*.tif'):
+            with tifffile.TiffFile(path) as file:
+                assert file.pages[0].dtype == np.float64
+                assert file.pages[0].shape == page.shape[:2]
+                compressions.add(int(file.pages[0].compression))
+    assert len(sizes) == 8
+    assert compressions == {1, 5}  # none, and LZW
+    entries = json.loads((root / 'test_image_name_to_ids.json').read_text())
+    assert [e['id'] for e in entries] == [1, 2]
+    for entry in entries:
+        image = read_image(root / 'test_release' / entry['file_name'])
+        assert image.shape == (entry['height'], entry['width'], 3)
+
+
+def test_cells(dense_set):
+    """Ids have gaps, cells are in one piece, do not overlap and touch; the areas are those asked for."""
+    areas: dict[int, list[int]] = {label: [] for label in range(CLASSES)}
+    touching = 0
+    for name, cells in dense_set.train_cells.items():
+        maps = label_maps(dense_set.root / 'train' / name)
+        assert sum(len(np.unique(m)) - 1 for m in maps.values()) == cells
+        assert max(sum((m > 0).astype(int) for m in maps.values()).ravel()) == 1
+        for label, label_map in maps.items():
+            ids = np.unique(label_map)[1:]
+            pieces = cv2.connectedComponents((label_map == ids[0]).astype(np.uint8), connectivity=4)[0]
+            assert pieces == 2
+            areas[label] += np.bincount(label_map.ravel())[ids].tolist()
+            if len(ids) > 5:
+                assert ids[-1] > len(ids)  # gaps
+        whole = sum(m + 10000 * label * (m > 0) for label, m in maps.items())
+        left, right = whole[:, :-1], whole[:, 1:]
+        touching += len(np.unique(left[(left > 0) & (right > 0) & (left != right)]))
+    assert [len(areas[label]) for label in range(CLASSES)] == dense_set.class_counts
+    assert touching > 0.2 * sum(dense_set.class_counts)
+    for label in (0, 1):  # hundreds of cells
+        assert np.median(areas[label]) == pytest.approx(MEDIAN_AREAS[label] * 0.8**2, rel=0.15)
+    assert np.median(areas[3]) > 2 * np.median(areas[2])
+
+
+def test_dense_image_and_missing_classes(dense_set):
+    cells = list(dense_set.train_cells.items())
+    assert cells[-1][1] > 700
+    assert list(label_maps(dense_set.root / 'train' / cells[0][0])) == [1]
+    assert dense_set.left_out == 0
+    shares = np.array(dense_set.class_counts) / sum(dense_set.class_counts)
+    assert shares == pytest.approx([0.46, 0.50, 0.02, 0.02], abs=0.002)
+
+
+def test_deal(rng):
+    """10 cells as 46 : 50 : 2 : 2 are 5 and 5 (4.6 and 5.0); the first image has class 2 only."""
+    parts = _deal(rng, np.array([0.46, 0.50, 0.02, 0.02]), np.array([4, 3, 3]), lone_first=True)
+    assert [len(p) for p in parts] == [4, 3, 3]
+    assert parts[0].tolist() == [1, 1, 1, 1]
+    assert np.bincount(np.concatenate(parts), minlength=4).tolist() == [5, 5, 0, 0]
+    parts = _deal(rng, np.array([0.5, 0, 0, 0.5]), np.array([2, 4]), lone_first=True)
+    assert len(set(parts[0])) == 1
+    assert np.bincount(np.concatenate(parts), minlength=4).tolist() == [3, 0, 0, 3]
+
+
+def test_stains_vary_and_nuclei_are_darker(dense_set):
+    means = []
+    for name in dense_set.train_cells:
+        folder = dense_set.root / 'train' / name
+        image = read_image(folder / 'image.tif').astype(float)
+        maps = label_maps(folder)
+        ground = image[sum(m > 0 for m in maps.values()) == 0]
+        means.append(ground.mean(0))
+        assert ground.mean(0)[1] < ground.mean(0)[[0, 2]].min()  # pink to violet: least green
+        assert image[maps[1] > 0].mean() < ground.mean() - 40
+        assert image[maps[1] > 0].std() > 8  # chromatin, no disc of one colour
+        if len(np.unique(maps.get(0, np.zeros(1)))) > 5:
+            assert image[maps[0] > 0].mean() > image[maps[1] > 0].mean() + 10  # vesicular against dense
+    assert np.std(means, axis=0).min() > 3
+
+
+def test_small_and_crowded_images_give_up_in_the_end(rng):
+    tissue = Tissue(rng, 33, 35)
+    placed = sum(tissue.place(1, 278.0) for _ in range(20))
+    assert 0 < placed < 8
+    assert placed == len(tissue.labels) == tissue.instances.max()
+    assert tissue.stain().shape == (33, 35, 3)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'num_train': 0}, 'num_train ≥ 1.*num_train=0'),
+        ({'size_range': (200, 100)}, r'size_range=\(200, 100\)'),
+        ({'cell_scale': 0}, 'cell_scale=0'),
+        ({'proportions': 'even'}, r"one of \['balanced', 'real'\] or four weights, not 'even'"),
+        ({'proportions': (1, 2)}, r'must be 4 weights ≥ 0, one of them > 0, not \(1, 2\)'),
+    ],
+)
+def test_refusals(tmp_path, options, words):
+    with pytest.raises(ValueError, match=words):
+        make_synthetic(tmp_path, **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_existing_set_stays(tmp_path):
+    (tmp_path / 'train').mkdir()
+    with pytest.raises(FileExistsError, match='train exists already'):
+        make_synthetic(tmp_path)
+
+
+def test_fixture_has_every_class(synthetic_dir):
+    categories = [
+        a['category_id'] for a in json.loads((synthetic_dir / 'annotations/train.json').read_text())['annotations']
+    ]
+    assert np.bincount(categories, minlength=5)[1:].min() >= 2
+    assert len(json.loads((synthetic_dir / 'annotations/test.json').read_text())['images']) == 3

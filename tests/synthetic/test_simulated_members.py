@@ -1,0 +1,81 @@
+"""The simulator: a perfect member is the truth, and every imperfection does what it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.ensemble.detections import Detections
+from mmcellseg.synthetic.members import Imperfection, simulate_image, simulate_members
+
+PERFECT = Imperfection(**dict.fromkeys(Imperfection.__dataclass_fields__, 0.0) | {'score_slope': 4.0})
+SIZE = (120, 160)
+
+
+@pytest.fixture
+def cells():
+    """30 discs on a grid, apart from each other."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    centres = [(12 + 22 * i, 12 + 26 * j) for i in range(5) for j in range(6)]
+    bitmaps = np.array([(y - a) ** 2 + (x - b) ** 2 <= 64 for a, b in centres], np.uint8)
+    return BoxMasks.from_bitmaps(bitmaps), np.arange(30) % 3 + 1
+
+
+def simulated(cells, member=0, seed=0, **changes):
+    made = simulate_image(*cells, [1, 2, 3], 1, member, seed, replace(PERFECT, **changes))
+    return Detections.from_entries([made], *SIZE)
+
+
+def test_a_perfect_member_is_the_truth(cells):
+    found = simulated(cells)
+    np.testing.assert_array_equal(found.masks.to_ndarray(), cells[0].to_ndarray())
+    assert found.labels.tolist() == cells[1].tolist()
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-4 * 0.45)))
+
+
+def test_rates_are_rates(cells):
+    members = range(25)
+    assert 0.65 < np.mean([len(simulated(cells, m, missed=0.3)) for m in members]) / 30 < 0.75
+    assert 0.13 < np.mean([len(simulated(cells, m, duplicated=0.2)) for m in members]) / 30 - 1 < 0.25
+    assert 0.13 < np.mean([len(simulated(cells, m, split=0.2)) for m in members]) / 30 - 1 < 0.25
+    extra = np.mean([len(simulated(cells, m, false_positives=0.2)) for m in members]) / 30 - 1
+    assert 0.15 < extra < 0.25
+    wrong = [np.mean(simulated(cells, m, confused=0.2).labels != cells[1]) for m in members]
+    assert 0.15 < np.mean(wrong) < 0.25
+
+
+def test_masks_shrink_shift_and_split(cells):
+    small = simulated(cells, erosion=0.1).masks.areas  # 0.1 × √197 px = 1.4 px off the radius of 8
+    assert 0.55 < small.mean() / 197 < 0.8
+    shifted = simulated(cells, shift=0.2).masks
+    assert (shifted.areas == 197).mean() > 0.8  # some leave the image
+    assert (shifted.boxes != cells[0].boxes).any(axis=1).mean() > 0.8
+    halves = simulated(cells, split=1.0).masks.areas.reshape(-1, 2)
+    assert (halves.sum(axis=1) == 197).all()
+
+
+def test_touching_cells_merge():
+    bitmaps = np.zeros((2, *SIZE), np.uint8)
+    bitmaps[0, 10:20, 10:20] = bitmaps[1, 10:20, 20:30] = 1
+    pair = BoxMasks.from_bitmaps(bitmaps), np.array([1, 2])
+    assert simulated(pair, merged=1.0).masks.areas.tolist() == [200]
+
+
+def test_shared_errors_are_the_same_for_all_members(cells):
+    def found(shared):
+        return [set(simulated(cells, m, missed=0.5, shared=shared).masks.boxes[:, 0].tolist()) for m in range(6)]
+
+    everyone, apart = found(1.0), found(0.0)
+    assert all(boxes == everyone[0] for boxes in everyone)
+    counts = [len(simulated(cells, m, missed=0.5, shared=0.0)) for m in range(6)]
+    assert len(set(counts)) > 1 or any(boxes != apart[0] for boxes in apart)
+
+
+def test_seeds(cells):
+    truth = {1: cells, 2: cells}
+    one, again, other = (simulate_members(truth, [1, 2, 3], 3, seed) for seed in (0, 0, 1))
+    assert one == again != other
+    assert one[0] != one[1]
+    assert {entry['image_id'] for entry in one[0]} == {1, 2}
+    assert all(0.05 <= entry['score'] <= 1 for member in one for entry in member)
