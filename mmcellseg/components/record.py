@@ -25,8 +25,8 @@ EXPERIMENT_KEYS = (
 def parts(cfg: Config | Mapping) -> dict[str, Any]:
     """The part of a config that makes the experiment, as JSON values."""
     values = cfg.to_dict() if isinstance(cfg, Config) else cfg
-    if values.get('resume'):  # load_from is the checkpoint that a resumed run goes on from
-        values = {**values, 'load_from': values.get('begun_from')}
+    if values.get('resume'):  # by a stock tool: load_from is the checkpoint that the run goes on from
+        values = {**values, 'load_from': None}
     chosen = {key: values[key] for key in EXPERIMENT_KEYS if values.get(key) is not None}
     # Folders of the project count from there, whatever the working directory was.
     return json.loads(json.dumps(chosen, default=str).replace(json.dumps(HERE)[:-1], '"'))
@@ -66,10 +66,9 @@ def config_facts(cfg: Config) -> dict[str, Any]:
     return {**facts, 'changed': changes(parts(parent), parts(cfg)), 'sha256': digest(values)}
 
 
-def weights_fact(cfg: Config) -> dict[str, str] | None:
-    """The file whose weights a run began from, and its hash; None if from none (or from an address)."""
-    path = cfg.get('begun_from') if cfg.get('resume') else cfg.get('load_from')
-    return {'file': str(path), 'sha256': sha256(path)} if path and Path(path).is_file() else None
+def weights_fact(path: str | None) -> dict[str, str] | None:
+    """The file whose weights a run begins from, and its hash; None if from none (or from an address)."""
+    return {'file': path.removeprefix(HERE), 'sha256': sha256(path)} if path and Path(path).is_file() else None
 
 
 def changes_since(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list]:
