@@ -8,6 +8,7 @@ import sys
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
+from mmcellseg.components import checkpoint
 from mmcellseg.reporting.records import RecordError
 from mmcellseg.runs import launch
 
@@ -38,15 +39,17 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    if cfg.get('weights') is not None:
+        sys.exit(f'{args.config} trains nothing: it takes the weights of step {cfg.weights}; use tools/run_step.py')
     launch.set_seed(cfg, args.seed)
     launch.set_precision(cfg, args.amp)
     if args.auto_scale_lr:
         launch.set_auto_scale_lr(cfg)
-    launch.set_resume(cfg, args.resume)
-    if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
+    resume = launch.resume_point(cfg, args.resume)
+    if args.trust_checkpoint and (begin := resume or cfg.get('load_from')):
+        checkpoint.trust(begin)
     try:
-        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
+        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None, resume=resume)
     except RecordError as error:
         sys.exit(str(error))
 
