@@ -69,9 +69,8 @@ class CellMetric(BaseMetric):
     without a box takes its mask's; one that then has none is left out, which is said once.
 
     Args:
-        ann_file: COCO json of the evaluated images. None is for ``format_only`` alone; category ids are then the
-            labels + 1.
-        metric: Any of 'bbox', 'segm', 'panoptic' and 'matching' (more figures of the same label maps).
+        ann_file: str | Mapping | None = None,
+        metric: str | Sequence[str] = DEFAULT_METRICS,
         max_dets: Detections per image and class that count for AP; None: no cap that cuts anything.
         score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
@@ -88,7 +87,7 @@ class CellMetric(BaseMetric):
 
     def __init__(
         self,
-        ann_file: str | None = None,
+        ann_file: str | Mapping | None = None,
         metric: str | Sequence[str] = DEFAULT_METRICS,
         max_dets: int | None = None,
         score_thr: float = 0.5,
@@ -126,7 +125,9 @@ class CellMetric(BaseMetric):
     def dataset_meta(self, dataset_meta: dict) -> None:
         """Known when the loop is built: a bad annotation file is refused before training, not after an epoch."""
         self._dataset_meta = dataset_meta
-        if self.ann_file is not None:
+        if isinstance(self.ann_file, Mapping):
+            self._ground_truth = GroundTruth(self.ann_file, dataset_meta.get('classes'))
+        elif self.ann_file is not None:
             with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
                 self._ground_truth = GroundTruth(path, dataset_meta.get('classes'))
 
