@@ -8,6 +8,7 @@ import sys
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
+from mmcellseg.components import checkpoint
 from mmcellseg.reporting.records import RecordError
 from mmcellseg.runs import launch
 
@@ -44,11 +45,11 @@ def main() -> None:
     launch.set_precision(cfg, args.amp)
     if args.auto_scale_lr:
         launch.set_auto_scale_lr(cfg)
-    launch.set_resume(cfg, args.resume)
-    if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
+    resume = launch.resume_point(cfg, args.resume)
+    if args.trust_checkpoint and (begin := resume or cfg.get('load_from')):
+        checkpoint.trust(begin)
     try:
-        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
+        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None, resume=resume)
     except RecordError as error:
         sys.exit(str(error))
 

@@ -39,7 +39,7 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = Config.fromfile(path)
-    if 'begun_from' in cfg:  # the copy in a resumed run's folder: what the run began from is the config's again
+    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
         cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
@@ -82,17 +82,13 @@ def set_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume.
+def resume_point(cfg: Config, resume: str | None) -> str | None:
+    """The checkpoint that a training goes on from: with ``'auto'`` the last of its folder, else the given one.
 
-    Where ``'auto'`` finds no checkpoint, the run begins as its config says, with the weights of its ``load_from``.
+    None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
+    with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    if resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
-        return
-    if resume is not None:
-        cfg.begun_from = cfg.get('load_from')  # the record's: load_from now says where the run goes on
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else resume
+    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:
@@ -215,23 +211,19 @@ def build_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def trust_checkpoint(cfg: Config) -> None:
-    """Let the checkpoint that this run starts from execute what its pickle holds."""
-    path = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-    if path:
-        checkpoint.trust(path)
-
-
-def run_train(cfg: Config, overwrite: bool = False) -> None:
-    """Train, refusing a folder of another experiment before anything is written there.
+def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None) -> None:
+    """Train, or go on from the checkpoint ``resume``; a folder of another experiment is refused before it is touched.
 
     An error is noted in the run's record; a data worker that died is reported with its likely cause.
     """
     if overwrite:
         cfg.overwrite_record = True
-    check_work_dir(cfg)
+    check_work_dir(cfg, resumed=resume is not None)
     try:
-        build_runner(cfg).train()
+        runner = build_runner(cfg)
+        if resume is not None:
+            runner._resume, runner._load_from = True, resume
+        runner.train()
     except Exception as error:
         cause = explain_worker_death(error)
         if cause:
