@@ -25,11 +25,12 @@ from ..components.config_paths import annotation_file, config_datasets, resolve_
 from ..components.datasets.faults import explain_worker_death
 from ..components.hooks.record_hook import check_work_dir
 from ..components.models.cell_tta_model import mirrored_views
-from ..export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
+from ..export.submission import CATEGORY_IDS, write_submission
 from ..reporting.records import mark_failed
+from ..structures.run_files import RESULTS_NAME, ZIP_NAME
 from .config_options import check_options
+from .process import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 IDS_NAME = 'test_image_name_to_ids.json'
 
 
@@ -160,7 +161,7 @@ def write_zip(runner: Runner, ids_file: Path) -> None:
     """Zip the predictions of a run with ``--format-only``, checked, as ``submission.zip`` beside them."""
     results = Path(runner.log_dir) / RESULTS_NAME
     categories = getattr(runner.test_dataloader.dataset, 'cat_ids', CATEGORY_IDS)
-    submission = write_submission(results, ids_file, results.with_name('submission.zip'), categories)
+    submission = write_submission(results, ids_file, results.with_name(ZIP_NAME), categories)
     runner.logger.info(f'predictions: {results}\nsubmission: {submission}')
 
 

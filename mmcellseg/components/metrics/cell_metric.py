@@ -19,9 +19,8 @@ from ...evaluation.evaluate import check_settings, evaluate_results
 from ...evaluation.ground_truth import GroundTruth
 from ...evaluation.tables import EvaluationError
 from ...structures.results import write_results
+from ...structures.run_files import RESULTS_NAME
 from ..box_masks import BoxMasks
-
-RESULTS_NAME = 'test-results.json'
 
 
 def view_file(results_file: str | os.PathLike, view: int) -> Path:
