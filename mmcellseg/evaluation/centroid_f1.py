@@ -49,27 +49,23 @@ def pair_by_centroid(
     return Pairing(gt_class[i], pred_class[j], np.delete(gt_class, i), np.delete(pred_class, j))
 
 
-def pool(pairings: list[Pairing]) -> Pairing:
-    """The pairs of all images together: F1 is taken over the data set, not per image."""
-    return Pairing(*(np.concatenate([p[k] for p in pairings]) for k in range(4)))
-
-
-def _ratio(hits: int, misses: int) -> float:
+def f1(hits: float, misses: float) -> float:
+    """2 hits / (2 hits + misses); NaN where there is nothing to find and nothing was found."""
     return 2 * hits / (2 * hits + misses) if hits or misses else float('nan')
 
 
-def detection_f1(pairs: Pairing) -> float:
-    """F_d = 2 TP / (2 TP + FP + FN): a pair is a true positive whatever its classes."""
-    return _ratio(len(pairs.gt), len(pairs.lone_gt) + len(pairs.lone_pred))
+def detection_counts(pairs: Pairing) -> tuple[int, int]:
+    """Hits and misses whose :func:`f1` is F_d = 2 TP / (2 TP + FP + FN): a pair is a hit whatever its classes."""
+    return len(pairs.gt), len(pairs.lone_gt) + len(pairs.lone_pred)
 
 
-def class_f1(pairs: Pairing, category: int) -> float:
-    """F_c of one class: 2 TP_c / (2 TP_c + 2 FP_c + 2 FN_c + FP_d + FN_d).
+def class_counts(pairs: Pairing, category: int) -> tuple[int, int]:
+    """Hits and misses whose :func:`f1` is F_c of one class: 2 TP_c / (2 TP_c + 2 FP_c + 2 FN_c + FP_d + FN_d).
 
     TP_c: pairs of this class on both sides. FP_c and FN_c: pairs of it on the predicted and on the true side only.
     FP_d and FN_d: predictions and cells of it left unpaired. The published code's TN_c is 0 by construction,
-    because it looks only at pairs that the class is part of.
+    because it looks only at pairs that the class is part of. The counts of several images add up.
     """
     gt, pred = pairs.gt == category, pairs.pred == category
     lone = (pairs.lone_gt == category).sum() + (pairs.lone_pred == category).sum()
-    return _ratio(int((gt & pred).sum()), int(2 * (gt != pred).sum() + lone))
+    return int((gt & pred).sum()), int(2 * (gt != pred).sum() + lone)

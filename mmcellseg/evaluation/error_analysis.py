@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..structures.overlaps import intersections
-from . import panoptic
-from .evaluate import chosen_images, label_maps
+from .evaluate import chosen_images
 from .ground_truth import GroundTruth
+from .label_map_figures import image_maps
+from .matching import match
 from .predictions import Predictions
 
 KINDS = ('right', 'wrong class', 'duplicate', 'merged', 'split', 'poor mask', 'background', 'missed')
@@ -38,7 +39,7 @@ class ErrorReport(NamedTuple):
 
     ``predictions`` and ``cells``: kind → how many. ``confusion`` (K + 1, K + 1): rows true class, columns predicted;
     the last row holds predictions without a cell, the last column cells without a prediction. ``best``: figure →
-    (score threshold, value there).
+    (score threshold, value there), of ``mask_F1`` (:func:`best_f1`) and ``mPQ+``.
     """
 
     predictions: dict[str, int]
@@ -49,7 +50,7 @@ class ErrorReport(NamedTuple):
     best: dict[str, tuple[float, float]]
 
 
-def match(pairs: ImagePairs) -> np.ndarray:
+def match_cells(pairs: ImagePairs) -> np.ndarray:
     """The cell of each prediction (P,), −1 for none; each cell has one prediction at most, at IoU ≥ 0.5.
 
     Predictions choose in order of score, ties in their order, the free cell of highest IoU: first among cells of
@@ -57,15 +58,10 @@ def match(pairs: ImagePairs) -> np.ndarray:
     """
     rank = np.empty(len(pairs.scores), np.int64)
     rank[np.argsort(-pairs.scores, kind='stable')] = np.arange(len(rank))
-    order = np.lexsort((pairs.gt, -pairs.iou, rank[pairs.pred]))
-    order = order[pairs.iou[order] >= MATCH_IOU]
-    same = pairs.pred_class[pairs.pred] == pairs.gt_class[pairs.gt]
+    other = pairs.pred_class[pairs.pred] != pairs.gt_class[pairs.gt]
+    (taken,) = match(rank[pairs.pred] + len(rank) * other, pairs.pred, pairs.gt, pairs.iou, [MATCH_IOU])
     cell_of = np.full(len(pairs.scores), -1)
-    taken = np.zeros(len(pairs.gt_class), bool)
-    for k in [*order[same[order]].tolist(), *order[~same[order]].tolist()]:
-        if cell_of[pairs.pred[k]] < 0 and not taken[pairs.gt[k]]:
-            cell_of[pairs.pred[k]] = pairs.gt[k]
-            taken[pairs.gt[k]] = True
+    cell_of[pairs.pred[taken]] = pairs.gt[taken]
     return cell_of
 
 
@@ -73,7 +69,7 @@ def sort_errors(pairs: ImagePairs, cell_of: np.ndarray) -> tuple[np.ndarray, np.
     """The kind of each prediction (P,) and of each cell (G,), as indices of ``KINDS``.
 
     The first that fits:
-    right, wrong class: matched (see :func:`match`) with a cell of its own or of another class.
+    right, wrong class: matched (see :func:`match_cells`) with a cell of its own or of another class.
     duplicate: IoU ≥ 0.5 with a cell that another prediction has.
     merged: covers at least half of each of two or more cells.
     split: one of two or more predictions that lie at least half inside one cell that nobody matched.
@@ -151,7 +147,7 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
     """
     hits = []
     for p in pairs:
-        cell_of = match(p)
+        cell_of = match_cells(p)
         hits.append((cell_of >= 0) & (p.gt_class[cell_of] == p.pred_class if len(p.gt_class) else False))
     scores = np.concatenate([p.scores for p in pairs])
     order = np.argsort(-scores, kind='stable')
@@ -161,35 +157,30 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
 
 
 def best_pq(gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int]) -> tuple[float, float]:
-    """Score threshold and value of the best mPQ+ (pooled over images, mean of the classes of the ground truth).
-
-    A pixel belongs to the best score on it, so a prediction's visible pixels do not depend on those below it, and
-    one label map serves all thresholds.
-    """
+    """Score threshold and value of the best mPQ+, as :func:`~mmcellseg.evaluation.evaluate.evaluate_results` has it
+    at that threshold. One pair of label maps an image serves all thresholds."""
     scores, classes, ious, cells = [], [], [], dict.fromkeys(gt.categories, 0)
     for image_id in image_ids:
-        rows, gt_class = predictions.rows(image_id), gt.category_ids[gt.rows(image_id)]
-        pairs = panoptic.overlap(*label_maps(gt, predictions, image_id, -np.inf), len(gt_class), len(rows))
-        pred_class = predictions.category_ids[rows]
-        iou = pairs.iou
-        hit = (iou > 0.5) & (gt_class[pairs.gt] == pred_class[pairs.pred])
-        best = np.zeros(len(rows))
+        image = image_maps(gt, predictions, image_id, -np.inf)
+        pairs, iou = image.pairs, image.pairs.iou
+        hit = (iou > 0.5) & (image.gt_class[pairs.gt] == image.pred_class[pairs.pred])
+        best = np.zeros(len(image.scores))
         best[pairs.pred[hit]] = iou[hit]
         seen = pairs.pred_pixels > 0
-        scores.append(predictions.scores[rows][seen])
-        classes.append(pred_class[seen])
+        scores.append(image.scores[seen])
+        classes.append(image.pred_class[seen])
         ious.append(best[seen])
         for c in cells:
-            cells[c] += int(((gt_class == c) & (pairs.gt_pixels > 0)).sum())
+            cells[c] += int(((image.gt_class == c) & (pairs.gt_pixels > 0)).sum())
     score, category, iou = np.concatenate(scores), np.concatenate(classes), np.concatenate(ious)
     order = np.argsort(-score, kind='stable')
-    present = [c for c, number in cells.items() if number]
-    total = np.zeros(len(order))
-    for c in present:
-        own = category[order] == c
-        # TP + FP/2 + FN/2 = (predictions + cells) / 2
-        total += np.cumsum(iou[order] * own) / ((np.cumsum(own) + cells[c]) / 2)
-    return _best(score[order], total / max(len(present), 1))
+    total, defined = np.zeros((2, len(order)))
+    for c, number in cells.items():
+        own = np.cumsum(category[order] == c)
+        # TP + FP/2 + FN/2 = (predictions + cells) / 2; a class that neither side has is undefined
+        total += np.cumsum(iou[order] * (category[order] == c)) / np.maximum((own + number) / 2, 0.5)
+        defined += own + number > 0
+    return _best(score[order], total / np.maximum(defined, 1))
 
 
 def analyse(
@@ -204,7 +195,7 @@ def analyse(
     kinds, cells = np.zeros(len(KINDS), np.int64), np.zeros(len(KINDS), np.int64)
     for image_id in ids:
         pairs = image_pairs(gt, predictions, image_id, score_thr)
-        cell_of = match(pairs)
+        cell_of = match_cells(pairs)
         of_pred, of_gt = sort_errors(pairs, cell_of)
         kinds += np.bincount(of_pred, minlength=len(KINDS))
         cells += np.bincount(of_gt, minlength=len(KINDS))
@@ -214,7 +205,7 @@ def analyse(
         missed = np.delete(true[:-1], cell_of[cell_of >= 0])
         confusion[:, background] += np.bincount(missed, minlength=background + 1)
     best = {
-        'F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
+        'mask_F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
         'mPQ+': best_pq(gt, predictions, ids),
     }
     by_prediction, by_cell = (dict(zip(KINDS, numbers.tolist())) for numbers in (kinds, cells))
@@ -235,5 +226,7 @@ def format_report(report: ErrorReport) -> str:
     for name, row in zip(names, report.confusion.tolist()):
         lines.append(f'{name:{width}}' + ''.join(f'{n:>{width}}' for n in row))
     lines.append('')
-    lines += [f'best {key}: {value:.4f} at score >= {thr:.4f}' for key, (thr, value) in report.best.items()]
+    names_of = {'mask_F1': 'F1 of masks (right class at mask IoU >= 0.5)'}
+    for key, (thr, value) in report.best.items():
+        lines.append(f'best {names_of.get(key, key)}: {value:.4f} at score >= {thr:.4f}')
     return '\n'.join(lines)

@@ -57,7 +57,7 @@ def decode(rles: Sequence[Mapping], where: str) -> tuple[np.ndarray, np.ndarray]
     return counts, splits
 
 
-class Table:
+class Instances:
     """Instances as columns, with the rows of each image.
 
     Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``runs`` (the decoded masks,
