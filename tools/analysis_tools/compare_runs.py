@@ -6,8 +6,8 @@
     compare_runs.py --diff work_dirs/a work_dirs/b
 
 A run is a folder with a record.json, which training writes. Beside it lies config.json with all keys of its config; of
-runs without it (a clone has the records alone) those keys are compared that their leaves change. Conditions of --filter are KEY=VALUE, also with
-!= > < >= <=; a key may be the end of one, as seed for randomness.seed.
+runs without it (a clone has the records alone) those keys are compared that their leaves change. Conditions of --filter
+are KEY=VALUE, also with != > < >= <=; a key may be the end of one, as seed for randomness.seed.
 """
 
 import argparse
