@@ -22,14 +22,14 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint
 from ..components.config_paths import annotation_file, config_datasets, resolve_data_paths
-from ..components.datasets.faults import explain_worker_death
 from ..components.hooks.record_hook import check_work_dir
 from ..components.models.cell_tta_model import mirrored_views
-from ..export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
-from ..reporting.records import mark_failed
+from ..export.submission import CATEGORY_IDS, write_submission
+from ..structures.run_files import RESULTS_NAME, ZIP_NAME
 from .config_options import check_options
+from .noted_end import noted_end
+from .process import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 IDS_NAME = 'test_image_name_to_ids.json'
 
 
@@ -160,7 +160,7 @@ def write_zip(runner: Runner, ids_file: Path) -> None:
     """Zip the predictions of a run with ``--format-only``, checked, as ``submission.zip`` beside them."""
     results = Path(runner.log_dir) / RESULTS_NAME
     categories = getattr(runner.test_dataloader.dataset, 'cat_ids', CATEGORY_IDS)
-    submission = write_submission(results, ids_file, results.with_name('submission.zip'), categories)
+    submission = write_submission(results, ids_file, results.with_name(ZIP_NAME), categories)
     runner.logger.info(f'predictions: {results}\nsubmission: {submission}')
 
 
@@ -212,25 +212,15 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None) -> None:
-    """Train, or go on from the checkpoint ``resume``; a folder of another experiment is refused before it is touched.
-
-    An error is noted in the run's record; a data worker that died is reported with its likely cause.
-    """
+    """Train, or go on from the checkpoint ``resume``; another experiment's folder is refused before it is touched."""
     if overwrite:
         cfg.overwrite_record = True
     check_work_dir(cfg, resumed=resume is not None)
-    try:
+    with noted_end(cfg.work_dir):
         runner = build_runner(cfg)
         if resume is not None:
             runner._resume, runner._load_from = True, resume
         runner.train()
-    except Exception as error:
-        cause = explain_worker_death(error)
-        if cause:
-            error.add_note(cause)
-        if is_main_process():
-            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error} {cause}'.rstrip())
-        raise
 
 
 def run_test(cfg: Config, out: str | None = None, ids: str | None = None) -> None:

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from .launch import PROJECT
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run_tool(tool: str, *arguments: str) -> None:
