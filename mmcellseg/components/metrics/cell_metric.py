@@ -12,7 +12,7 @@ from mmdet.registry import METRICS
 from mmdet.structures.mask.structures import BaseInstanceMasks
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
 from ...evaluation.evaluate import METRICS as KINDS
 from ...evaluation.evaluate import check_settings, evaluate_results
@@ -65,9 +65,10 @@ class CellMetric(BaseMetric):
         max_dets: Detections per image and class that count for AP; None: no cap that cuts anything.
         score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
-        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which the runner's
-            tools set, or else in the working directory. None: no file, or test-results.json with ``format_only``.
-            Where the model keeps the views of test-time augmentation, each has a file beside it (``view_file``).
+        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, where that is not set
+            beside the run's log, and without a run in the working directory. None: no file, or test-results.json
+            with ``format_only``. Where the model keeps the views of test-time augmentation, each has a file beside
+            it (``view_file``).
         format_only: Write the results file and compute nothing.
         backend_args: mmengine's file backend for ``ann_file``.
         collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
@@ -107,7 +108,10 @@ class CellMetric(BaseMetric):
     @property
     def results_file(self) -> str | None:
         """Path of the results file of this run, None if none is written."""
-        return None if self._file is None else str(Path(self.out_dir or '.') / self._file)
+        if self._file is None:
+            return None
+        log = MMLogger.get_current_instance().log_file  # of whichever tool runs this, MMDetection's own too
+        return str(Path(self.out_dir or (os.path.dirname(log) if log else '.')) / self._file)
 
     @BaseMetric.dataset_meta.setter  # type: ignore[attr-defined]
     def dataset_meta(self, dataset_meta: dict) -> None:
