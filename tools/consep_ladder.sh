@@ -5,7 +5,8 @@
 #   bash tools/consep_ladder.sh g     the full ones, for a GPU
 #
 # Run it again to go on: finished steps are kept, an interrupted training resumes. More arguments go to tools/train.py.
-# The data: CoNSeP converted into data/consep (or CONSEP_ROOT), with folds written by split_folds.py.
+# The data: CoNSeP converted into data/consep (or CONSEP_ROOT), with folds written by
+# split_folds.py --folds work_dirs/consep/folds.json.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=${VENV:-$PWD/.venv}/bin:$PATH

@@ -7,6 +7,7 @@ import os
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
+from mmcellseg.components import checkpoint
 from mmcellseg.runs import launch, outputs
 from mmcellseg.runs.errors import errors_in_a_line
 
@@ -42,10 +43,10 @@ def parse_args() -> argparse.Namespace:
 def test(args: argparse.Namespace) -> None:
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    # The config may be the copy in a resumed run's folder; the best checkpoint holds nothing to resume from.
+    # The config may be the copy in a folder that stock tools resumed; the best checkpoint holds nothing to resume from.
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
+        checkpoint.trust(args.checkpoint)
     if args.format_only:
         outputs.set_format_only(cfg)
     if args.show_dir:

@@ -7,6 +7,7 @@ import os
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
+from mmcellseg.components import checkpoint
 from mmcellseg.runs import launch
 from mmcellseg.runs.config_options import ConfigError
 from mmcellseg.runs.errors import errors_in_a_line
@@ -46,10 +47,10 @@ def train(args: argparse.Namespace) -> None:
     launch.set_precision(cfg, args.amp)
     if args.auto_scale_lr:
         launch.set_auto_scale_lr(cfg)
-    launch.set_resume(cfg, args.resume)
-    if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
-    launch.run_train(cfg, args.overwrite or args.work_dir is not None, args.verbose)
+    resume = launch.resume_point(cfg, args.resume)
+    if args.trust_checkpoint and (begin := resume or cfg.get('load_from')):
+        checkpoint.trust(begin)
+    launch.run_train(cfg, args.overwrite or args.work_dir is not None, resume, args.verbose)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = read_config(path)
-    if 'begun_from' in cfg:  # the copy in a resumed run's folder: what the run began from is the config's again
+    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
         cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
@@ -71,17 +71,16 @@ def set_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume.
+def resume_point(cfg: Config, resume: str | None) -> str | None:
+    """The checkpoint that a training goes on from: with ``'auto'`` the last of its folder, else the given one.
 
-    Where ``'auto'`` finds no checkpoint, the run begins as its config says, with the weights of its ``load_from``.
+    None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
+    with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    if resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
-        return
-    if resume is not None:
-        cfg.begun_from = cfg.get('load_from')  # the record's: load_from now says where the run goes on
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else resume
+    if resume != 'auto' or (last := find_latest_checkpoint(cfg.work_dir)) is None:
+        return None if resume == 'auto' else resume
+    beside = Path(cfg.work_dir) / Path(last).name  # the folder may have been copied or renamed since
+    return str(beside) if beside.is_file() else last
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:
@@ -128,13 +127,6 @@ def build_runner(cfg: Config, verbose: bool = True) -> Runner:
     return (Runner if verbose else TerseRunner).from_cfg(cfg)
 
 
-def trust_checkpoint(cfg: Config) -> None:
-    """Let the checkpoint that this run starts from execute what its pickle holds."""
-    path = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-    if path:
-        checkpoint.trust(path)
-
-
 def check_checkpoint_path(path: str) -> None:
     """Refuse a checkpoint that is not there before a model is built for it.
 
@@ -163,29 +155,32 @@ def make_folder(cfg: Config) -> None:
         raise OSError(error.errno, reason, cfg.work_dir) from error
 
 
-def run_train(cfg: Config, overwrite: bool = False, verbose: bool = True) -> None:
-    """Train, refusing a folder of another experiment or another training before anything is written there.
+def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, verbose: bool = True) -> None:
+    """Train, or go on from the checkpoint ``resume``; a folder of another experiment or another training is refused.
 
     An error is noted in the run's record; a data worker that died is reported with its likely cause.
     """
     if overwrite:
         cfg.overwrite_record = True
+    if resume is not None:
+        check_checkpoint_path(resume)
     make_folder(cfg)
     if is_first_process(cfg):
         folder_lock.hold(cfg.work_dir)
     try:
-        check_work_dir(cfg)
-        _train(cfg, verbose)
+        check_work_dir(cfg, resumed=resume is not None)
+        _train(cfg, resume, verbose)
     finally:
         folder_lock.release(cfg.work_dir)
 
 
-def _train(cfg: Config, verbose: bool) -> None:
+def _train(cfg: Config, resume: str | None, verbose: bool) -> None:
     try:
         runner = build_runner(cfg, verbose)
-        runner.logger.info(summary(cfg, runner, 'train', 'val'))
-        if cfg.get('resume'):
-            checkpoint.check_fits(runner.model, cfg.load_from or find_latest_checkpoint(cfg.work_dir))
+        runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
+        if resume is not None:
+            checkpoint.check_fits(runner.model, resume)
+            runner._resume, runner._load_from = True, resume
         runner.train()
     except Exception as error:
         cause = explain_worker_death(error)
@@ -202,7 +197,7 @@ def run_test(cfg: Config, out: str | None = None, ids: str | None = None, verbos
     ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
     make_folder(cfg)
     runner = build_runner(cfg, verbose)
-    runner.logger.info(summary(cfg, runner, 'test'))
+    runner.logger.info(summary(cfg, runner, None, 'test'))
     checkpoint.check_fits(runner.model, cfg.load_from)
     if out:
         runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=out))

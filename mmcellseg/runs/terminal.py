@@ -60,7 +60,7 @@ class TerseRunner(Runner):
         return logger
 
 
-def summary(cfg: Config, runner: Runner, *kinds: str) -> str:
+def summary(cfg: Config, runner: Runner, resume: str | None, *kinds: str) -> str:
     """What is trained or tested on what: the leaf, its data and classes, its weights, the machine, the folder."""
     datasets = config_datasets(cfg, *kinds)
     files = dict.fromkeys(filter(None, map(annotation_file, datasets)))
@@ -72,7 +72,7 @@ def summary(cfg: Config, runner: Runner, *kinds: str) -> str:
         'config': cfg.filename,
         'data': ', '.join(files),
         'classes': f'{len(classes)}: {", ".join(classes)}' if classes else 'those of the data set',
-        'weights': _weights(cfg),
+        'weights': f'resumed from {resume}' if resume else _weights(cfg),
         'device': f'{device}, {runner.world_size} process{"es" * (runner.world_size > 1)}',
         'folder': f'{runner.work_dir} (the whole log in {Path(runner.log_dir).name})',
     }
@@ -83,8 +83,6 @@ def summary(cfg: Config, runner: Runner, *kinds: str) -> str:
 
 
 def _weights(cfg: Config) -> str:
-    if cfg.get('resume'):
-        return f'resumed from {cfg.get("load_from") or "the last checkpoint of the folder"}'
     if cfg.get('load_from'):
         return str(cfg.load_from)
     init = cfg.model.get('backbone', {}).get('init_cfg')

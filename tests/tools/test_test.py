@@ -49,7 +49,7 @@ def test_the_test_has_its_own_record(tiny_trained, tested):
     record = json.loads((tested / 'record.json').read_text())
     trained = json.loads((tiny_trained / 'run/record.json').read_text())
     assert (record['kind'], record['status']) == ('test', 'finished')
-    assert record['checkpoint']['sha256'] == trained['checkpoint']['last']['sha256']
+    assert record['weights']['sha256'] == trained['checkpoint']['last']['sha256']
     assert next(iter(record['data'].values()))['images'] == 3
 
 

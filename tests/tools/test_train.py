@@ -171,15 +171,18 @@ def test_a_config_with_amp_is_trained_as_it_is_where_there_is_an_accelerator(tmp
     assert difference(experiment(Config.fromfile(path)), experiment(cfg)) == {}
 
 
-def test_the_config_in_the_folder_of_a_resumed_run_begins_as_the_first_did(tmp_path):
-    path = config(tmp_path, "load_from = 'begin.pth'\n")
-    first = launch.load_config(str(path))
-    resumed = launch.load_config(str(path))
-    launch.set_resume(resumed, 'last.pth')
-    resumed.dump(tmp_path / 'copy.py')
+def test_the_config_of_a_resumed_run_says_what_it_began_from(tiny_trained, tmp_path):
+    """Also the copy that an earlier version left, with the name of that file in begun_from."""
+    path = config(tmp_path, f"load_from = 'begin.pth'\nwork_dir = '{tiny_trained / 'run'}'\n")
+    cfg = launch.load_config(str(path))
+    assert launch.resume_point(cfg, None) is None
+    assert launch.resume_point(cfg, 'auto') == str(tiny_trained / 'run/epoch_2.pth')
+    assert launch.resume_point(cfg, 'other.pth') == 'other.pth'
+    assert (cfg.load_from, 'resume' in cfg) == ('begin.pth', False)
+    cfg.merge_from_dict({'resume': True, 'load_from': 'last.pth', 'begun_from': 'begin.pth'})
+    cfg.dump(tmp_path / 'copy.py')
     copy = launch.load_config(str(tmp_path / 'copy.py'))
     assert (copy.load_from, copy.resume) == ('begin.pth', False)
-    assert experiment(copy) == experiment(first)
 
 
 def test_seed_zero_is_a_seed(tmp_path):

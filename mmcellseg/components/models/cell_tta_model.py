@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 
 from ...ensemble.build import build_fusion
 from ...ensemble.detections import Detections
+from ...structures.point_boxes import with_mask_boxes
 from ..box_masks import BoxMasks
 
 
@@ -36,8 +37,8 @@ def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
 def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, BoxMasks]:
     """Boxes (N, 4) xyxy, scores, labels and masks that a view predicts, in the frame of the unaugmented image.
 
-    Predictions with an empty mask, or a box without width or height, are left out. The masks may be RLEs or
-    full-size bitmaps.
+    A prediction without a box takes its mask's; one with an empty mask, or a box without width or height, is left
+    out. The masks may be RLEs or full-size bitmaps.
 
     Raises:
         ValueError: The view's meta data do not say whether it was mirrored.
@@ -54,9 +55,10 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     if view.flip_direction is not None:
         masks = masks.flip(view.flip_direction)
         boxes = bbox_flip(boxes, (height, width), view.flip_direction)
-    filled = (masks.areas > 0) & (boxes[:, 2:] > boxes[:, :2]).all(1).numpy()
+    xyxy, kept = with_mask_boxes(boxes.numpy(), lambda points: masks[points].tight_boxes())
+    kept &= masks.areas > 0
     scores, labels = found.scores.cpu().double().numpy(), found.labels.cpu().numpy()
-    return boxes.numpy()[filled], scores[filled], labels[filled], masks[filled]
+    return xyxy[kept], scores[kept], labels[kept], masks[kept]
 
 
 @MODELS.register_module()
@@ -89,6 +91,9 @@ class CellTTAModel(BaseTTAModel):
         rles, lengths = [of_view.to_rles() for of_view in masks], [len(s) for s in scores]
         device = views[0].pred_instances.bboxes.device
         out = views[0].new()
+        predicted = [len(view.pred_instances) for view in views]
+        # For CellMetric, and for the hook that looks at the caps of each view.
+        out.set_metainfo({'dropped': sum(predicted) - sum(lengths), 'most_detections': max(predicted)})
         if self.keep_views:
             columns = zip(boxes, scores, labels, rles)
             out.views = [_instances(*of_view, device=device).to_dict() for of_view in columns]

@@ -103,6 +103,23 @@ def test_a_box_that_is_a_line_is_no_cell():
     assert (boxes.tolist(), scores.tolist(), len(masks)) == ([[4, 3, 10, 9]], [0.5], 1)
 
 
+@pytest.mark.parametrize('direction', list(FLIPS))
+def test_a_view_of_a_detector_without_boxes_takes_those_of_its_masks(direction):
+    blank = view(direction, [FLIPS[direction], np.zeros_like(CELL)], [0.5, 0.4])
+    blank.pred_instances.bboxes[:] = 0
+    boxes, scores, _, masks = read_view(blank)
+    assert (boxes.tolist(), scores.tolist()) == ([[4, 3, 10, 9]], [0.5])
+    np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
+
+
+def test_what_is_left_out_of_views_and_the_largest_view_are_counted():
+    clipped = view('horizontal', [FLIPS['horizontal']] * 3, [0.5, 0.4, 0.3])
+    clipped.pred_instances.bboxes[1] = torch.tensor([WIDTH, 3, WIDTH, 9])
+    (out,) = CellTTAModel(module=Detector()).merge_preds([[view(None, [CELL, CELL * 0], [0.8, 0.1]), clipped]])
+    assert (out.dropped, out.most_detections) == (2, 3)
+    assert (out.to_dict()['dropped'], len(out.pred_instances)) == (2, 1)
+
+
 def test_images_without_a_cell():
     (out,) = CellTTAModel(module=Detector()).merge_preds([[view(None, [], []), view('vertical', [], [])]])
     assert len(out.pred_instances) == 0
