@@ -19,6 +19,7 @@ from ..components import checkpoint, folder_lock
 from ..components.config_paths import config_datasets, resolve_data_paths
 from ..components.datasets.faults import explain_worker_death
 from ..components.hooks.record_hook import check_work_dir
+from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
 from ..reporting.records import mark_failed
 from .config_options import PROJECT, ConfigError, check_options, read_config
@@ -199,6 +200,7 @@ def run_test(cfg: Config, out: str | None = None, ids: str | None = None, verbos
     runner = build_runner(cfg, verbose)
     runner.logger.info(summary(cfg, runner, None, 'test'))
     checkpoint.check_fits(runner.model, cfg.load_from)
+    write_beside_log(runner)
     if out:
         runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=out))
     runner.test()
