@@ -5,6 +5,7 @@ A polygon's corners are corners of pixels, (0, 0) the image's own: the pixel of 
 point, which is what makes every polygon valid (OGC 06-103r4: simple rings, an interior in one piece).
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -29,6 +30,7 @@ class Outlines(NamedTuple):
     hole: np.ndarray  # (R,) bool
 
 
+@lru_cache(maxsize=1)  # several writers take the same batch one after the other
 def trace(masks: InstanceMasks) -> Outlines:
     """The outlines of all masks; a mask without pixels has none."""
     sizes = (masks.boxes[:, 2:] - masks.boxes[:, :2]).astype(np.int64)
