@@ -138,6 +138,15 @@ def test_rois_are_opened_by_roifile(seed, tmp_path):
         assert (roi.left, roi.top, roi.right, roi.bottom) == tuple(cells.boxes[k])
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_rois_are_what_roifile_writes(seed, tmp_path):
+    cells = random_cells(np.random.default_rng(seed), 30, *SIZE)
+    with zipfile.ZipFile(write('imagej-roi', tmp_path, cells)) as archive:
+        for name in archive.namelist():
+            roi = roifile.ImagejRoi.frombytes(archive.read(name))
+            assert roi.tobytes() == archive.read(name)
+
+
 def test_rois_far_from_the_origin_keep_their_place(tmp_path):
     boxes = np.array([[x, 69_990, x + 2, 69_992] for x in (40_000, 65_000)])
     masks = InstanceMasks(70_000, 70_000, boxes, [0, 4, 8], np.ones(8))
