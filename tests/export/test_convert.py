@@ -172,6 +172,11 @@ def test_a_long_file_is_read_in_parts(tmp_path, monkeypatch):
         (json.dumps([feature(), feature('Point', [1, 2])]), 'feature 1 is a Point, expected a Polygon'),
         (json.dumps([feature(coordinates=[[[1], [2, 3]]])]), 'a point that is not'),
         (json.dumps([feature(coordinates=[[['a', 2]]])]), 'a point that is not'),
+        (json.dumps([feature(coordinates=[[[1, 2], [float('nan'), 2]]])]), 'a point that is not'),
+        (json.dumps([feature(coordinates=[[5, 6]])]), 'a point that is not'),
+        (json.dumps([feature(coordinates=[5])]), 'a point that is not'),
+        (json.dumps([feature('MultiPolygon', [5])]), 'feature 0 has 5 in place of rings'),
+        (json.dumps([feature(coordinates=None)]), 'expected a feature with a geometry'),
     ],
 )
 def test_other_files_are_refused_by_name(text, message, tmp_path):
