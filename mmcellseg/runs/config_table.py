@@ -13,23 +13,19 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from ..reporting.comparison import to_markdown
+from .steps import about
 
 STEPS = {'RareClassCopyPaste': 'paste', 'RandomFlip': 'flip', 'RandomRotate90': 'turn', 'StainJitter': 'stain'}
 STEPS |= {'PhotoMetricDistortion': 'colour'}
 HOOKS = {'EMAHook': 'ema', 'BFloat16Hook': 'bf16', 'EarlyStoppingHook': 'early stop'}
 
 
-def about(path: str | Path) -> str:
-    """The first line of a config's docstring."""
-    return (ast.get_docstring(ast.parse(Path(path).read_text())) or '').partition('\n')[0]
-
-
 @functools.cache
 def _parameters(model: str) -> str:
     """Parameters of a model, given as text; leaves that share one build it once."""
     config = ConfigDict(ast.literal_eval(model))
-    # Swin reads numbers from tensors while it is built; the others are built without their memory.
-    with torch.device('cpu' if config.backbone.type == 'SwinTransformer' else 'meta'):
+    # Those without a depth read numbers from tensors while they are built; ResNets are built without their memory.
+    with torch.device('meta' if 'depth' in config.backbone else 'cpu'):
         return f'{sum(p.numel() for p in MODELS.build(config).parameters()) / 1e6:.1f} M'
 
 

@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from .config_options import PROJECT
 
 
 def run_tool(tool: str, *arguments: str) -> None:

@@ -38,6 +38,7 @@ CLAIMS = {
     'regnetx': (MODEL, 'MaskRCNN, RegNet regnetx_3.2gf,'),
     'swin-t': (MODEL, 'MaskRCNN, SwinTransformer, 47.4 M'),
     'cascade': (MODEL, 'CascadeRCNN, ResNet 50,'),
+    'lite0': (MODEL, 'MaskRCNN, EfficientNetLite, 4.3 M'),
     'bn-heads': (MODEL, 'MaskRCNN, ResNet 18, 12.6 M'),
     '1333x800': ('tested at', '^1333×800$'),
     r'(?:test-)?scale(\d)(\d)0': ('tested at', r'^×{}.{}\b'),
@@ -166,7 +167,7 @@ def test_is_tested_on_mirrored_views(leaf: str):
     (path,) = (path for path in NAMED if path.stem == leaf)
     cfg = Config(copy.deepcopy(load(path)._cfg_dict))
     small = tiny_model(cfg.model.to_dict())
-    small['test_cfg']['rcnn']['score_thr'] = 0.0
+    small['test_cfg']['rcnn'].update(score_thr=0.0, max_per_img=50)
     cfg.model = small
     launch.set_tta(cfg)
     torch.manual_seed(0)

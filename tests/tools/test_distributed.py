@@ -143,7 +143,7 @@ def test_slurm_names_the_processes(tmp_path):
 
 
 def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
-    from mmcellseg.runs.launch import _slurm_environment
+    from mmcellseg.runs.distributed import slurm_environment
 
     scontrol = tmp_path / 'scontrol'
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')
@@ -155,6 +155,6 @@ def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
     for name in ('MASTER_ADDR', 'MASTER_PORT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
-    _slurm_environment()
+    slurm_environment()
     expected = {'MASTER_ADDR': 'node7', 'MASTER_PORT': '29500', 'RANK': '3', 'WORLD_SIZE': '4', 'LOCAL_RANK': '1'}
     assert {name: os.environ[name] for name in expected} == expected

@@ -18,6 +18,7 @@ from ...structures.run_files import RECORD_NAME
 from .. import provenance
 from .. import record as ledger
 from ..config_paths import annotation_file, config_datasets
+from ..metrics.cell_metric import write_beside_log
 
 
 def _now() -> str:
@@ -157,6 +158,7 @@ class RecordHook(Hook):
         self._update(runner)
 
     def before_test(self, runner: Runner) -> None:
+        write_beside_log(runner)  # MMDetection's own test.py does not
         if not is_main_process():
             return
         self.folder = Path(runner.log_dir)
