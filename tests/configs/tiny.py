@@ -13,7 +13,6 @@ BACKBONES: dict[str, tuple[dict[str, Any], list[int]]] = {
     ),
     'EfficientNetLite': ({}, [24, 40, 112, 320]),  # small as it is
     'SwinTransformer': ({'embed_dims': 8, 'num_heads': [1, 1, 2, 2]}, [8, 16, 32, 64]),
-    'EfficientNetLite': ({}, [24, 40, 112, 320]),  # has no width to choose
 }
 SIZES = {'in_channels', 'feat_channels', 'out_channels', 'conv_out_channels'}
 
