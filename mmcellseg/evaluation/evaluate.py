@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ..structures.json_file import numbers, short, whole
 from ..structures.results import read_results
 from . import detection, panoptic
 from .ap import ap_metrics, largest_group, precision_table
 from .ground_truth import GroundTruth
 from .predictions import Predictions
-from .tables import EvaluationError, numbers, short, whole
+from .tables import EvaluationError
 
 METRICS = ('bbox', 'segm', 'panoptic')
 

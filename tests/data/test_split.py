@@ -19,7 +19,7 @@ def coco_of(table):
     for number, annotation in enumerate(annotations, start=1):
         annotation['id'] = number
     return {
-        'images': [{'id': n, 'file_name': f'{n}.tif'} for n in range(1, len(table) + 1)],
+        'images': [{'id': n, 'file_name': f'{n}.tif', 'height': 9, 'width': 9} for n in range(1, len(table) + 1)],
         'annotations': annotations,
         'categories': [{'id': n, 'name': f'class{n}'} for n in range(1, len(table[0]) + 1)],
     }

@@ -52,7 +52,7 @@ def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> No
     results.write_text(json.dumps([{**entries[0], 'image_id': 8}]))
     assert run(monkeypatch, results, ann) == 1
     error = capsys.readouterr().err
-    assert 'results.json: prediction 0 (counted from 0): image_id 8 is not among the 1 images of' in error
+    assert 'results.json: nothing was evaluated\nentry 0 (image 8): image id 8 is not among the 1 known images' in error
     results.write_text('[{"image_id": 1, ')
     assert run(monkeypatch, results, ann) == 1
     assert 'results.json' in capsys.readouterr().err

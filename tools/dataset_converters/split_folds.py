@@ -16,8 +16,9 @@ from pathlib import Path
 
 from mmcellseg.data.class_weights import text_table
 from mmcellseg.data.folds import read_groups, split_folds, write_folds
-from mmcellseg.data.split import image_class_counts, read_coco
+from mmcellseg.data.split import image_class_counts
 from mmcellseg.data.stain_groups import stain_groups
+from mmcellseg.structures.coco import read_coco
 
 
 def parse_args() -> argparse.Namespace:
