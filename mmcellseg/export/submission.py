@@ -1,11 +1,11 @@
 """The submission: a zip of exactly one predictions file, checked before it takes the place of an earlier one."""
 
 import io
-import lzma
 import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,12 @@ RESULTS_NAME = 'test-results.json'
 CATEGORY_IDS = (1, 2, 3, 4)
 _NO_ENTRY = 'there is not one prediction with a mask, and pycocotools reads no empty list'
 
-# Real predictions shrink to a fourth or fifth, equal squares on a grid with equal scores to a 23rd (deflate) or a 41st
-# (LZMA): what is 100 times its zip is no list of predictions, and unpacking it may take all memory.
+# Real predictions shrink to a fourth or fifth, equal squares on a grid with equal scores to a 23rd: what is 100 times
+# its zip is no list of predictions, and unpacking it may take all memory.
 _MOST_RATIO = 100
 _SMALL = 10**6  # bytes that may have any ratio
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others at one go, whatever size they declare
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class SubmissionError(ValueError):
@@ -63,20 +64,22 @@ def _unpacked(path: Path) -> bytes:
     most = max(_MOST_RATIO * path.stat().st_size, _SMALL)
     try:
         with zipfile.ZipFile(path) as archive:
-            names, sizes = archive.namelist(), [info.file_size for info in archive.infolist()]
-            content = archive.read(RESULTS_NAME) if names == [RESULTS_NAME] and sizes[0] <= most else b''
+            names, info = archive.namelist(), (archive.infolist() or [zipfile.ZipInfo()])[0]
+            if names != [RESULTS_NAME]:
+                problem = f'the zip holds {short(names)}, expected exactly one file {RESULTS_NAME!r}'
+            elif info.compress_type not in _METHODS:
+                problem = f'the zip is packed by method {info.compress_type}, expected deflate: zip the file again'
+            elif info.file_size > most:
+                problem = (
+                    f'{RESULTS_NAME} in it has {info.file_size} bytes, expected at most {most}: no list of '
+                    f'predictions shrinks to less than a {_MOST_RATIO}th, so it was not unpacked'
+                )
+            else:
+                with archive.open(info) as file:  # in steps: a step unpacks as much as is asked for, at the most
+                    return b''.join(iter(partial(file.read, 1 << 16), b''))
     except _ZIP_ERRORS as error:
-        raise ResultsError(
-            f'{path}: the zip is damaged, encrypted or of an unknown method ({error}): zip the predictions file again'
-        ) from error
-    if names != [RESULTS_NAME]:
-        raise ResultsError(f'{path}: the zip holds {short(names)}, expected exactly one file {RESULTS_NAME!r}')
-    if sizes[0] > most:
-        raise ResultsError(
-            f'{path}: {RESULTS_NAME} in it has {sizes[0]} bytes, expected at most {most}: no list of predictions '
-            f'shrinks to less than a {_MOST_RATIO}th, so it was not unpacked'
-        )
-    return content
+        problem = f'the zip is damaged or encrypted ({error}): zip the predictions file again'
+    raise ResultsError(f'{path}: {problem}')
 
 
 class _Checked(NamedTuple):

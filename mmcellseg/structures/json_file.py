@@ -37,7 +37,7 @@ def check_encoding(head: bytes, name: str | os.PathLike, error: type[ValueError]
     found = json.detect_encoding(head)
     if found != 'utf-8':
         found = {'utf-8-sig': 'UTF-8 with a byte order mark'}.get(found, found.upper())
-        raise error(f'{name}: the text is {found}, expected UTF-8 without a byte order mark: save it so')
+        raise error(f'{name}: the text is {found}, expected UTF-8 without a byte order mark: save it as that')
 
 
 def parse_json(content: bytes, name: str | os.PathLike, error: type[ValueError]) -> Any:

@@ -19,8 +19,8 @@ from pycocotools.cocoeval import COCOeval
 
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.members import Member, open_members, read_checked, read_image_set
+from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.export.submission import RESULTS_NAME, validate_submission, write_submission
 from mmcellseg.structures.coco import read_category_ids, read_coco, read_image_ids
 from mmcellseg.structures.masks import InstanceMasks
@@ -173,14 +173,18 @@ def case(tmp_path_factory):
 
 
 def check_pycocotools(truth: dict, path) -> None:
-    """pycocotools evaluates the file, and every mask has as many px as with us."""
+    """pycocotools reads the file, finds the same AP as we do, and every mask has as many px."""
     gt = COCO()
     gt.dataset = json.loads(json.dumps(truth))
     quietly(gt.createIndex)
     dt = quietly(gt.loadRes, str(path))
     evaluator = COCOeval(gt, dt, 'segm')
+    evaluator.params.maxDets, evaluator.params.areaRng, evaluator.params.areaRngLbl = [1000], [[0, 1e10]], ['all']
     quietly(evaluator.evaluate)
     quietly(evaluator.accumulate)
+    precision = evaluator.eval['precision']
+    ours = evaluate_results(path, truth, metrics=['segm'], max_dets=1000)['segm_AP']
+    assert ours == pytest.approx(precision[precision > -1].mean(), abs=1e-9)
     entries = read_results(path)
     assert len(dt.anns) == len(entries)
     for i, entry in enumerate(entries):
@@ -202,11 +206,7 @@ def test_damaged_predictions(case, tmp_path):
             if not violations:
                 check_pycocotools(truth, path)
         with named(path, outcomes, 'evaluation'):
-            try:
-                entries = read_results(path)
-                Predictions(entries, gt)
-            except ValueError as error:
-                raise ValueError(f'{path}: {error}') from error  # as evaluate_results and eval_results.py do
+            evaluate_results(path, gt, metrics=['bbox', 'segm'])
         with named(path, outcomes, 'member'):
             (file,) = open_members([Member('a', str(path))], images)
             for image_id in file.image_ids:
@@ -280,4 +280,4 @@ def test_damaged_zips(case, tmp_path):
                 check_pycocotools(truth, tmp_path / RESULTS_NAME)
     print(f'{FILES} zips: {dict(sorted(outcomes.items()))}')
     assert outcomes['zip refused'] > FILES / 3
-    assert outcomes['zip read'] > FILES / 50
+    assert outcomes['zip read'] > FILES / 100
