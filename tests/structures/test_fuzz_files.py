@@ -63,7 +63,7 @@ def change_value(content, rng: np.random.Generator):
     parent = content
     for key in path[:-1]:
         parent = parent[key]
-    key, action = path[-1], rng.integers(6)
+    key, action = path[-1], rng.integers(7)
     if action == 0:
         del parent[key]
     elif action == 1 and isinstance(parent, list):
@@ -71,13 +71,18 @@ def change_value(content, rng: np.random.Generator):
     elif action == 2 and isinstance(parent, dict):
         parent[str(rng.choice(KEYS))] = parent.pop(key)
     elif action == 3 and isinstance(parent[key], str) and parent[key]:
-        text, i = parent[key], int(rng.integers(len(parent[key])))
+        text = parent[key]
+        i = text.index('?') if '?' in text else int(rng.integers(len(text)))
         parent[key] = text[:i] + str(rng.choice(['€', '`', 'o', 'P', '0', '~', ' ', '\x00', ''])) + text[i + 1 :]
     elif action == 4:
         nested = parent[key]
         for _ in range(int(rng.choice([1, 5, 900]))):
             nested = [nested]
         parent[key] = nested
+    elif action == 5 and isinstance(parent[key], int):
+        parent[key] = float(parent[key])
+    elif action == 5 and isinstance(parent[key], list) and isinstance(parent[key][0], int):
+        parent[key] = [float(value) for value in parent[key]]
     else:
         parent[key] = VALUES[rng.integers(len(VALUES))]
 
@@ -130,8 +135,11 @@ def damaged_json(content, rng: np.random.Generator) -> bytes:
     if way == 7:
         depth = int(rng.choice([900, 10**5]))
         return text.replace('[', '[' * depth, 1).replace(']', ']' * depth, 1).encode('utf-8', 'surrogatepass')
+    if way == 8:
+        swaps = [('?', '€'), ('[96, 80]', '[96.0, 80.0]'), ('0.75', '1.75'), (': 20,', ': 20.0,'), (', ', ' ,\n ')]
+        text = text.replace(*swaps[rng.integers(len(swaps))])
     data = text.encode('utf-8', 'surrogatepass')
-    return change_bytes(data, rng) if 7 < way < 12 else data
+    return change_bytes(data, rng) if 8 < way < 12 else data
 
 
 @contextlib.contextmanager
