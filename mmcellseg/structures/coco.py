@@ -172,7 +172,7 @@ def _annotation_problems(
     if not isinstance(annotation, Mapping):
         yield f'expected an object with image_id, category_id and bbox, found {short(annotation)}'
         return
-    found = {key: annotation.get(key) for key in ('id', 'image_id', 'category_id')}
+    found: dict[str, Any] = {key: annotation.get(key) for key in ('id', 'image_id', 'category_id')}
     if not all(map(whole, found.values())):
         yield f'expected integers, found {short(found)}'
         return

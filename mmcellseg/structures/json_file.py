@@ -5,7 +5,7 @@ import math
 import os
 import reprlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,11 +15,11 @@ def short(value: Any) -> str:
     return reprlib.repr(value)
 
 
-def whole(value: Any) -> bool:
+def whole(value: Any) -> TypeGuard[int]:
     """Whether this is an integer of 64 bits."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
         return False
-    return -(2**63) <= value < 2**63
+    return -(2**63) <= int(value) < 2**63
 
 
 def numbers(values: Any, count: int) -> bool:
@@ -34,9 +34,8 @@ def numbers(values: Any, count: int) -> bool:
 
 def check_encoding(head: bytes, name: str | os.PathLike, error: type[ValueError]) -> None:
     """Refuse the beginning of a text that pycocotools does not read: all but UTF-8 without a byte order mark."""
-    found = json.detect_encoding(head)
-    if found != 'utf-8':
-        found = {'utf-8-sig': 'UTF-8 with a byte order mark'}.get(found, found.upper())
+    if (coding := json.detect_encoding(head)) != 'utf-8':
+        found = 'UTF-8 with a byte order mark' if coding == 'utf-8-sig' else coding.upper()
         raise error(f'{name}: the text is {found}, expected UTF-8 without a byte order mark: save it as that')
 
 

@@ -177,7 +177,7 @@ def _fit(
 ) -> None:
     """Hold boxes against their masks' tight boxes (N, 4) xyxy: fill in ``forms`` and ``problems``."""
     given = np.array([list(entries[i]['bbox']) for i in indices], np.float64).reshape(-1, 4)
-    given = np.clip(given, -1e15, 1e15)  # sums of larger ones may leave the floats
+    np.clip(given, -1e15, 1e15, out=given)  # sums of larger ones may leave the floats
     corners = np.concatenate([given[:, :2], given[:, :2] + given[:, 2:]], axis=1)
     out = np.any((tight[:, :2] < corners[:, :2] - _SLACK) | (tight[:, 2:] > corners[:, 2:] + _SLACK), axis=1)
     for n in np.flatnonzero(out):

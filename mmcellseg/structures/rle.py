@@ -89,7 +89,7 @@ def decode_rles(rles: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> tuple[n
     strings, areas = [rle['counts'] for rle in rles], sizes.prod(1)
     for i, found in enumerate(strings):
         if not isinstance(found, str | bytes):
-            runs = list(found) if isinstance(found, Sequence | np.ndarray) else [None]
+            runs: list[Any] = list(found) if isinstance(found, Sequence | np.ndarray) else [None]
             if not all(whole(run) and 0 <= run <= areas[i] for run in runs):
                 problems[i], runs = f'counts {short(found)}, expected whole numbers of px, each within the image', []
             strings[i] = counts_to_strings(np.array(runs, np.int64), np.array([0, len(runs)]))[0]
@@ -164,7 +164,7 @@ def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray)
     runs = np.flatnonzero((position % 2 == 1) & (counts > 0))
     owner = _segment_of(splits)[runs]
     begin, length = sums[runs] - sums[splits[owner]], counts[runs]
-    high = height if np.ndim(height) == 0 else height[owner]
+    high = height if isinstance(height, int | np.integer) else height[owner]
     x, y = np.divmod(begin, high) if len(runs) else (begin, begin)
     x_last, y_last = np.divmod(begin + length - 1, high) if len(runs) else (begin, begin)
     wraps = x_last > x  # such a run holds the last pixel of one column and the first of the next

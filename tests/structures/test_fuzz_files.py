@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from drawn_cells import as_predictions, random_case
+from drawn_cells import as_predictions, predictions, random_case, rectangle
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -173,6 +173,7 @@ def case(tmp_path_factory):
         {**truth['annotations'][0], 'id': 901, 'segmentation': [[3, 4, 20, 4, 20, 30.5, 3, 30]]},
     ]
     found = [entry for entry in found if entry['image_id'] in keep][:12] + as_predictions(truth, 0.75)[:-2]
+    found += predictions([(12, 1, rectangle((96, 80), 10, 20, 18, 35), 0.6)])  # a run of 15 px is a '?'
     folder = tmp_path_factory.mktemp('fuzz')
     (folder / 'truth.json').write_text(json.dumps(truth))
     ids = [{key: image[key] for key in ('file_name', 'id', 'height', 'width')} for image in truth['images']]
