@@ -25,11 +25,13 @@ from ..structures.run_files import (
     METRICS_NAME,
     RECORD_NAME,
     RESULTS_NAME,
+    VALIDATION_NAME,
     ZIP_NAME,
     checkpoint_of,
     has_checkpoint,
     newest,
 )
+from .outputs import set_validation
 from .process import run_tool
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
@@ -113,9 +115,7 @@ def check_publishable(folder: Path) -> None:
 def validation_config(cfg: Config, results_file: Path) -> Config:
     """The config whose test run predicts the validation images, through the validation pipeline."""
     cfg = Config(cfg._cfg_dict.to_dict(), filename=cfg.filename)
-    cfg.test_dataloader = cfg.val_dataloader
-    cfg.test_evaluator = {**cfg.val_evaluator, 'results_file': str(results_file.resolve())}
-    cfg.test_cfg = {'type': 'TestLoop'}
+    set_validation(cfg, str(results_file.resolve()))
     return cfg
 
 
@@ -186,7 +186,7 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
         check_start(config, cfg, folder)
         run_tool('train.py', config, '--work-dir', str(folder), '--resume', *options)
     folder.mkdir(parents=True, exist_ok=True)
-    results = folder / 'val-results.json'
+    results = folder / VALIDATION_NAME
     validated = validation_config(cfg, results)
     validated.dump(folder / 'validate.py')
     checkpoint = checkpoint_of(source or folder)

@@ -18,6 +18,7 @@ from ...structures.run_files import RECORD_NAME
 from .. import provenance
 from .. import record as ledger
 from ..config_paths import annotation_file, config_datasets
+from ..metrics.cell_metric import write_beside_log
 
 
 def _now() -> str:
@@ -105,8 +106,8 @@ class RecordHook(Hook):
             self.record = {**facts, **kept, 'code': code}
             changed = ledger.changes_since(earlier, values)
             start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
-            if 'error' in earlier:
-                start['after'] = earlier['error']
+            if earlier['status'] == 'unfinished':
+                start['after'] = earlier.get('error', 'an end without a note, as when killed')
             self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
         else:
             kept = records.set_aside(self.folder)
@@ -157,6 +158,7 @@ class RecordHook(Hook):
         self._update(runner)
 
     def before_test(self, runner: Runner) -> None:
+        write_beside_log(runner)  # MMDetection's own test.py does not
         if not is_main_process():
             return
         self.folder = Path(runner.log_dir)

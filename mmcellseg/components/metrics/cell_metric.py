@@ -13,6 +13,7 @@ from mmdet.structures.mask.structures import BaseInstanceMasks
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
 from ...evaluation.centroid_f1 import RADIUS
 from ...evaluation.evaluate import DEFAULT_METRICS, check_settings, evaluate_results
@@ -21,14 +22,20 @@ from ...evaluation.ground_truth import GroundTruth
 from ...evaluation.instances import EvaluationError
 from ...structures.point_boxes import with_mask_boxes
 from ...structures.results import write_results
+from ...structures.run_files import RESULTS_NAME
 from ..box_masks import BoxMasks
-
-RESULTS_NAME = 'test-results.json'
 
 
 def view_file(results_file: str | os.PathLike, view: int) -> Path:
     """Where the predictions of one view are written: ``test-results.view0.json`` beside ``test-results.json``."""
     return Path(results_file).with_suffix(f'.view{view}.json')
+
+
+def write_beside_log(runner: Runner) -> None:
+    """Let the metrics of a test write into the folder of its log, those that were told no other."""
+    for metric in runner.test_evaluator.metrics:
+        if getattr(metric, 'out_dir', '') is None:
+            metric.out_dir = runner.log_dir
 
 
 def to_rles(masks: Any) -> list[dict]:
@@ -75,9 +82,10 @@ class CellMetric(BaseMetric):
         score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
         f1_radius: px between two centroids that F1 still pairs: 12 at 40× magnification, 6 at 20×.
-        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which the runner's
-            tools set, or else in the working directory. None: no file, or test-results.json with ``format_only``.
-            Where the model keeps the views of test-time augmentation, each has a file beside it (``view_file``).
+        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which a test sets to
+            the folder of its log (:func:`write_beside_log`), or else in the working directory. None: no file, or
+            test-results.json with ``format_only``. Where the model keeps the views of test-time augmentation, each
+            has a file beside it (``view_file``).
         format_only: Write the results file and compute nothing.
         backend_args: mmengine's file backend for ``ann_file``.
         collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
