@@ -127,8 +127,8 @@ class RLEMaskHead(FCNMaskHead):
 
     ``pred_instances.masks`` is ``[{'size': [h, w], 'counts': bytes}, …]``, equal to the last byte to what mmdet's
     ``encode_mask_results`` makes of FCNMaskHead's masks on the same device. For an image without detections it is
-    an empty tensor (0, H, W), which comes from the RoI head. Without ``scale_factor`` in an image's meta data, which only
-    Resize and ``LoadTiffImage`` set, the image is at its own size.
+    an empty tensor (0, H, W), which comes from the RoI head. Without ``scale_factor`` in an image's meta data, which
+    only Resize and ``LoadTiffImage`` set, the image is at its own size.
 
     A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for debugging; neither
     is an RLE of a cell, and both give FCNMaskHead's tensor.
