@@ -3,7 +3,7 @@
 import filecmp
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ..evaluation.coco_check import category_ids, image_sizes
+from ..structures.files import atomic_write
 from ..structures.results import ResultsError, ResultsFile
 from ..structures.results_check import EMPTY_MASK, examine
-from ..structures.run_files import RESULTS_NAME, newest
+from ..structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, newest
 
 _SHOWN = 5  # violations in one message
 
@@ -38,6 +39,15 @@ class Member:
     config: str | None = None
     checkpoint: str | None = None
     oof: str | Sequence[str] | None = None
+
+
+def write_ensemble(
+    folder: Path, members: Sequence[Member], fusion: Mapping[str, Any], ann_file: str | os.PathLike
+) -> Path:
+    """Write which predictions files were merged, how, and of which images; the report shows what each one adds."""
+    listed = [{'name': m.name, 'results': str(find_results(m.results).resolve()), 'weight': m.weight} for m in members]
+    content = {'ann_file': str(Path(ann_file).resolve()), 'fusion': fusion, 'members': listed}
+    return atomic_write(folder / ENSEMBLE_NAME, json.dumps(content, indent=1) + '\n')
 
 
 class ImageSet(NamedTuple):
