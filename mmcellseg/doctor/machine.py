@@ -114,7 +114,9 @@ def check_data(config: str | Path) -> Answer:
     datasets = config_datasets(load_config(str(config)), 'train', 'val', 'test')
     root = (datasets[0].get('data_root') or '.') if datasets else '.'
     if not Path(root).is_dir():
-        return Answer('warning', f'{root} is not there', 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT')
+        return Answer(
+            'warning', f'{root} is not there', 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT'
+        )
     named = {path: dataset for dataset in datasets if (path := annotation_file(dataset))}
     missing = [path for path in named if not Path(path).is_file()]
     sizes: dict[Path, tuple[int, int]] = {}

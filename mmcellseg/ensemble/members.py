@@ -2,7 +2,7 @@
 
 import filecmp
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ..structures.coco import image_sizes, read_coco
+from ..structures.files import atomic_write
 from ..structures.results import ResultsError, ResultsFile, refuse
 from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, examine
-from ..structures.run_files import RESULTS_NAME, newest
+from ..structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, newest
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Member:
     config: str | None = None
     checkpoint: str | None = None
     oof: str | Sequence[str] | None = None
+
+
+def write_ensemble(
+    folder: Path, members: Sequence[Member], fusion: Mapping[str, Any], ann_file: str | os.PathLike
+) -> Path:
+    """Write which predictions files were merged, how, and of which images; the report shows what each one adds."""
+    listed = [{'name': m.name, 'results': str(find_results(m.results).resolve()), 'weight': m.weight} for m in members]
+    content = {'ann_file': str(Path(ann_file).resolve()), 'fusion': fusion, 'members': listed}
+    return atomic_write(folder / ENSEMBLE_NAME, json.dumps(content, indent=1) + '\n')
 
 
 class ImageSet(NamedTuple):

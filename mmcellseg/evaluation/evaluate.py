@@ -57,6 +57,7 @@ class Evaluation:
 
     Attributes:
         image_ids: The evaluated images, ascending.
+        matches: Hits of ``bbox`` and ``segm``, those that are in ``metrics``.
 
     Raises:
         EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
@@ -89,7 +90,7 @@ class Evaluation:
             logging.getLogger(__name__).warning('There is not a single prediction.')
         self.max_dets = largest_group(predictions) if max_dets is None else max_dets
         edges = gt.area_edges(self.image_ids) if area_edges is None else area_edges
-        self._ap: dict[str, Matches] = {
+        self.matches: dict[str, Matches] = {
             kind: match_predictions(gt, predictions, kind, self.max_dets, edges, self.image_ids)
             for kind in ('bbox', 'segm')
             if kind in self.metrics
@@ -102,7 +103,7 @@ class Evaluation:
         """The figures of :func:`evaluate_results`, or those of the images at the positions ``drawn`` (M,) in
         ``image_ids``, of which one may be drawn many times: as if each draw were an image of its own."""
         out: dict[str, float] = {}
-        for kind, matches in self._ap.items():
+        for kind, matches in self.matches.items():
             times = None if drawn is None else np.bincount(drawn, minlength=len(self.image_ids))
             out |= ap_metrics(precision_table(matches, times), self.names, kind)
         if self._counts is not None:
@@ -111,7 +112,7 @@ class Evaluation:
                 out |= panoptic_figures(counts, self.names)
             if 'matching' in self.metrics:
                 out |= matching_figures(counts, self.names)
-        return out | ({'max_dets': float(self.max_dets)} if self._ap else {})
+        return out | ({'max_dets': float(self.max_dets)} if self.matches else {})
 
 
 def checked_predictions(
