@@ -1,6 +1,7 @@
 """The members of an ensemble: where their predictions are, and whether they can be merged."""
 
 import filecmp
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
