@@ -1,14 +1,19 @@
 """Split a COCO json by its images."""
 
 import json
+import logging
 import os
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-from ..structures.coco import Coco, read_coco
+from ..structures.coco import Coco
 from ..structures.files import atomic_write
+from .stratify import exchange, shares_of
+
+TOLERANCE = 0.01  # shares this near to the fraction are as good; thousands of images are exchanged in seconds then
+logger = logging.getLogger(__name__)
 
 
 def subset(coco: Coco, image_ids: Collection[int]) -> Coco:
@@ -46,46 +51,51 @@ def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
 def holdout_split(coco: Coco, fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """Draw (training ids, validation ids), disjoint and complete, each ascending.
 
-    The classes take turns, the one in the fewest images first: of its images that have no side yet, as many
-    are drawn for validation as bring the class to ``fraction`` of its images there (at least one, and one
-    stays in training, if it has two), and the others go to training. Images without instances come last.
-    After Sechidis et al., On the Stratification of Multi-Label Data, ECML PKDD 2011. Raises ``ValueError``
-    unless 0 < fraction < 1 and there are two images.
+    A random draw, then images move or change sides until validation holds ``fraction`` of the cells of every class
+    and of the images, as nearly as that can be. A class that is in one image only stays in training.
+    Raises ``ValueError`` unless 0 < fraction < 1 and there are two images.
     """
     if not 0 < fraction < 1:
         raise ValueError(f'the hold-out fraction must lie between 0 and 1, got {fraction}')
     image_ids, counts = image_class_counts(coco)
-    if len(image_ids) < 2:
-        raise ValueError(f'a hold-out split needs two images, there are {len(image_ids)}')
-    present = counts > 0
-    order = np.random.default_rng(seed).permutation(len(image_ids))
-    open_ = np.ones(len(image_ids), bool)
-    validation = ~open_
-    total = min(max(round(fraction * len(image_ids)), 1), len(image_ids) - 1)
-    rarest_first = [c for c in np.argsort(present.sum(0), kind='stable') if present[:, c].any()]
-    groups = [*present.T[rarest_first], ~present.any(1)]
-    for number, members in enumerate(groups):
-        size = int(members.sum())
-        if number < len(rarest_first):
-            wanted = min(max(round(fraction * size), 1), size - 1) - int((members & validation).sum())
-        else:
-            wanted = total - int(validation.sum())
-        drawn = [i for i in order if members[i] and open_[i]]
-        validation[drawn[: max(wanted, 0)]] = True
-        open_[drawn] = False
-    if not validation.any():  # a class each in one image only: nothing was left to draw
-        validation[order[:total]] = True
-    return image_ids[~validation].tolist(), image_ids[validation].tolist()
+    n = len(image_ids)
+    if n < 2:
+        raise ValueError(f'a hold-out split needs two images, there are {n}')
+    columns = shares_of(counts, np.ones(n))
+    drawn = np.random.default_rng(seed).permutation(n)[: min(max(round(fraction * n), 1), n - 1)]
+    side = np.zeros(n, np.int64)
+    side[drawn] = 1
+    # No class that validation lacks is worth one that training lacks.
+    cost = np.array([columns.shape[1] + 1, 1])
+    side = exchange(columns, side, np.array([1 - fraction, fraction]), cost, TOLERANCE)
+    if not side.any():  # a class each in one image only: training holds them all
+        side[drawn] = 1
+    return image_ids[side == 0].tolist(), image_ids[side == 1].tolist()
 
 
-def write_holdout(annotations: str | os.PathLike, fraction: float, seed: int) -> tuple[Path, Path]:
-    """Split ``train.json`` of the folder ``annotations`` into train_holdout.json and val_holdout.json there."""
-    folder = Path(annotations)
-    coco = read_coco(folder / 'train.json')
-    try:
-        training, validation = holdout_split(coco, fraction, seed)
-    except ValueError as error:
-        raise ValueError(f'{folder / "train.json"}: {error}') from error
+def unbalanced(coco: Coco, validation: Collection[int], fraction: float) -> list[str]:
+    """The classes, and the cells in all, of which less than half or more than twice ``fraction`` is in validation."""
+    image_ids, counts = image_class_counts(coco)
+    counts = np.column_stack([counts, counts.sum(1)])
+    inside, total = counts[np.isin(image_ids, list(validation))].sum(0).tolist(), counts.sum(0).tolist()
+    names = [*(category['name'] for category in coco['categories']), 'all classes']
+    return [
+        f'{name} {part:,} of {whole:,}'
+        for name, part, whole in zip(names, inside, total)
+        if whole and not (fraction / 2 <= part / whole <= 2 * fraction and part < whole)
+    ]
+
+
+def write_holdout(coco: Coco, fraction: float, seed: int, folder: Path) -> tuple[Path, Path]:
+    """Split ``coco`` into train_holdout.json and val_holdout.json of a folder. Raises as holdout_split."""
+    training, validation = holdout_split(coco, fraction, seed)
+    if odd := unbalanced(coco, validation, fraction):
+        logger.warning(
+            'The images cannot be split so that %g %% of the cells of every class are held out: validation has %s. '
+            'Figures on it may mislead; the folds of split_folds.py validate every image.',
+            100 * fraction,
+            ', '.join(odd),
+        )
     return (
         write_subset(coco, training, folder / 'train_holdout.json'),
         write_subset(coco, validation, folder / 'val_holdout.json'),

@@ -9,10 +9,10 @@ from pycocotools import mask as coco_mask
 
 from ..structures.coco import CocoError, category_names, check_coco, image_sizes, read_coco
 from ..structures.rle import decode_rles
-from .tables import Table
+from .instances import Instances
 
 
-class GroundTruth(Table):
+class GroundTruth(Instances):
     """The annotations of a COCO json, checked once, for any number of evaluations.
 
     Cells go by their row, not by their annotation id, of which 0 would count as "no match" in pycocotools. Crowd

@@ -7,13 +7,13 @@ import numpy as np
 from ..structures.results_rules import BOX_SIZE, EMPTY_MASK, MASK_OUTSIDE, REPEATED, SCORE_RANGE, examine
 from ..structures.rle import decode_rles
 from .ground_truth import GroundTruth
-from .tables import EvaluationError, Table
+from .instances import EvaluationError, Instances
 
 # A model may predict these; they find nothing, or count once more.
 _BEARABLE = {BOX_SIZE, EMPTY_MASK, MASK_OUTSIDE, REPEATED, SCORE_RANGE}
 
 
-class Predictions(Table):
+class Predictions(Instances):
     """A COCO results list, checked against the ground truth it is for.
 
     Only what would make the figures meaningless is refused; an empty mask or a box without area counts as a

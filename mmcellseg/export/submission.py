@@ -14,8 +14,8 @@ from ..structures.files import atomic_open
 from ..structures.json_file import short
 from ..structures.results import Entry, ResultsError, dump_results, parse_results
 from ..structures.results_rules import EMPTY_MASK, WHOLE_FILE, Violation, examine
+from ..structures.run_files import RESULTS_NAME
 
-RESULTS_NAME = 'test-results.json'
 CATEGORY_IDS = (1, 2, 3, 4)
 _NO_ENTRY = 'there is not one prediction with a mask, and pycocotools reads no empty list'
 

@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.models.cell_tta_model import mirrored_views
-from mmcellseg.runs import launch
+from mmcellseg.runs import launch, outputs
 
 TEST = REPO / 'tools/test.py'
 
@@ -49,7 +49,7 @@ def test_the_test_has_its_own_record(tiny_trained, tested):
     record = json.loads((tested / 'record.json').read_text())
     trained = json.loads((tiny_trained / 'run/record.json').read_text())
     assert (record['kind'], record['status']) == ('test', 'finished')
-    assert record['checkpoint']['sha256'] == trained['checkpoint']['last']['sha256']
+    assert record['weights']['sha256'] == trained['checkpoint']['last']['sha256']
     assert next(iter(record['data'].values()))['images'] == 3
 
 
@@ -61,6 +61,19 @@ def test_the_config_in_the_folder_of_a_resumed_run_can_be_tested(tiny_trained, t
     torch.save(weights, tmp_path / 'best.pth')
     run_tool(TEST, 'copy.py', 'best.pth', '--format-only', '--work-dir', 'tested', cwd=tmp_path)
     assert len(list(tmp_path.glob('tested/*/submission.zip'))) == 1
+
+
+def test_val_measures_the_validation_images_and_keeps_their_predictions(tiny_trained):
+    output = run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', '--val', '--work-dir', 'validated', cwd=tiny_trained)
+    (results,) = tiny_trained.glob('validated/*/val-results.json')
+    images = json.loads((tiny_trained / 'data/annotations/train.json').read_text())['images']
+    found = {entry['image_id'] for entry in json.loads(results.read_text())}
+    assert found
+    assert found <= {image['id'] for image in images}
+    assert 'cell/segm_AP50' in output
+    assert not list(tiny_trained.glob('validated/*/submission.zip'))
+    both = ('--val', '--format-only')
+    assert 'one of them' in run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', *both, cwd=tiny_trained, code=2)
 
 
 def load(tmp_path, extra=''):
@@ -135,7 +148,7 @@ def test_show_dir_needs_its_hook(tmp_path):
 def test_format_only_keeps_the_cell_metric(tmp_path):
     several = "test_evaluator = [dict(type='CocoMetric', metric='segm'), dict(type='CellMetric', max_dets=7)]\n"
     cfg = load(tmp_path, several)
-    launch.set_format_only(cfg)
+    outputs.set_format_only(cfg)
     wanted = {'type': 'CellMetric', 'max_dets': 7, 'format_only': True, 'results_file': 'test-results.json'}
     assert cfg.test_evaluator == ConfigDict(wanted)
 
@@ -143,13 +156,13 @@ def test_format_only_keeps_the_cell_metric(tmp_path):
 def test_the_list_of_test_images(tmp_path):
     cfg = load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r'test_image_name_to_ids\.json, .*test\.json; give --ids FILE'):
-        launch.find_ids_file(cfg)
+        outputs.find_ids_file(cfg)
     (tmp_path / 'data/annotations').mkdir(parents=True)
     for name in ('annotations/test.json', 'test_image_name_to_ids.json'):
         (tmp_path / 'data' / name).write_text('[]')
-        assert launch.find_ids_file(cfg) == tmp_path / 'data' / name
+        assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
-        launch.find_ids_file(cfg, 'other.json')
+        outputs.find_ids_file(cfg, 'other.json')
 
 
 def test_out_must_be_a_pickle(monkeypatch, capsys):

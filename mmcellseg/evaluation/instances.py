@@ -1,0 +1,59 @@
+"""Instances as columns: what ground truth and predictions have in common."""
+
+from functools import cached_property
+
+import numpy as np
+
+from ..structures.masks import InstanceMasks
+from ..structures.ragged import offsets, ragged_arange
+from ..structures.rle import counts_to_windows
+
+
+class EvaluationError(ValueError):
+    """Input that cannot be evaluated; the message names the file and the entry."""
+
+
+class Instances:
+    """Instances as columns, with the rows of each image.
+
+    Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``runs`` (the decoded masks,
+    counts and splits of :func:`~mmcellseg.structures.rle.decode_rles`, or None).
+    """
+
+    images: dict[int, tuple[int, int]]
+    image_ids: np.ndarray
+    category_ids: np.ndarray
+    boxes: np.ndarray
+    runs: tuple[np.ndarray, np.ndarray] | None
+    _last: tuple[int, InstanceMasks] | None = None
+
+    @cached_property
+    def _rows(self) -> dict[int, np.ndarray]:
+        order = np.argsort(self.image_ids, kind='stable')
+        unique, first = np.unique(self.image_ids[order], return_index=True)
+        return dict(zip(unique.tolist(), np.split(order, first[1:]))) if len(order) else {}
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def rows(self, image_id: int) -> np.ndarray:
+        """Row numbers of one image, ascending."""
+        return self._rows.get(image_id, np.zeros(0, np.int64))
+
+    def masks(self, image_id: int) -> InstanceMasks:
+        """The masks of one image in the order of ``rows``.
+
+        Those of the last image alone are kept: every figure goes through the images once, and decoding is a few
+        percent of the work on an image, while the pixels of all images would grow with the data set.
+        """
+        if self.runs is None:
+            raise EvaluationError('there are no masks: boxes alone can be evaluated with metrics=["bbox"]')
+        if self._last is None or self._last[0] != image_id:
+            counts, splits = self.runs
+            rows = self.rows(image_id)
+            lengths = np.diff(splits)[rows]
+            counts = counts[np.repeat(splits[rows], lengths) + ragged_arange(lengths)]
+            height, width = self.images[image_id]
+            windows = counts_to_windows(counts, offsets(lengths), height)
+            self._last = image_id, InstanceMasks(height, width, *windows)
+        return self._last[1]
