@@ -1,5 +1,6 @@
 """A file's samples as they are stored: TIFF through tifffile, PNG and JPEG through Pillow and OpenCV."""
 
+import logging
 import os
 import stat
 from pathlib import Path
@@ -14,6 +15,8 @@ from .damage import JPEG_IN_TIFF, jpeg_fault, png_fault, tiff_fault
 
 LAYOUTS = 'grey, grey + alpha, RGB or RGBA samples (1 to 4), interleaved or planar'
 TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+# Of what tifffile complains about, damage is refused here with the file's name; the rest does no harm.
+logging.getLogger('tifffile').setLevel(logging.CRITICAL)
 PHOTOMETRIC = {'MINISBLACK', 'MINISWHITE', 'RGB', 'PALETTE', 'YCBCR'}
 
 

@@ -88,6 +88,8 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
             values = values[..., 0]
         if values.ndim != 2 or values.dtype.kind not in 'biuf':
             raise Refused(f'{_found(values)}, but a label map is one number a pixel, (H, W)')
+        if values.dtype == bool:
+            return values.astype(np.uint8)
         if values.size and values.max() >= LARGEST_ID:
             raise Refused(f'{_found(values)} with ids up to {values.max():.0f}: a label map holds ids below 2⁶³')
         labels = values
@@ -104,7 +106,7 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
             raise Refused(
                 f'{_found(values)} with negative values down to {labels.min()}: a label map holds 0 and ids > 0'
             )
-        return labels.astype(np.uint8) if labels.dtype == bool else labels
+        return labels
 
 
 def image_size(path: str | os.PathLike, page: int = 0) -> tuple[int, int]:
@@ -160,8 +162,12 @@ def _found(array: np.ndarray) -> str:
 
 def printable(path: str | os.PathLike) -> str:
     """A path as text that any terminal takes: bytes that are no UTF-8, and control characters, are escaped."""
-    name = os.fsdecode(path)
-    return ''.join(c if c.isprintable() else f'\\x{ord(c) & 0xFF:02x}' if c > '\udc7f' else repr(c)[1:-1] for c in name)
+    return ''.join(c if c.isprintable() else _escape(c) for c in os.fsdecode(path))
+
+
+def _escape(character: str) -> str:
+    foreign = '\udc80' <= character <= '\udcff'  # a byte that was no UTF-8
+    return f'\\x{ord(character) - 0xDC00:02x}' if foreign else repr(character)[1:-1]
 
 
 @contextmanager
@@ -170,7 +176,7 @@ def _explained(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        raise ImageReadError(f'{printable(path)} {error}') from None
+        raise ImageReadError(printable(f'{os.fsdecode(path)} {error}')) from None
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:  # of the file system, and with the name
             raise

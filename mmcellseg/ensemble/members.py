@@ -1,10 +1,7 @@
 """The members of an ensemble: where their predictions are, and whether they can be merged."""
 
 import filecmp
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +9,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..evaluation.coco_check import category_ids, image_sizes
-from ..structures.results import ResultsError, ResultsFile
-from ..structures.results_check import EMPTY_MASK, examine
-
-RESULTS_NAME = 'test-results.json'
-_SHOWN = 5  # violations in one message
-_TEST_TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'test.py'
+from ..structures.coco import image_sizes, read_coco
+from ..structures.results import ResultsError, ResultsFile, refuse
+from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, examine
+from ..structures.run_files import RESULTS_NAME, newest
 
 
 @dataclass(frozen=True)
@@ -52,25 +46,16 @@ class ImageSet(NamedTuple):
 
 
 def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
-    """The images of a COCO json with or without annotations.
-
-    Raises:
-        ValueError: names the file and its first image or category that has no id or size, or the id of another one.
-    """
-    try:
-        content = json.loads(Path(ann_file).read_text())
-    except ValueError as error:
-        raise ValueError(f'{ann_file}: cannot be read as JSON ({error})') from error
-    if not isinstance(content, dict) or not {'images', 'categories'} <= set(content):
-        raise ValueError(f'{ann_file}: expected a COCO json with images and categories, as cells2coco.py writes it')
-    name = str(ann_file)
-    return ImageSet(image_sizes(content, name), category_ids(content, name), bool(content.get('annotations')))
+    """The images of a COCO json with or without annotations. Raises ``CocoError`` as ``read_coco``."""
+    coco = read_coco(ann_file)
+    return ImageSet(image_sizes(coco), [c['id'] for c in coco['categories']], bool(coco.get('annotations')))
 
 
 def find_results(path: str | os.PathLike) -> Path:
     """The predictions file itself, or the newest one of a folder of runs.
 
-    A folder's own ``test-results.json`` comes first, then that of the last of its runs (``<timestamp>/``).
+    A folder's own ``test-results.json`` comes first, then that of the newest of its runs (``<timestamp>/``) by the time
+    in their records.
 
     Raises:
         ResultsError: There is none.
@@ -78,8 +63,7 @@ def find_results(path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.is_dir():
         own = path / RESULTS_NAME
-        runs = sorted(path.glob(f'*/{RESULTS_NAME}'))
-        found = own if own.is_file() else runs[-1] if runs else None
+        found = own if own.is_file() else newest(path, RESULTS_NAME)
         if found is None:
             raise ResultsError(f'{path}: neither it nor a run in it has a {RESULTS_NAME}; test the member first')
         return found
@@ -120,7 +104,7 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
 
 @dataclass(frozen=True)
 class Form:
-    """The sum of ``box_forms``, and the first entry whose box fits its mask better as xyxy (None: none does)."""
+    """The sum of the forms that ``examine`` finds, and the first entry whose box fits its mask better as xyxy."""
 
     votes: int = 0
     first: int | None = None
@@ -150,25 +134,16 @@ def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> Checked:
     """One image's entries, held against the rules.
 
     Raises:
-        ResultsError: An entry breaks another rule of ``check_entries``.
+        ResultsError: An entry breaks another rule of ``examine``.
     """
     entries = file.read(image_id)
-    problems: dict[int, list[str]] = {}
-    violations, forms = examine(entries, {image_id: images.sizes[image_id]}, images.categories)
-    for violation in violations:
-        problems.setdefault(violation.index, []).append(violation.problem)
-    empty = {k for k, texts in problems.items() if EMPTY_MASK in texts}
     places = file.indices(image_id)
-    lines = [
-        f'entry {places[k]} (image {image_id}): {text}'
-        for k, texts in problems.items()
-        if k not in empty
-        for text in texts
-    ]
-    if lines:
-        more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
-        raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
-    kept = [entry for k, entry in enumerate(entries) if k not in empty]
+    sizes = {image_id: images.sizes[image_id]}
+    violations, forms = examine(entries, sizes, images.categories, places=places)
+    empty = {violation.index for violation in violations if violation.rule == EMPTY_MASK}
+    wrong = [v for v in violations if v.index not in empty and v.rule != LISTED_COUNTS]
+    refuse(file.path, wrong, 'nothing was written')
+    kept = [entry for place, entry in zip(places.tolist(), entries) if place not in empty]
     corners = places[forms < 0]
     return Checked(kept, len(empty), Form(int(forms.sum()), int(corners[0]) if len(corners) else None))
 
@@ -177,59 +152,9 @@ def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
     """Hold all entries of the files against the rules, an image in memory; says what ``merge_files`` would say.
 
     Raises:
-        ResultsError: An entry breaks a rule of ``check_entries`` other than that of empty masks, or a file's
+        ResultsError: An entry breaks a rule of ``examine`` other than that of empty masks, or a file's
             boxes fit its masks better as xyxy than as xywh.
     """
     for file in tqdm(files, 'check members', unit='file', leave=False):
         forms = (read_checked(file, image_id, images).form for image_id in file.image_ids)
         sum(forms, Form()).refuse_corners(file.path)
-
-
-def find_checkpoint(member: Member) -> Path:
-    """The member's checkpoint: the one it names, else the best, else the last of the folder of its runs.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    if member.checkpoint is not None:
-        candidates = [Path(member.checkpoint)]
-    else:
-        folder = Path(member.results)
-        candidates = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime, reverse=True)
-        pointer = folder / 'last_checkpoint'
-        if pointer.is_file():
-            candidates.append(Path(pointer.read_text().strip()))
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f'member {member.name!r}: no checkpoint (looked for {[str(c) for c in candidates] or member.results}); '
-        'train it, or name it in the config'
-    )
-
-
-def run_missing(members: Sequence[Member]) -> list[str]:
-    """Test the members that have no predictions yet, one after the other, and return their names.
-
-    Raises:
-        FileNotFoundError: One of them has no config or no checkpoint; said before any is tested.
-        ResultsError: A test ran and left no predictions.
-        subprocess.CalledProcessError: A test failed.
-    """
-    waiting = []
-    for member in members:
-        try:
-            find_results(member.results)
-        except ResultsError:
-            if member.config is None or not Path(member.config).is_file():
-                raise FileNotFoundError(f'member {member.name!r}: no config {member.config}') from None
-            if member.results.endswith('.json'):
-                raise FileNotFoundError(
-                    f'member {member.name!r}: results must be the folder of its runs to test it, found {member.results}'
-                ) from None
-            waiting.append((member, find_checkpoint(member)))
-    for member, checkpoint in waiting:
-        command = [sys.executable, str(_TEST_TOOL), str(member.config), str(checkpoint)]
-        subprocess.run([*command, '--format-only', '--work-dir', member.results], check=True)
-        find_results(member.results)
-    return [member.name for member, _ in waiting]

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,24 +13,21 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from ..components.models.cell_tta_model import mirrored_views
 from ..reporting.comparison import to_markdown
+from .steps import about
 
 STEPS = {'RareClassCopyPaste': 'paste', 'RandomFlip': 'flip', 'RandomRotate90': 'turn', 'StainJitter': 'stain'}
 STEPS |= {'PhotoMetricDistortion': 'colour'}
 HOOKS = {'EMAHook': 'ema', 'BFloat16Hook': 'bf16', 'EarlyStoppingHook': 'early stop'}
 
 
-def about(path: str | Path) -> str:
-    """The first line of a config's docstring."""
-    return (ast.get_docstring(ast.parse(Path(path).read_text())) or '').partition('\n')[0]
-
-
 @functools.cache
 def _parameters(model: str) -> str:
     """Parameters of a model, given as text; leaves that share one build it once."""
     config = ConfigDict(ast.literal_eval(model))
-    # Swin reads numbers from tensors while it is built; the others are built without their memory.
-    with torch.device('cpu' if config.backbone.type == 'SwinTransformer' else 'meta'):
+    # Those without a depth read numbers from tensors while they are built; ResNets are built without their memory.
+    with torch.device('meta' if 'depth' in config.backbone else 'cpu'):
         return f'{sum(p.numel() for p in MODELS.build(config).parameters()) / 1e6:.1f} M'
 
 
@@ -67,8 +65,15 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _test(cfg: Config) -> str:
-    views = f'4 views, {cfg.tta_model.fusion.type}' if cfg.get('tta') else ''
-    return ', '.join(filter(None, [*map(_step, cfg.test_dataloader.dataset.pipeline), views])) or 'own size'
+    pipeline, views = cfg.test_dataloader.dataset.pipeline, ''
+    if cfg.get('tta'):
+        *pipeline, last = cfg.get('tta_pipeline') or mirrored_views(pipeline)
+        axes = last['transforms']
+        pipeline += [
+            {'type': 'RandomChoice', 'transforms': [[s] for s in axis]} for axis in axes if axis[0]['type'] == 'Resize'
+        ]
+        views = f'{math.prod(len(axis) for axis in axes)} views, {cfg.tta_model.fusion.type}'
+    return ', '.join(filter(None, [*map(_step, pipeline), views])) or 'own size'
 
 
 def _draw(cfg: Config) -> str:

@@ -14,7 +14,7 @@ from ..ensemble.driver import Merged, merge_files
 from ..ensemble.members import Member, read_image_set
 from ..export.submission import write_submission
 from ..reporting import records
-from ..structures.run_files import METRICS_NAME, RESULTS_NAME, ZIP_NAME
+from ..structures.run_files import METRICS_NAME, RESULTS_NAME, VALIDATION_NAME, ZIP_NAME
 from .steps import check_publishable, finish_step, submitted
 
 
@@ -61,7 +61,7 @@ def run_ensemble_step(config: str, folder: Path) -> None:
             f'{config}: expected oof_ann_file, and one oof file a member; lacking: {lacking or "oof_ann_file"}'
         )
     check_publishable(folder)
-    results = folder / 'val-results.json'
+    results = folder / VALIDATION_NAME
     begun = time.monotonic()
     _merge(cfg, [replace(member, results=str(member.oof)) for member in members], cfg.oof_ann_file, results)
     finish_step(config, folder, _record(config, cfg, time.monotonic() - begun), results, cfg.oof_ann_file)

@@ -17,13 +17,12 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
 from ..components.config_paths import config_datasets, resolve_data_paths
-from ..components.datasets.faults import explain_worker_death
 from ..components.hooks.record_hook import check_work_dir
 from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
-from ..reporting.records import mark_failed
 from .config_options import PROJECT, ConfigError, check_options, read_config
 from .distributed import has_accelerator, is_first_process, start_processes
+from .noted_end import noted_end
 from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
 from .terminal import TerseRunner, summary
 
@@ -159,7 +158,7 @@ def make_folder(cfg: Config) -> None:
 def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, verbose: bool = True) -> None:
     """Train, or go on from the checkpoint ``resume``; a folder of another experiment or another training is refused.
 
-    An error is noted in the run's record; a data worker that died is reported with its likely cause.
+    What ends it early is noted in the run's record.
     """
     if overwrite:
         cfg.overwrite_record = True
@@ -176,20 +175,13 @@ def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, v
 
 
 def _train(cfg: Config, resume: str | None, verbose: bool) -> None:
-    try:
+    with noted_end(cfg.work_dir, is_first_process(cfg)):
         runner = build_runner(cfg, verbose)
         runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
         if resume is not None:
             checkpoint.check_fits(runner.model, resume)
             runner._resume, runner._load_from = True, resume
         runner.train()
-    except Exception as error:
-        cause = explain_worker_death(error)
-        if cause:
-            error.add_note(cause)
-        if is_main_process():
-            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error} {cause}'.rstrip())
-        raise
 
 
 def run_test(cfg: Config, out: str | None = None, ids: str | None = None, verbose: bool = True) -> None:

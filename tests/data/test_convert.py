@@ -319,7 +319,7 @@ def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
     assert not list((source / 'out').rglob('train.json'))
     (source / 'train' / 'a' / 'image.tif').rename(source / 'train' / 'a' / 'image.tiff')
     message = run_tool(source, source / 'out', '--workers', '1')
-    assert 'cells: not one training image can be used (see above); nothing was written' in message
+    assert 'cells: not one training image can be used (see above); no json was written' in message
     assert 'expected image.tif' in (source / 'out/annotations/findings.tsv').read_text()
 
 

@@ -2,14 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import REPO, run_tool, start_tool, write_config, write_data
+from tiny_run import REPO, free_port, run_tool, start_tool, write_config, write_data
 
 STEPS = """
 custom_imports['imports'] = ['mmcellseg.components', 'tiny_parts']
@@ -30,12 +29,6 @@ optim_wrapper['accumulative_counts'] = 2
 
 DRAWN = ('default_hooks.visualization.type=CellVisualizationHook', 'visualizer.type=CellVisualizer')
 TESTED = ('tested_by_one', 'tested_by_two')
-
-
-def free_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return str(sock.getsockname()[1])
 
 
 def run_two(tool: Path, *argv: object, cwd: Path) -> list[str]:

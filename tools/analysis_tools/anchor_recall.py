@@ -8,7 +8,6 @@ of the network's input. Recall is the share of the cells with which some anchor 
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from mmcellseg.evaluation.anchor_recall import (
     recall_by_side,
     suggest,
 )
+from mmcellseg.structures.coco import read_coco
 
 
 def resized(size: tuple[int, int], pipeline: list[dict]) -> tuple[int, int]:
@@ -37,10 +37,10 @@ def resized(size: tuple[int, int], pipeline: list[dict]) -> tuple[int, int]:
 
 def read_boxes(path: Path, pipeline: list[dict], divisor: int) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (N, 4) xyxy and their images' padded sizes (N, 2), in px of the network's input."""
-    coco = json.loads(path.read_text())
+    coco = read_coco(path, cells=True)
     old = {image['id']: (image['width'], image['height']) for image in coco['images']}
     new = {i: resized(size, pipeline) for i, size in old.items()}
-    cells = [a for a in coco.get('annotations', []) if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
+    cells = [a for a in coco.get('annotations') or () if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
     if not cells:
         raise SystemExit(f'{path}: no annotations to measure anchors with')
     xywh = np.array([a['bbox'] for a in cells], dtype=np.float64)
@@ -65,16 +65,14 @@ def main() -> None:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     ann = args.ann or Path(dataset.data_root, dataset.ann_file)
-    if not ann.is_file():
-        raise SystemExit(f'{ann}: there is no such annotation file; give one with --ann')
     generator = cfg.model.rpn_head.anchor_generator
     if generator.type != 'AnchorGenerator' or 'scales' not in generator:
         raise SystemExit(f'{args.config}: anchors of an AnchorGenerator with scales are expected, found {generator}')
     pipeline = cfg.test_dataloader.dataset.pipeline
     try:
         boxes, sizes = read_boxes(ann, pipeline, cfg.model.data_preprocessor.pad_size_divisor)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SystemExit(f'{ann}: not a COCO annotation file ({type(error).__name__}: {error})') from error
+    except ValueError as error:
+        raise SystemExit(f'{error} (give another file with --ann)') from error
     ious = best_ious(boxes, sizes, make_anchors(generator.scales, generator.ratios, generator.strides))
 
     low, high = (pick(generator.scales) * pick(generator.strides) for pick in (min, max))

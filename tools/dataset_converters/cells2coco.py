@@ -49,7 +49,7 @@ def convert(args: argparse.Namespace) -> int:
         print(f'--strict: {len(findings)} findings, nothing was converted', file=sys.stderr)
         return 1
     if not conversion.train['images']:
-        raise ValueError(f'{args.source}: not one training image can be used (see above); nothing was written')
+        raise ValueError(f'{args.source}: not one training image can be used (see above); no json was written')
     written = []
     if args.holdout is not None:
         try:

@@ -106,8 +106,8 @@ class RecordHook(Hook):
             self.record = {**facts, **kept, 'code': code}
             changed = ledger.changes_since(earlier, values)
             start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
-            if 'error' in earlier:
-                start['after'] = earlier['error']
+            if earlier['status'] == 'unfinished':
+                start['after'] = earlier.get('error', 'an end without a note, as when killed')
             self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
         else:
             kept = records.set_aside(self.folder)

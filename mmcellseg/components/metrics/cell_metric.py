@@ -22,9 +22,8 @@ from ...evaluation.ground_truth import GroundTruth
 from ...evaluation.instances import EvaluationError
 from ...structures.point_boxes import with_mask_boxes
 from ...structures.results import write_results
+from ...structures.run_files import RESULTS_NAME
 from ..box_masks import BoxMasks
-
-RESULTS_NAME = 'test-results.json'
 
 
 def view_file(results_file: str | os.PathLike, view: int) -> Path:

@@ -52,6 +52,10 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     rles = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks.cpu().numpy())
     masks = BoxMasks.from_rles(rles, height, width)
     boxes = found.bboxes.cpu().double().reshape(-1, 4)
+    if view.metainfo.get('transposed'):
+        height, width = width, height
+        boxes, windows = boxes[:, [1, 0, 3, 2]], [window.T for window in masks.windows()]
+        masks = BoxMasks.from_windows(masks.boxes[:, [1, 0, 3, 2]], windows, height, width)
     if view.flip_direction is not None:
         masks = masks.flip(view.flip_direction)
         boxes = bbox_flip(boxes, (height, width), view.flip_direction)
@@ -65,7 +69,8 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 class CellTTAModel(BaseTTAModel):
     """Predicts each view that ``tta_pipeline`` makes of an image, and merges them with a fusion of the ensembles.
 
-    Views may be mirrored (``RandomFlip``) and resized. ``tools/test.py --tta`` puts the config's model into it.
+    Views may be mirrored (``RandomFlip``, ``SwapAxes``) and resized. ``tools/test.py --tta`` puts the config's model
+    into it.
 
     Args:
         fusion: Config of the fusion; the views are its members, all of the same weight.
@@ -81,8 +86,26 @@ class CellTTAModel(BaseTTAModel):
         self.keep_views = keep_views
         self.fusion = build_fusion(fusion or {'type': 'WeightedMaskFusion'})
 
+    @torch.no_grad()
+    def test_step(self, data: dict | tuple | list) -> list[DetDataSample]:
+        """Merged predictions of a batch; gradients are off, since masks leave torch here."""
+        return super().test_step(data)
+
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
-        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks."""
+        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks.
+
+        Raises:
+            ValueError: The detector predicts no masks; or the first view, whose meta data the sample keeps, is
+                transposed.
+        """
+        for view in (view for views in data_samples_list for view in views):
+            if 'masks' not in view.pred_instances:
+                raise ValueError(
+                    f'CellTTAModel: expected a detector that predicts masks, found {type(self.module).__name__} with '
+                    f'{sorted(view.pred_instances.keys())}; test it without --tta'
+                )
+        if any(views[0].metainfo.get('transposed') for views in data_samples_list):
+            raise ValueError('CellTTAModel: expected a first view that is not transposed in tta_pipeline')
         return [self._merge_views(views) for views in data_samples_list]
 
     def _merge_views(self, views: Sequence[DetDataSample]) -> DetDataSample:

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.hooks.record_hook import check_work_dir
-from mmcellseg.components.provenance import describe_annotations, git_state, sha256
+from mmcellseg.components.provenance import describe_annotations, sha256
 from mmcellseg.reporting.records import RecordError
 
 
@@ -49,6 +49,21 @@ default_hooks['checkpoint'].update(save_best='cell/Dice', rule='greater')
     assert record['exposure']['instances'] == [8, 4]
     assert record['checkpoint'].keys() <= {'last', 'best'}
     assert record['metrics']['best']['epoch'] == 1
+
+    # Nothing is left to train: what was recorded stays.
+    run_tool(REPO / 'tools/train.py', 'c.py', '--resume', cwd=tmp_path)
+    resumed = json.loads((tmp_path / 'work_dirs/c/record.json').read_text())
+    assert resumed['exposure'].keys() >= {'drawn_share', 'seen_share'}
+    assert resumed == record
+
+    # A killed run that is resumed says so, and keeps its shares until new ones are measured.
+    (tmp_path / 'work_dirs/c/record.json').write_text(json.dumps({**record, 'status': 'unfinished'}))
+    run_tool(REPO / 'tools/train.py', 'c.py', '--resume', cwd=tmp_path)
+    resumed = json.loads((tmp_path / 'work_dirs/c/record.json').read_text())
+    assert resumed['exposure'] == record['exposure']
+    (start,) = resumed['resumed']
+    assert (start['epoch'], start['after'], start['changed']) == (1, 'an end without a note, as when killed', {})
+    (tmp_path / 'work_dirs/c/record.json').write_text(json.dumps(record))
 
     output = run_tool(REPO / 'tools/train.py', 'c.py', cwd=tmp_path)
     assert 'Restarting in the folder of an earlier run of this config' in output
@@ -94,7 +109,3 @@ def test_describe_annotations_counts_absent_classes(tmp_path):
     content = {'images': [{}, {}], 'categories': categories, 'annotations': [{'category_id': 5}, {'category_id': 5}]}
     (tmp_path / 'a.json').write_text(json.dumps(content))
     assert describe_annotations(tmp_path / 'a.json')['cells'] == {'a': 0, 'b': 2}
-
-
-def test_git_state_without_git(tmp_path):
-    assert git_state(tmp_path) == {'commit': None, 'dirty': None}
