@@ -1,7 +1,6 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook  # registers
 from .bfloat16_hook import BFloat16Hook  # registers
 from .cell_visualization_hook import CellVisualizationHook  # registers
-from .class_count_hook import ClassCountHook  # registers
 from .data_fault_hook import DataFaultHook  # registers
 from .ensemble_hook import EnsembleHook  # registers
 from .epoch_seed_hook import EpochSeedHook  # registers
