@@ -24,7 +24,7 @@ class ImageReadError(ValueError):
     """A file that cannot be read as asked: the message names it, what was found, and what is accepted."""
 
 
-class _Stored(NamedTuple):
+class Stored(NamedTuple):
     """Samples as they lie in the file: (H, W) or (H, W, C), with what is needed to read them as an image."""
 
     samples: np.ndarray
@@ -48,7 +48,11 @@ def read_image(path: str | os.PathLike, page: int = 0, scale: Scale = 'dtype') -
         FileNotFoundError: There is no such file.
     """
     check_scale(scale)
-    stored = _read(path, page)
+    return to_rgb(path, _read(path, page), scale)
+
+
+def to_rgb(path: str | os.PathLike, stored: Stored, scale: Scale) -> np.ndarray:
+    """Stored samples of an image, or of a part of it, as uint8 (H, W, 3) RGB; see :func:`read_image`."""
     samples = stored.samples
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     if samples.ndim not in (2, 3) or not 1 <= channels <= 4 or samples.size == 0:
@@ -73,8 +77,8 @@ def read_values(path: str | os.PathLike, page: int = 0) -> np.ndarray:
 
 def page_count(path: str | os.PathLike) -> int:
     """The number of pages of a TIFF, 1 for other images. Raises as read_image."""
-    with _explained(path):
-        if not _is_tiff(path):
+    with explained(path):
+        if not is_tiff(path):
             return 1
         with tifffile.TiffFile(path) as file:
             return len(file.pages)
@@ -110,8 +114,8 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
 
 def image_size(path: str | os.PathLike, page: int = 0) -> tuple[int, int]:
     """Height and width in px, from the file's header alone. Raises as read_image."""
-    with _explained(path):
-        if _is_tiff(path):
+    with explained(path):
+        if is_tiff(path):
             with tifffile.TiffFile(path) as file:
                 first = _page(path, file, page)
                 return int(first.imagelength), int(first.imagewidth)
@@ -153,43 +157,54 @@ def _to_uint8(path: str | os.PathLike, samples: np.ndarray, scale: Scale, max_va
     return np.rint(((values - low) / span).clip(0, 1) * 255).astype(np.uint8)
 
 
-def _read(path: str | os.PathLike, page: int, colours: bool = True) -> _Stored:
-    with _explained(path):
-        if _is_tiff(path):
+def _read(path: str | os.PathLike, page: int, colours: bool = True) -> Stored:
+    with explained(path):
+        if is_tiff(path):
             return _read_tiff(path, page, colours)
         if page != 0:
             raise ImageReadError(f'{path} has one page, but page {page} was asked for')
         return _read_picture(path)
 
 
-def _read_tiff(path: str | os.PathLike, page: int, colours: bool) -> _Stored:
+def _read_tiff(path: str | os.PathLike, page: int, colours: bool) -> Stored:
     with tifffile.TiffFile(path) as file:
         chosen = _page(path, file, page)
-        photometric = getattr(chosen.photometric, 'name', str(chosen.photometric))
-        known = photometric in _PHOTOMETRIC and (photometric != 'YCBCR' or int(chosen.compression) in _JPEG)
-        if not known or chosen.imagedepth > 1:
-            raise ImageReadError(
-                f'{path} holds shape {chosen.shape}, {chosen.dtype}, in the colour model {photometric}: '
-                f'accepted are {LAYOUTS}, in the colour models {", ".join(sorted(_PHOTOMETRIC))} (JPEG only)'
-            )
-        # tifffile fills what lies behind the end of the file with zeros, so look first.
-        size = os.path.getsize(path)
-        end = max((o + n for o, n in zip(chosen.dataoffsets, chosen.databytecounts)), default=0)
-        if end > size:
-            raise ImageReadError(f'{path} is truncated: its pixels should reach to byte {end}, but it ends at {size}')
+        photometric = check_page(path, chosen)
         samples = chosen.asarray(maxworkers=1)  # data loading has its own processes
         if chosen.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
         palette = photometric == 'PALETTE' and colours
         if palette and chosen.colormap is not None:
             samples = np.moveaxis(chosen.colormap[:, samples], 0, -1)
-        bits = 16 if palette else int(np.max(chosen.bitspersample))
-    if samples.dtype.kind == 'i':
-        bits -= 1
-    return _Stored(samples, 1.0 if samples.dtype == bool else 2.0**bits - 1, photometric == 'MINISWHITE')
+        return Stored(samples, 65535.0 if palette else max_value(chosen), photometric == 'MINISWHITE')
 
 
-def _read_picture(path: str | os.PathLike) -> _Stored:
+def check_page(path: str | os.PathLike, page: tifffile.TiffPage) -> str:
+    """The colour model of a TIFF's page; raises ImageReadError if it cannot be read right, or is truncated."""
+    photometric = getattr(page.photometric, 'name', str(page.photometric))
+    known = photometric in _PHOTOMETRIC and (photometric != 'YCBCR' or int(page.compression) in _JPEG)
+    if not known or page.imagedepth > 1:
+        raise ImageReadError(
+            f'{path} holds shape {page.shape}, {page.dtype}, in the colour model {photometric}: '
+            f'accepted are {LAYOUTS}, in the colour models {", ".join(sorted(_PHOTOMETRIC))} (JPEG only)'
+        )
+    # tifffile fills what lies behind the end of the file with zeros, so look first.
+    size = os.path.getsize(path)
+    end = max((o + n for o, n in zip(page.dataoffsets, page.databytecounts)), default=0)
+    if end > size:
+        raise ImageReadError(f'{path} is truncated: its pixels should reach to byte {end}, but it ends at {size}')
+    return photometric
+
+
+def max_value(page: tifffile.TiffPage) -> float:
+    """What a sample of a TIFF's page can be at most, by its bits."""
+    if page.dtype == bool:
+        return 1.0
+    bits = int(np.max(page.bitspersample))
+    return 2.0 ** (bits - (page.dtype is not None and page.dtype.kind == 'i')) - 1
+
+
+def _read_picture(path: str | os.PathLike) -> Stored:
     """PNG and JPEG. Pillow notices damage; OpenCV keeps the 16 bits of colour PNGs, which Pillow cuts to 8."""
     with Image.open(path) as image:
         if image.format not in ('PNG', 'JPEG'):
@@ -213,7 +228,7 @@ def _read_picture(path: str | os.PathLike) -> _Stored:
             samples = np.asarray(image.convert('L'))
         else:
             samples = np.asarray(image)
-    return _Stored(samples, 2.0 ** (8 * samples.dtype.itemsize) - 1, False)
+    return Stored(samples, 2.0 ** (8 * samples.dtype.itemsize) - 1, False)
 
 
 def _page(path: str | os.PathLike, file: tifffile.TiffFile, page: int) -> tifffile.TiffPage:
@@ -226,7 +241,7 @@ def _page(path: str | os.PathLike, file: tifffile.TiffFile, page: int) -> tifffi
     return chosen if isinstance(chosen, tifffile.TiffPage) else chosen.aspage()
 
 
-def _is_tiff(path: str | os.PathLike) -> bool:
+def is_tiff(path: str | os.PathLike) -> bool:
     with open(path, 'rb') as file:
         magic = file.read(4)
     if not magic:
@@ -239,7 +254,7 @@ def _found(path: str | os.PathLike, array: np.ndarray) -> str:
 
 
 @contextmanager
-def _explained(path: str | os.PathLike) -> Iterator[None]:
+def explained(path: str | os.PathLike) -> Iterator[None]:
     """Turn whatever the libraries raise on a bad file into an error that names the file."""
     try:
         yield
