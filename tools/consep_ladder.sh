@@ -14,7 +14,7 @@ shift
 for config in configs/consep/"$size"[0-9][0-9]_*.py; do
   python tools/run_step.py "$config" --submit "$@"
 done
-for config in $(compgen -G "configs/ensembles/consep-${size}_*.py"); do
+for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
 python tools/analysis_tools/compare_runs.py work_dirs/consep/[gs][0-9][0-9]_* --short --into README.md \

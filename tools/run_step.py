@@ -3,10 +3,11 @@
 
     python tools/run_step.py CONFIG [--work-dir work_dirs/consep/NAME] [--submit]
 
-Run the same command again to go on after an interruption. A step that differs from a finished one beside it only in how
-it is tested takes that one's weights; a config of configs/ensembles/ merges the predictions of finished steps. --submit
-also predicts the test images and zips them, and notes in record.json the score threshold for label maps that was fitted
-on the validation images.
+Run the same command again after an interruption: it resumes. A config with weights = 's20' trains nothing and takes
+the weights of the step beside it whose name begins so; a config of configs/ensembles/ merges the predictions of
+finished steps. --submit also predicts the test images and zips them. The score threshold for label maps, fitted on the
+validation images, is in record.json. Where git would track that record (work_dirs/consep), a work tree with changes is
+refused.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
-from mmcellseg.runs.experiment import run_step, submit_step
+from mmcellseg.runs.steps import run_step, submit_step
 
 
 def parse_args() -> tuple[argparse.Namespace, list[str]]:
@@ -44,7 +45,7 @@ def main() -> None:
         if args.submit and is_ensemble(cfg):
             print(f'submission: {submit_ensemble_step(args.config, folder)}')
         elif args.submit:
-            print(f'submission: {submit_step(args.config, folder, options)}')
+            print(f'submission: {submit_step(args.config, folder)}')
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f'run_step: {error}')
 

@@ -38,6 +38,8 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    if cfg.get('weights') is not None:
+        sys.exit(f'{args.config} trains nothing: it takes the weights of step {cfg.weights}; use tools/run_step.py')
     launch.set_seed(cfg, args.seed)
     launch.set_precision(cfg, args.amp)
     if args.auto_scale_lr:

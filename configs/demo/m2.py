@@ -6,5 +6,5 @@ model = dict(
     train_cfg=dict(rcnn=dict(sampler=dict(num=96))),
     test_cfg=dict(rcnn=dict(nms=dict(iou_threshold=0.4))),
 )
-train_dataloader = dict(dataset=dict(weighting='log'))
+train_dataloader = _base_.balanced
 randomness = dict(seed=1)

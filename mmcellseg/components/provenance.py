@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from ..structures.run_files import RECORD_NAME
+
 PACKAGES = (
     *('mmcellseg', 'onedl-mmdetection', 'onedl-mmengine', 'onedl-mmcv', 'torch', 'numpy', 'tifffile'),
     *('imagecodecs', 'opencv-python-headless', 'pycocotools'),
@@ -21,18 +23,42 @@ PACKAGES = (
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def git_state(folder: Path = REPOSITORY) -> dict[str, Any]:
-    """Commit of the checkout in ``folder`` and whether tracked files differ from it; None where there is no git."""
+def _git(folder: str | os.PathLike, *words: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(['git', '-C', str(folder), *words], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
 
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(['git', '-C', str(folder), *words], capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
 
-    changes = git('status', '--porcelain', '--untracked-files=no')
-    return {'commit': git('rev-parse', 'HEAD'), 'dirty': None if changes is None else bool(changes)}
+def changed_files(folder: str | os.PathLike = REPOSITORY) -> list[str] | None:
+    """Files that make the code another than its commit's; None where there is no git.
+
+    Those are the tracked files with changes, and new ones among configs, package and tools. What runs write
+    (``work_dirs``) does not count.
+    """
+    done = _git(folder, 'status', '--porcelain', '-z', '--untracked-files=all', '--no-renames')
+    if done is None or done.returncode:
+        return None
+    found = [(entry[:2], entry[3:]) for entry in done.stdout.split('\0') if entry]
+    code = ('configs/', 'mmcellseg/', 'tools/')
+    return [
+        path for state, path in found if path.startswith(code) or not (state == '??' or path.startswith('work_dirs/'))
+    ]
+
+
+def git_state(folder: str | os.PathLike = REPOSITORY) -> dict[str, Any]:
+    """Commit of the checkout in ``folder`` and whether its files differ from it; None where there is no git."""
+    head, changes = _git(folder, 'rev-parse', 'HEAD'), changed_files(folder)
+    commit = head.stdout.strip() if head is not None and head.returncode == 0 else None
+    return {'commit': commit, 'dirty': None if changes is None else bool(changes)}
+
+
+def is_published(folder: str | os.PathLike) -> bool:
+    """Whether git would track the record of a run in this folder."""
+    folder = Path(folder).resolve()
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    done = _git(there, 'check-ignore', '--no-index', '-q', str(folder / RECORD_NAME))
+    return done is not None and done.returncode == 1
 
 
 def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:

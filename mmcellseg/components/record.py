@@ -1,7 +1,4 @@
-"""The ledger of experiments: a run is its config's keys.
-
-Every run's folder holds a ``record.json`` (written by ``RecordHook``); these functions make, read and write them.
-"""
+"""What a config says of an experiment: its keys, and those in which it differs from its parent."""
 
 import ast
 import json
@@ -12,7 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..reporting.records import RECORD_NAME, RecordError, difference, difference_lines, flatten, read_record
+from ..reporting.records import ABSENT, RecordError, difference, difference_lines, digest, flatten, read_record
+from ..structures.run_files import RECORD_NAME
+from .provenance import sha256
 
 HERE = f'{Path(__file__).resolve().parents[2]}{os.sep}'
 # What makes an experiment; the variables of a config that no component reads, and how a run is started, do not.
@@ -34,31 +33,50 @@ def experiment(cfg: Config | Mapping) -> dict[str, Any]:
     return {key: value.removeprefix(HERE) if isinstance(value, str) else value for key, value in flat.items()}
 
 
-def parent_config(path: str | os.PathLike) -> Config | None:
-    """What the ``_base_`` files of a config give together, or None if it has none."""
+def bases_of(path: str | os.PathLike) -> list[str]:
+    """The ``_base_`` files of a config, as absolute paths (those of other packages, ``mmdet::…``, as they are)."""
     path = Path(path)
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
             bases = ast.literal_eval(node.value)
             bases = [bases] if isinstance(bases, str) else bases
-            whole = [base if '::' in base else str((path.parent / base).resolve()) for base in bases]
-            return Config.fromstring(f'_base_ = {whole!r}', '.py') if whole else None
-    return None
+            return [base if '::' in base else str((path.parent / base).resolve()) for base in bases]
+    return []
 
 
-def config_differences(cfg: Config) -> dict[str, dict[str, list]]:
-    """How a run's config differs from its file, and its file from the files it builds on.
+def config_facts(cfg: Config) -> dict[str, Any]:
+    """File, parent, the keys in which a run's config differs from it (with both values), and the hash of all keys.
 
-    Options are merged into a config before anything else sees it, so the file is read again.
+    The parent is what the config's ``_base_`` files give together; without any it is the file itself, so that only
+    the command line makes a difference. Options are merged into a config before anything else sees it, so the file
+    is read again.
     """
+    values = experiment(cfg)
+    facts: dict[str, Any] = {'file': (cfg.filename or '').removeprefix(HERE)}
     if cfg.filename is None or not Path(cfg.filename).is_file():
-        return {'from_parents': {}, 'from_command_line': {}}
-    file = Config.fromfile(cfg.filename)
-    parents = parent_config(cfg.filename)
-    return {
-        'from_parents': {} if parents is None else difference(experiment(parents), experiment(file)),
-        'from_command_line': difference(experiment(file), experiment(cfg)),
-    }
+        return {**facts, 'parent': None, 'changed': {}, 'sha256': digest(values)}
+    bases = bases_of(cfg.filename)
+    parent = Config.fromstring(f'_base_ = {bases!r}', '.py') if bases else Config.fromfile(cfg.filename)
+    named = [base.removeprefix(HERE) for base in bases]
+    facts['parent'] = named[0] if len(named) == 1 else named or None
+    return {**facts, 'changed': difference(experiment(parent), values), 'sha256': digest(values)}
+
+
+def weights_fact(cfg: Config) -> dict[str, str] | None:
+    """The file whose weights a run began from, and its hash; None if from none (or from an address)."""
+    path = cfg.get('begun_from') if cfg.get('resume') else cfg.get('load_from')
+    return {'file': str(path), 'sha256': sha256(path)} if path and Path(path).is_file() else None
+
+
+def changes_since(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list]:
+    """The keys in which ``values`` differ from a run's; where not all of the run's are known, among those that are."""
+    config = record['config']
+    if config.get('sha256') == digest(values):
+        return {}
+    if 'known' not in config:
+        return difference(config['values'], values)
+    known = difference(config['values'], {key: values[key] for key in config['known'] if key in values})
+    return known or {'config': [config.get('sha256', ABSENT), digest(values)]}
 
 
 def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[str, list]:
@@ -68,7 +86,7 @@ def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[
     """
     if not (Path(folder) / RECORD_NAME).is_file():
         return {}
-    differing = difference(read_record(folder)['config']['values'], experiment(cfg))
+    differing = changes_since(read_record(folder), experiment(cfg))
     if differing and not allowed:
         raise RecordError(
             f'{Path(folder) / RECORD_NAME} belongs to another experiment:\n{difference_lines(differing)}\n'

@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .records import ABSENT, difference, flatten
@@ -21,7 +22,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-FACTS = ('name', 'status', 'seed', 'about', 'label_map_score_threshold')
+FACTS = ('name', 'status', 'kind', 'seed', 'about', 'label_map_score_threshold')
 
 
 def is_number(value: Any) -> bool:
@@ -37,7 +38,9 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
     validation = record.get('validation') or {}
     metrics = record.get('metrics', {}).get('best') or {}
     facts = {k: source[k] for source in (validation, record) for k in FACTS if k in source}
-    facts |= flatten({'time': record.get('time')})
+    facts |= flatten({key: record.get(key) or {} for key in ('time', 'code')})
+    weights = record.get('weights') or {}
+    facts['weights'] = weights.get('step') or Path(weights.get('file', '')).parent.name
     for values in (validation.get('metrics') or {}, metrics, record['config'].get('values', {}), facts):
         ends = [full for full in values if full == key or full.endswith((f'.{key}', f'/{key}'))]
         ends = [full for full in ends if full == f'cell/{key}'] or ends  # not a hook's figure of the same name
@@ -73,6 +76,27 @@ def _text(value: Any, quoted: bool) -> str:
     return value if isinstance(value, str) and not quoted else json.dumps(value)
 
 
+def all_values(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The config of each run as far as all are known.
+
+    Where only the differences of some are known (see ``read_record``), these keys alone can be told: a run that has
+    not changed one has the value that others had before their change.
+    """
+    configs = [record['config'] for record in records]
+    known = [config['known'] for config in configs if 'known' in config]
+    before = {key: value for keys in reversed(known) for key, value in keys.items()}
+    if not known:
+        return [config.get('values', {}) for config in configs]
+    found = []
+    for config in configs:
+        values = config.get('values', {})
+        found.append({key: values[key] for key in before if key in values})
+        if 'known' in config:
+            unchanged = {key: old for key, old in before.items() if key not in config['known'] and old != ABSENT}
+            found[-1] |= unchanged
+    return found
+
+
 def table(
     records: Sequence[Mapping[str, Any]],
     metrics: Sequence[str] = (),
@@ -92,7 +116,7 @@ def table(
     if unknown and records:
         raise ValueError(f'no run has {", ".join(unknown)}: expected a key of the config or a metric, or its end')
     records = [record for record in records if all(matches(record, c) for c in conditions)]
-    values = [record['config'].get('values', {}) for record in records]
+    values = all_values(records)
     keys = list(dict.fromkeys(key for flat in values for key in flat))
     differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
     shown = differing if columns is None else columns
@@ -106,10 +130,9 @@ def table(
             # What is no number, NaN too, compares with none.
             key=lambda i: (0, sign * sorts[i], '') if is_number(sorts[i]) else (1, 0, str(sorts[i])),
         )
-        records = [records[i] for i in order]
+        records, values = [records[i] for i in order], [values[i] for i in order]
     rows = [['run', *shown, *metrics, 'status']]
-    for record in records:
-        flat = record['config'].get('values', {})
+    for record, flat in zip(records, values, strict=True):
         cells = [look_up(record, key) if columns else flat.get(key, ABSENT) for key in shown]
         texts = [_text(cell, quoted=not columns) for cell in cells]
         numbers = [look_up(record, key) for key in metrics]
@@ -121,12 +144,12 @@ def table(
 def diff_table(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[list[str]]:
     """Two runs key by key, where they differ: of the config, the data, the versions, the code and the metrics."""
 
-    def everything(record: Mapping[str, Any]) -> dict[str, Any]:
+    def everything(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         parts = {key: record.get(key) for key in ('seed', 'processes', 'data', 'versions', 'code', 'hardware')}
         best = record.get('metrics', {}).get('best') or {}
-        return {**record['config'].get('values', {}), **flatten(parts), **best}
+        return {**values, **flatten(parts), **best, **((record.get('validation') or {}).get('metrics') or {})}
 
-    pairs = difference(everything(a), everything(b))
+    pairs = difference(*map(everything, (a, b), all_values((a, b))))
     rows = [[key, *(json.dumps(value) if value != ABSENT else '' for value in pair)] for key, pair in pairs.items()]
     return [['key', str(a['name']), str(b['name'])], *rows]
 

@@ -1,5 +1,11 @@
-"""The record of a run: what a folder of ``work_dirs`` says of itself, and how two of them differ."""
+"""The record of a run: what a folder of ``work_dirs`` says of itself, and how two of them differ.
 
+``record.json`` is short enough to be read and tracked. The flat keys of the run's whole config lie beside it in
+``config.json``, which is not tracked: where it is gone, the keys in which a leaf differs from its parent, followed
+from record to record, tell how runs differ.
+"""
+
+import hashlib
 import json
 import os
 import re
@@ -9,9 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from ..structures.files import atomic_write
+from ..structures.run_files import RECORD_NAME
 
-RECORD_NAME = 'record.json'
+CONFIG_NAME = 'config.json'
 ABSENT = '<absent>'
+# What a published record keeps of a validation, besides the AP50 of each class.
+FIGURES = (
+    *('segm_AP50', 'segm_AP', 'segm_AP75', 'bbox_AP50', 'bbox_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'Dice', 'F1'),
+    'segm_AP50_',
+)
+_WIDTH = 118
 
 
 class RecordError(RuntimeError):
@@ -40,45 +53,121 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {key: pair for key, pair in pairs if pair[0] != pair[1]}
 
 
-def read_record(folder: str | os.PathLike) -> dict[str, Any]:
-    """Read a run's record; raises :class:`RecordError` that names the file if it is none."""
-    path = Path(folder) / RECORD_NAME if Path(folder).is_dir() else Path(folder)
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RecordError(f'{path}: there is no record of a run') from None
-    except ValueError as error:
-        raise RecordError(f'{path}: is no JSON ({error})') from error
-    if not isinstance(record, dict) or 'config' not in record or 'status' not in record:
-        raise RecordError(f'{path}: is no record of a run: it lacks "config" or "status"')
-    record['name'] = path.parent.name
-    return record
-
-
-def write_record(folder: str | os.PathLike, record: Mapping[str, Any]) -> Path:
-    """Write a run's record, whole or not at all."""
-    content = {key: value for key, value in record.items() if key != 'name'}
-    return atomic_write(Path(folder) / RECORD_NAME, json.dumps(content, indent=1, default=str) + '\n')
-
-
 def difference_lines(differing: Mapping[str, list]) -> str:
     """A :func:`difference` for people, a line each key."""
     return '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
 
 
+def digest(values: Mapping[str, Any]) -> str:
+    """Hash of a config's flat keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def short_figures(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Those of a validation's figures that a published record keeps, to six decimals."""
+    chosen = [key for key in metrics if key in FIGURES or key.startswith(FIGURES[-1])]
+    ranks = {key: FIGURES.index(key) if key in FIGURES else len(FIGURES) for key in chosen}
+    return {key: round(metrics[key], 6) for key in sorted(chosen, key=lambda key: ranks[key])}
+
+
+def layout(value: Any, indent: int = 0) -> str:
+    """JSON in few lines: what fits in a line is on one, and lists and dicts of plain values fill their lines."""
+    whole = json.dumps(value)
+    if not isinstance(value, dict | list) or len(whole) + indent <= _WIDTH:
+        return whole
+    keys = [f'{json.dumps(key)}: ' for key in value] if isinstance(value, dict) else [''] * len(value)
+    inner = value.values() if isinstance(value, dict) else value
+    items = [f'{key}{layout(item, indent + 1 + len(key))}' for key, item in zip(keys, inner, strict=True)]
+    lines = [items[0]]
+    plain = not any(isinstance(item, dict | list) for item in inner)
+    for item in items[1:]:
+        if plain and len(lines[-1]) + len(item) + indent + 3 <= _WIDTH:
+            lines[-1] += f', {item}'
+        else:
+            lines[-1] += ','
+            lines.append(item)
+    space = ' ' * indent
+    body = '\n'.join(f'{space} {line}' for line in lines)
+    return f'{whole[0]}\n{body}\n{space}{whole[-1]}'
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RecordError(f'{path}: there is no record of a run') from None
+    except ValueError as error:
+        raise RecordError(f'{path}: is not valid JSON ({error})') from error
+    if not isinstance(record, dict) or not isinstance(record.get('config'), dict) or 'status' not in record:
+        raise RecordError(f'{path}: is no record of a run: it lacks "config" or "status"')
+    return record
+
+
+def _known_keys(path: Path, config: Mapping[str, Any], seen: tuple[Path, ...] = ()) -> dict[str, list]:
+    """``{key: [at the first ancestor with a record, in this run]}`` of all keys that differ on the way to a run."""
+    keys: dict[str, list] = {}
+    if isinstance(config.get('parent'), str):  # one leaf, not a list of bases
+        parent = path.parent.parent / Path(config['parent']).stem / RECORD_NAME
+        if parent.is_file() and parent not in seen:
+            keys = _known_keys(parent, _parse(parent)['config'], (*seen, path))
+    for key, (old, new) in config.get('changed', {}).items():
+        keys[key] = [keys.get(key, [old])[0], new]
+    return keys
+
+
+def read_record(folder: str | os.PathLike) -> dict[str, Any]:
+    """Read a run's record, with all keys of its config (``config.values``) as far as they are known.
+
+    They are in the record itself (ensembles, and records of the first form), in the ``config.json`` beside it, or
+    else only those in which the run and its ancestors with a record differ from one another are known: then
+    ``config.known`` has them with their values before any difference.
+
+    Raises:
+        RecordError: names the file if it is none.
+    """
+    path = Path(folder) / RECORD_NAME if Path(folder).is_dir() else Path(folder)
+    record = _parse(path)
+    record['name'] = path.parent.name
+    config = record['config']
+    if 'values' not in config:
+        beside = path.with_name(path.name.replace('record', 'config', 1))
+        try:
+            values = json.loads(beside.read_text())
+        except (OSError, ValueError):
+            values = None
+        if values is None or digest(values) != config.get('sha256'):
+            known = _known_keys(path, config)
+            config['known'] = {key: pair[0] for key, pair in known.items()}
+            values = {key: pair[1] for key, pair in known.items() if pair[1] != ABSENT}
+        config['values'] = values
+    return record
+
+
+def write_record(folder: str | os.PathLike, record: Mapping[str, Any], values: Mapping[str, Any] | None = None) -> Path:
+    """Write a run's record, whole or not at all; ``values`` are the keys of its whole config, written beside it."""
+    if values is not None:
+        atomic_write(Path(folder) / CONFIG_NAME, json.dumps(values, indent=1) + '\n')
+    content = {key: value for key, value in record.items() if key != 'name'}
+    if 'sha256' in content['config']:
+        content['config'] = {k: v for k, v in content['config'].items() if k not in ('values', 'known')}
+    return atomic_write(Path(folder) / RECORD_NAME, layout(json.loads(json.dumps(content, default=str))) + '\n')
+
+
 def set_aside(folder: str | os.PathLike) -> Path | None:
-    """Rename a folder's record by the time it began, to make room for a new one."""
+    """Rename a folder's record, and the keys beside it, by the time it began, to make room for a new one."""
     path = Path(folder) / RECORD_NAME
     if not path.is_file():
         return None
-    began = re.sub(r'\D', '', str(json.loads(path.read_text()).get('time', {}).get('started', '')))[:14]
-    target = path.with_name(f'record_{began or datetime.now().strftime("%Y%m%d%H%M%S")}.json')
-    return path.replace(target)
+    when = re.sub(r'\D', '', str(json.loads(path.read_text()).get('time', {}).get('started', '')))[:14]
+    when = when or datetime.now().strftime('%Y%m%d%H%M%S')
+    if path.with_name(CONFIG_NAME).is_file():
+        path.with_name(CONFIG_NAME).replace(path.with_name(f'config_{when}.json'))
+    return path.replace(path.with_name(f'record_{when}.json'))
 
 
 def mark_failed(folder: str | os.PathLike, error: str) -> None:
-    """Note in a run's unfinished record what ended it."""
+    """Note in a run's unfinished record what ended it; the first note stays."""
     if (Path(folder) / RECORD_NAME).is_file():
         record = read_record(folder)
-        if record['status'] == 'unfinished':
+        if record['status'] == 'unfinished' and 'error' not in record:
             write_record(folder, {**record, 'error': error})

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from ..evaluation.evaluate import evaluate_results
 from ..reporting.records import difference, difference_lines
 from ..structures.files import atomic_write
 from ..structures.results import read_results, write_results
-from .launch import PROJECT
+from ..structures.run_files import checkpoint_of
+from .process import run_tool
 
 
 def _set_ann_files(part: Any, name: str) -> list[str]:
@@ -87,32 +86,6 @@ def check_folds(cfg: Config, folds: int) -> None:
     more = path.with_name(f'fold{folds}_val.json')
     if more.exists():
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
-
-
-def checkpoint_of(work_dir: Path) -> Path:
-    """The best checkpoint of a run, or where none was chosen the last one."""
-    best = sorted(work_dir.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    if best:
-        return best[-1]
-    last = work_dir / 'last_checkpoint'
-    if last.is_file():
-        return Path(last.read_text().strip())
-    raise FileNotFoundError(
-        f'{work_dir}: no checkpoint, though a record may be there: remove the folder to train its weights'
-    )
-
-
-def run_tool(tool: str, *arguments: str) -> None:
-    """Run one of the project's tools.
-
-    Raises:
-        RuntimeError: If it ended with an error.
-    """
-    command = [sys.executable, str(PROJECT / 'tools' / tool), *arguments]
-    print(' '.join(command), flush=True)
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise RuntimeError(f'{tool} ended with exit code {code}; run the same command again to go on')
 
 
 def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str] = ()) -> Path:

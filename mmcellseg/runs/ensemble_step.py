@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -13,9 +14,8 @@ from ..ensemble.driver import Merged, merge_files
 from ..ensemble.members import Member, read_image_set
 from ..export.submission import write_submission
 from ..reporting import records
-from ..structures.files import atomic_write
-from .experiment import METRICS_NAME, ZIP_NAME, note_threshold, submitted, write_metrics
-from .launch import RESULTS_NAME
+from ..structures.run_files import METRICS_NAME, RESULTS_NAME, ZIP_NAME
+from .steps import check_publishable, finish_step, submitted
 
 
 def is_ensemble(cfg: Config) -> bool:
@@ -27,13 +27,12 @@ def _merge(cfg: Config, members: Sequence[Member], ann_file: str, out: Path) -> 
     return merge_files(members, build_fusion(cfg.fusion), read_image_set(ann_file), out)
 
 
-def _write_record(config: str, cfg: Config, folder: Path, seconds: float) -> None:
+def _record(config: str, cfg: Config, seconds: float) -> dict[str, Any]:
     members = {member['name']: member.get('weight', 1) for member in cfg.members}
-    values = records.flatten({'members': members, 'fusion': cfg.fusion.to_dict()})
-    record = {
+    return {
         'status': 'finished',
         'kind': 'ensemble',
-        'config': {'file': config, 'values': values},
+        'config': {'file': config, 'values': records.flatten({'members': members, 'fusion': cfg.fusion.to_dict()})},
         'code': provenance.git_state(),
         'versions': provenance.package_versions(),
         'hardware': provenance.hardware(),
@@ -41,7 +40,6 @@ def _write_record(config: str, cfg: Config, folder: Path, seconds: float) -> Non
         'time': {'wall_s': round(seconds, 1)},
         'peak_memory': provenance.peak_memory(),
     }
-    records.write_record(folder, record)
 
 
 def run_ensemble_step(config: str, folder: Path) -> None:
@@ -62,27 +60,19 @@ def run_ensemble_step(config: str, folder: Path) -> None:
         raise ValueError(
             f'{config}: expected oof_ann_file, and one oof file a member; lacking: {lacking or "oof_ann_file"}'
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    check_publishable(folder)
     results = folder / 'val-results.json'
     begun = time.monotonic()
     _merge(cfg, [replace(member, results=str(member.oof)) for member in members], cfg.oof_ann_file, results)
-    _write_record(config, cfg, folder, time.monotonic() - begun)
-    atomic_write(folder / f'{folder.name}.py', cfg.pretty_text)
-    write_metrics(config, folder, results, cfg.oof_ann_file)
+    finish_step(config, folder, _record(config, cfg, time.monotonic() - begun), results, cfg.oof_ann_file)
 
 
 def submit_ensemble_step(config: str, folder: Path) -> Path:
-    """Merge the members' predictions of the test images, zip them, and note the score threshold in the record.
-
-    What an earlier call has finished is kept.
-    """
+    """Merge the members' predictions of the test images and zip them; what an earlier call has finished is kept."""
     cfg = Config.fromfile(config)
-    if not (folder / METRICS_NAME).is_file():
-        raise FileNotFoundError(f'{folder}: no finished step; run it first')
     if (done := submitted(folder)) is not None:
         return done
     results, target = folder / RESULTS_NAME, folder / ZIP_NAME
     _merge(cfg, [Member(**member) for member in cfg.members], cfg.ann_file, results)
-    note_threshold(folder)
     write_submission(results, cfg.ids_file, target, read_image_set(cfg.ann_file).categories)
     return target

@@ -64,16 +64,26 @@ def test_differences_from_the_parents_and_from_the_command_line(leaf):
     cfg = Config.fromfile(leaf)
     cfg.merge_from_dict({'optim_wrapper.lr': 0.2, 'randomness.seed': 0})
     cfg.work_dir = 'somewhere'
-    assert ledger.config_differences(cfg) == {
-        'from_parents': {'model.neck.width': [64, 32], 'randomness.seed': [ABSENT, 3]},
-        'from_command_line': {'optim_wrapper.lr': [0.1, 0.2], 'randomness.seed': [3, 0]},
+    facts = ledger.config_facts(cfg)
+    assert facts['changed'] == {
+        'model.neck.width': [64, 32],
+        'optim_wrapper.lr': [0.1, 0.2],
+        'randomness.seed': [ABSENT, 0],
     }
+    assert facts['parent'] == [str(leaf.parent / 'base/model.py'), str(leaf.parent / 'base/schedule.py')]
+    assert facts['sha256'] == records.digest(ledger.experiment(cfg))
+    (leaf.parent / 'child.py').write_text("_base_ = 'leaf.py'\n")
+    child = ledger.config_facts(Config.fromfile(leaf.parent / 'child.py'))
+    assert (child['parent'], child['changed']) == (str(leaf), {})
 
 
 def test_a_config_without_parents_or_without_a_file(leaf):
     root = Config.fromfile(leaf.parent / 'base/root.py')
-    assert ledger.config_differences(root) == {'from_parents': {}, 'from_command_line': {}}
-    assert ledger.config_differences(Config({'model': {}})) == {'from_parents': {}, 'from_command_line': {}}
+    root.merge_from_dict({'model.depth': 34})
+    facts = ledger.config_facts(root)
+    assert (facts['parent'], facts['changed']) == (None, {'model.depth': [18, 34]})
+    facts = ledger.config_facts(Config({'model': {}}))
+    assert (facts['file'], facts['changed']) == ('', {})
 
 
 def test_records_are_read_back_and_named_by_their_folder(tmp_path):
@@ -85,7 +95,7 @@ def test_records_are_read_back_and_named_by_their_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'problem'), [(None, 'there is no record'), ('{"a"', 'is no JSON'), ('[]', 'is no record of a run')]
+    ('text', 'problem'), [(None, 'there is no record'), ('{"a"', 'is not valid JSON'), ('[]', 'is no record of a run')]
 )
 def test_what_is_no_record_names_itself(tmp_path, text, problem):
     if text is not None:

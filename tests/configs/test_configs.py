@@ -219,7 +219,7 @@ def test_ladder_steps_follow_from_each_other():
     """
     for ladder in 'sg':
         steps = [p for p in NAMED if p.parent.name == 'consep' and p.stem.startswith(ladder)]
-        merges = [Path(load(p).out_dir).name for p in (CONFIGS / 'ensembles').glob(f'consep-{ladder}_*.py')]
+        merges = [Path(load(p).out_dir).name for p in (CONFIGS / 'ensembles').glob(f'{ladder}[0-9][0-9]_*.py')]
         numbers = sorted(int(name[1:3]) for name in [*(p.stem for p in steps), *merges])
         assert numbers == list(range(1, len(numbers) + 1))
         for before, after in itertools.pairwise(steps[:8]):

@@ -10,7 +10,7 @@ from tiny_run import write_config, write_data
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.data.split import write_subset
 from mmcellseg.runs import cross_validation
-from mmcellseg.runs.cross_validation import check_folds, checkpoint_of, fold_config, mean_and_std, run_fold, summarise
+from mmcellseg.runs.cross_validation import check_folds, fold_config, mean_and_std, run_fold, summarise
 from mmcellseg.structures.results import read_results, write_results
 
 
@@ -70,15 +70,6 @@ def test_missing_and_surplus_folds_are_refused_before_training(tmp_path):
     check_folds(config(tmp_path), 3)
     with pytest.raises(ValueError, match='split into more than --folds 2 folds'):
         check_folds(config(tmp_path), 2)
-
-
-def test_best_checkpoint_before_last(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no checkpoint'):
-        checkpoint_of(tmp_path)
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
-    assert checkpoint_of(tmp_path).name == 'epoch_2.pth'
-    (tmp_path / 'best_AP50_epoch_1.pth').write_text('')
-    assert checkpoint_of(tmp_path).name == 'best_AP50_epoch_1.pth'
 
 
 def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):

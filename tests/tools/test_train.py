@@ -11,8 +11,9 @@ from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.checkpoint import CheckpointError
 from mmcellseg.components.config_paths import resolve_data_paths
+from mmcellseg.components.provenance import sha256
 from mmcellseg.components.record import experiment
-from mmcellseg.reporting.records import RecordError, difference
+from mmcellseg.reporting.records import RecordError, difference, read_record
 from mmcellseg.runs import launch
 
 STOCK = Path(mmdet.__file__).parent / '.mim/tools'
@@ -29,7 +30,7 @@ def test_a_run_ends_with_checkpoints_and_its_record(tiny_trained):
     assert (run / 'last_checkpoint').read_text() == str(run / 'epoch_2.pth')
     record = json.loads((run / 'record.json').read_text())
     assert (record['status'], record['seed']) == ('finished', 0)
-    changed = record['config']['differences']['from_command_line']
+    changed = record['config']['changed']
     assert changed['randomness.seed'] == [3, 0]
     # Batches of 2 where 4 was meant: half the learning rate. Mixed precision was asked for, and is not there.
     assert changed['auto_scale_lr.enable'] == ['<absent>', True]
@@ -94,8 +95,9 @@ def test_resuming_where_nothing_was_trained_begins_from_load_from(tiny_trained, 
         )
         ours, theirs = weights(tmp_path / f'on/epoch_{epochs}.pth'), weights(begin)
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-        record = json.loads((tmp_path / 'on/record.json').read_text())
+        record = read_record(tmp_path / 'on')
         assert record['config']['values']['load_from'] == str(begin)
+        assert record['weights'] == {'file': str(begin), 'sha256': sha256(begin)}
     assert [list(change['changed']) for change in record['resumed']] == [['train_cfg.max_epochs']]
 
 
@@ -133,6 +135,13 @@ def test_the_folder_of_another_seed_is_refused(tiny_trained, tmp_path, monkeypat
         launch.run_train(cfg)
     assert (tiny_trained / 'run/record.json').read_text() == before
     assert not list(tiny_trained.glob('run/record_*.json'))
+
+
+def test_a_step_that_trains_nothing_is_not_trained(tiny_trained, tmp_path):
+    write_config(tmp_path / 'tiny.py', tiny_trained / 'data', "weights = 's20'\n")
+    assert 'tiny.py trains nothing: it takes the weights of step s20' in run_tool(
+        TRAIN, 'tiny.py', cwd=tmp_path, code=1
+    )
 
 
 @pytest.mark.parametrize(('config_type', 'amp'), [('OptimWrapper', True), ('AmpOptimWrapper', False)])

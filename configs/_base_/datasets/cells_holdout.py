@@ -10,7 +10,8 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=_base_.plain_sampler,
+    # Shuffled, as is its default; balanced replaces its type, so that it has no options here.
+    sampler=dict(type='DefaultSampler'),
     # The wrapper counts the classes; its weights matter to a sampler that draws by them only.
     dataset=dict(
         type='ClassWeightedDataset',

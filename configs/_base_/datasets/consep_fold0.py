@@ -58,7 +58,7 @@ histology = dict(
 
 train_dataloader = dict(
     # An epoch is 200 crops: there are few tiles, but each holds hundreds of cells.
-    sampler=dict(_delete_=True, type='WeightedRandomSampler', num_samples=200),
+    sampler=dict(type='WeightedRandomSampler', num_samples=200),
     dataset=dict(
         weighting='none',
         dataset=dict(data_root=data_root, ann_file='annotations/fold0_train.json', metainfo=metainfo),

@@ -9,7 +9,7 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     # An epoch is 160 crops, however few images there are.
-    sampler=dict(_delete_=True, type='WeightedRandomSampler', num_samples=160),
+    sampler=dict(type='WeightedRandomSampler', num_samples=160),
     dataset=dict(weighting='none', dataset=dict(data_root=data_root, pipeline=train_pipeline)),
 )
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))

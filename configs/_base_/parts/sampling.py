@@ -1,4 +1,6 @@
-"""Which images an epoch draws. The class weights of a balanced draw come from the data set's ``weighting``."""
+"""Which images an epoch draws: each alike, or with ``train_dataloader = _base_.balanced`` rare classes more often.
 
-plain_sampler = dict(type='DefaultSampler', shuffle=True)
-balanced_sampler = dict(type='WeightedRandomSampler')
+``ClassWeightedDataset`` weights the images by ``weighting``, and ``WeightedRandomSampler`` draws by these weights.
+"""
+
+balanced = dict(sampler=dict(type='WeightedRandomSampler'), dataset=dict(weighting='log'))

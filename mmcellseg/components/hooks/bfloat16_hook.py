@@ -34,8 +34,8 @@ def to_float(value: Any) -> Any:
 
 
 # Forward hooks, not a replaced forward(): a copy of the model, such as EMAHook makes, would call the original's.
-def _enter(module: nn.Module, args: tuple) -> None:
-    context = torch.autocast(next(module.parameters()).device.type, dtype=torch.bfloat16)
+def _enter(module: nn.Module, args: tuple, enabled: bool = True) -> None:
+    context = torch.autocast(next(module.parameters()).device.type, dtype=torch.bfloat16, enabled=enabled)
     context.__enter__()
     module.bfloat16_context = context
 
@@ -44,6 +44,39 @@ def _leave(module: nn.Module, args: tuple, output: Any) -> Any:
     context = module.__dict__.pop('bfloat16_context')
     context.__exit__(None, None, None)
     return to_float(output)
+
+
+def _enter_float(module: nn.Module, args: tuple) -> tuple:
+    _enter(module, args, enabled=False)
+    return tuple(value.float() for value in args)
+
+
+def _leave_float(module: nn.Module, args: tuple, output: Any) -> None:
+    module.__dict__.pop('bfloat16_context').__exit__(None, None, None)
+
+
+def _put_bias_aside(module: nn.Module, args: tuple) -> None:
+    module.__dict__['bias_aside'], module.bias = module.bias, None
+
+
+def _add_bias(module: nn.Module, args: tuple, output: torch.Tensor | None) -> torch.Tensor | None:
+    module.bias = module.__dict__.pop('bias_aside')
+    return None if output is None else output + module.bias.to(output.dtype)[:, None, None]
+
+
+def avoid_slow_gradients(part: nn.Module) -> None:
+    """Keep two kinds of layers out of PyTorch's slow paths on a CPU, with the same results but for rounding.
+
+    On a core with bfloat16 instructions a depthwise convolution's backward pass takes four times as long in bfloat16
+    as in float32, and the gradient of a transposed convolution's bias three times as long as all else in that layer.
+    """
+    for layer in part.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            layer.register_forward_pre_hook(_enter_float)
+            layer.register_forward_hook(_leave_float, always_call=True)
+        elif isinstance(layer, nn.ConvTranspose2d) and layer.bias is not None:
+            layer.register_forward_pre_hook(_put_bias_aside)
+            layer.register_forward_hook(_add_bias, always_call=True)
 
 
 def use_bfloat16(model: nn.Module) -> None:
@@ -61,6 +94,8 @@ def use_bfloat16(model: nn.Module) -> None:
         part.to(memory_format=torch.channels_last)
         part.register_forward_pre_hook(_enter)
         part.register_forward_hook(_leave, always_call=True)
+        if next(part.parameters()).device.type == 'cpu':
+            avoid_slow_gradients(part)
 
 
 @HOOKS.register_module()

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...reporting import records
+from ...structures.run_files import RECORD_NAME
 from .. import provenance
 from .. import record as ledger
 from ..config_paths import annotation_file, config_datasets
@@ -45,11 +46,11 @@ def check_work_dir(cfg: Config) -> dict[str, list]:
 class RecordHook(Hook):
     """Writes ``record.json`` into the run's folder: at the start of training, after every epoch, and at the end.
 
-    It holds the config's keys with their differences from the parent files and from the command line, the
-    model's size, the code, the machine, the seed, the data, and what the run reached; ``status`` is
-    ``'unfinished'`` until the run ends. A test run's record goes into its own ``<timestamp>`` folder. A folder
-    that holds the record of another experiment is refused (:func:`check_work_dir`); a record that makes room
-    for a new one keeps its content under another name.
+    It holds the keys in which the config, command line included, differs from its parent, the model's size, the code,
+    whose weights, the machine, the seed, the data, and what the run reached; ``status`` is ``'unfinished'`` until the
+    run ends. All keys of the config are in ``config.json`` beside it. A test run's record goes into its own
+    ``<timestamp>`` folder. A folder that holds the record of another experiment is refused (:func:`check_work_dir`);
+    a record that makes room for a new one keeps its content under another name.
     """
 
     # Its before_train comes before the checkpoint hook's, which validates first when a run is resumed.
@@ -57,6 +58,7 @@ class RecordHook(Hook):
 
     def __init__(self) -> None:
         self.record: dict[str, Any] = {}
+        self.complete = False
 
     def _facts(self, runner: Runner, *kinds: str) -> dict[str, Any]:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -65,11 +67,7 @@ class RecordHook(Hook):
         return {
             'status': 'unfinished',
             'kind': 'test' if kinds == ('test',) else 'train',
-            'config': {
-                'file': (runner.cfg.filename or '').removeprefix(ledger.HERE),
-                'differences': ledger.config_differences(runner.cfg),
-                'values': ledger.experiment(runner.cfg),
-            },
+            'config': ledger.config_facts(runner.cfg),
             'seed': runner.seed,
             'processes': runner.world_size,
             'model': {
@@ -78,6 +76,7 @@ class RecordHook(Hook):
                 'trainable': sum(n for n, trained in sizes if trained),
             },
             'code': provenance.git_state(),
+            'weights': ledger.weights_fact(runner.cfg),
             'versions': provenance.package_versions(),
             'hardware': provenance.hardware(),
             'data': {
@@ -92,17 +91,23 @@ class RecordHook(Hook):
         if not is_main_process():
             return
         self.folder = Path(runner.work_dir)
-        resumed = runner.iter > 0 and (self.folder / records.RECORD_NAME).is_file()
-        facts = self._facts(runner, 'train', 'val')
+        facts, values = self._facts(runner, 'train', 'val'), ledger.experiment(runner.cfg)
+        resumed = runner.iter > 0 and (self.folder / RECORD_NAME).is_file()
+        earlier = records.read_record(self.folder) if resumed else {}
+        self.complete = earlier.get('status') == 'finished' and runner.iter >= runner.max_iters
+        if self.complete:  # nothing is left to train: what was recorded stays
+            self.record = earlier
+            return
         if resumed:
-            earlier = records.read_record(self.folder)
-            changed = records.difference(earlier['config']['values'], facts['config']['values'])
             begun = earlier['time']
-            self.record = {**facts, 'metrics': earlier['metrics'], 'exposure': earlier.get('exposure')}
-            self.record['resumed'] = [
-                *earlier.get('resumed', []),
-                {'at': _now(), 'epoch': runner.epoch, 'iter': runner.iter, 'changed': changed},
-            ]
+            kept = {key: earlier[key] for key in ('metrics', 'exposure', 'weights') if key in earlier}
+            code = {**earlier['code'], 'dirty': earlier['code']['dirty'] or facts['code']['dirty']}
+            self.record = {**facts, **kept, 'code': code}
+            changed = ledger.changes_since(earlier, values)
+            start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
+            if 'error' in earlier:
+                start['after'] = earlier['error']
+            self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
         else:
             kept = records.set_aside(self.folder)
             if differing:
@@ -112,34 +117,35 @@ class RecordHook(Hook):
                 )
             elif kept is not None:
                 runner.logger.warning(
-                    f'Begins anew in the folder of an earlier run of this config, whose record is now {kept}; its '
-                    'checkpoints will be overwritten. --resume would have gone on with it'
+                    f'Restarting in the folder of an earlier run of this config, whose record is now {kept}; its '
+                    'checkpoints will be overwritten. --resume continues instead'
                 )
             begun = {'started': _now(), 'wall_s': 0.0}
             self.record = {**facts, 'metrics': {'best': None, 'last': None}}
         self.record['time'] = {'started': begun['started'], 'wall_s': begun['wall_s']}
         self.wall_before, self.clock = begun['wall_s'], time.monotonic()
-        self._update(runner)
+        self._update(runner, values)
 
-    def _update(self, runner: Runner) -> None:
+    def _update(self, runner: Runner, values: dict[str, Any] | None = None) -> None:
         self.record['time']['updated'] = _now()
         self.record['time']['wall_s'] = round(self.wall_before + time.monotonic() - self.clock, 1)
         self.record['peak_memory'] = provenance.peak_memory()
         exposure = runner.message_hub.get_info('exposure')
         if exposure is not None:
-            self.record['exposure'] = exposure
+            # Before the first epoch of a resumed run nothing is measured yet: the earlier shares stay.
+            self.record['exposure'] = {**(self.record.get('exposure') or {}), **exposure}
         if self.record['kind'] == 'train':
             loop = runner.train_loop
             done = {'epoch': loop.epoch, 'max_epochs': loop.max_epochs}
             self.record['progress'] = {**done, 'iter': loop.iter, 'max_iters': loop.max_iters}
-        records.write_record(self.folder, self.record)
+        records.write_record(self.folder, self.record, values)
 
     def after_train_epoch(self, runner: Runner) -> None:
         if is_main_process():
             self._update(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        if not is_main_process() or not metrics or not self.record:
+        if not is_main_process() or not metrics or not self.record or self.complete:
             return
         now = {'epoch': runner.epoch, 'iter': runner.iter, **metrics}
         best = self.record['metrics']['best']
@@ -157,10 +163,7 @@ class RecordHook(Hook):
         self.record = {**self._facts(runner, 'test'), 'metrics': {'best': None, 'last': None}}
         self.record['time'] = {'started': _now()}
         self.wall_before, self.clock = 0.0, time.monotonic()
-        checkpoint = runner.cfg.get('load_from')
-        if checkpoint and Path(checkpoint).is_file():
-            self.record['checkpoint'] = {'file': str(checkpoint), 'sha256': provenance.sha256(checkpoint)}
-        self._update(runner)
+        self._update(runner, ledger.experiment(runner.cfg))
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if is_main_process():
@@ -174,6 +177,9 @@ class RecordHook(Hook):
                 name: {'file': Path(path).name, 'sha256': provenance.sha256(path)}
                 for name, path in _checkpoints(runner).items()
             }
+        if self.complete:  # its checkpoint may have been written anew
+            records.write_record(self.folder, self.record)
+            return
         self.record['status'] = 'finished'
         self.record['time']['finished'] = _now()
         self._update(runner)

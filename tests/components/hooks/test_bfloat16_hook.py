@@ -67,6 +67,52 @@ def test_twice_is_once_and_a_failure_leaves_no_mode_behind():
     assert not torch.is_autocast_enabled('cpu')
 
 
+class Layers(nn.Module):
+    """A depthwise and a transposed convolution, which notes what the first gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        self.upsample = nn.ConvTranspose2d(8, 4, 2, stride=2)
+
+    def forward(self, x):
+        y = self.depthwise(x)
+        self.seen = (y.dtype, torch.is_autocast_enabled('cpu'))
+        return self.upsample(y)
+
+
+def test_slow_gradients_are_avoided_with_the_same_results():
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.backbone = Layers()
+    exact = copy.deepcopy(model)
+    use_bfloat16(model)
+    x = torch.rand(3, 8, 9, 9)
+    found, expected = model.backbone(x), exact.backbone(x)
+    assert model.backbone.seen == (torch.float32, True)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
+    (found**2).sum().backward()
+    (expected**2).sum().backward()
+    for (name, weight), reference in zip(model.named_parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, reference.grad, rtol=0.03, atol=0.5, msg=name)
+    # The bias gets 3 × 14 × 14 gradients, each twice the output: more than the tolerance tells apart from none.
+    assert exact.backbone.upsample.bias.grad.abs().min() > 5
+
+
+def test_a_failure_gives_the_bias_back():
+    model = nn.Module()
+    model.backbone = Layers()
+    use_bfloat16(model)
+    names = list(model.state_dict())
+    with pytest.raises(RuntimeError, match='channels'):
+        model.backbone.upsample(torch.rand(1, 5, 9, 9))
+    with pytest.raises(RuntimeError, match='channels'):
+        model.backbone(torch.rand(1, 5, 9, 9))
+    assert list(model.state_dict()) == names
+    assert not torch.is_autocast_enabled('cpu')
+
+
 def test_a_copy_computes_with_its_own_weights():
     model = tiny_detector()
     use_bfloat16(model)

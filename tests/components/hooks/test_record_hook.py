@@ -51,7 +51,7 @@ default_hooks['checkpoint'].update(save_best='cell/Dice', rule='greater')
     assert record['metrics']['best']['epoch'] == 1
 
     output = run_tool(REPO / 'tools/train.py', 'c.py', cwd=tmp_path)
-    assert 'Begins anew in the folder of an earlier run of this config' in output
+    assert 'Restarting in the folder of an earlier run of this config' in output
     (kept,) = (tmp_path / 'work_dirs/c').glob('record_*.json')
     assert json.loads(kept.read_text()) == record
 

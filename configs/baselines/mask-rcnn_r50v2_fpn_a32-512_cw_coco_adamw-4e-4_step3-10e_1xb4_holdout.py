@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/mask-rcnn_r50v2_fpn.py',
-    '../_base_/datasets/cells_holdout.py',
-    '../_base_/schedules/adamw-4e-4_step3.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(backbone=dict(init_cfg=None), rpn_head=dict(anchor_generator=_base_.anchors.a32_512))
-train_dataloader = dict(sampler=dict(_delete_=True, **_base_.balanced_sampler))
-load_from = 'checkpoints/maskrcnn_resnet50_fpn_v2_coco_mmdet.pth'  # made by torchvision2mmdet.py

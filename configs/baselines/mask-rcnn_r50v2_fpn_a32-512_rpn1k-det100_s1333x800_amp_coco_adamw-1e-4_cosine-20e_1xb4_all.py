@@ -1,9 +1,0 @@
-"""Published with 0.40 AP50 on the board: AdamW, cosine, AMP, all data (anchors not stated: torchvision's)."""
-
-_base_ = './mask-rcnn_r50v2_fpn_a32-512_amp_coco_adamw-1e-4_cosine-20e_1xb4_all.py'
-model = dict(
-    train_cfg=dict(rpn_proposal=_base_.caps.rpn1k_det100.rpn_train),
-    test_cfg=dict(rpn=_base_.caps.rpn1k_det100.rpn, rcnn=_base_.caps.rpn1k_det100.rcnn),
-)
-train_dataloader = dict(dataset=dict(dataset=dict(pipeline=_base_.pipelines.s1333x800.train)))
-test_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s1333x800.test))

@@ -1,5 +1,0 @@
-"""Step 27: the model of step 24 tested on four mirrored views, one mask a cell."""
-
-_base_ = './s24_mask-rcnn_r18_fpn-64_a11-256_c256_roi128_s150pct_cw_cp-crop_aug-rot-scale_bf16_ema_from-s20_adamw-5e-4_cosine-100e_1xb4_fold0.py'
-tta = True
-tta_model = dict(keep_views=True)
