@@ -1,5 +1,6 @@
 """The cells that a prediction ends in: what every writer of this folder takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,3 +87,16 @@ class Cells:
         from .geojson import features
 
         return {'type': 'FeatureCollection', 'features': list(features(self))}
+
+
+def join(parts: Sequence[Cells]) -> Cells:
+    """The cells of batches of one image, in their order; agreement stays where all have it."""
+    agreement = [part.agreement for part in parts if part.agreement is not None]
+    return replace(
+        parts[0],
+        boxes=np.concatenate([part.boxes for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        masks=InstanceMasks.cat([part.masks for part in parts]),
+        agreement=np.concatenate(agreement) if len(agreement) == len(parts) else None,
+    )

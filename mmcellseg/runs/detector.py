@@ -1,7 +1,6 @@
 """A trained model, or the members of an ensemble, as a function from tiles to cells."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -64,7 +63,9 @@ class Detector:
             raise ValueError(f'{cfg.filename}: no test_dataloader in the config, whose pipeline images go through')
         load, *steps = (cfg.get('tta_pipeline') if tta else None) or datasets[0]['pipeline']
         if load['type'] not in ('LoadTiffImage', 'LoadImageFromFile'):
-            raise ValueError(f'{cfg.filename}: expected a test pipeline that begins with LoadTiffImage, found {load["type"]}')
+            raise ValueError(
+                f'{cfg.filename}: expected a test pipeline that begins with LoadTiffImage, found {load["type"]}'
+            )
         self.scale, self.page = load.get('scale', 'dtype'), load.get('page', 0)
         self._bgr, self._float = load.get('channel_order', 'bgr') == 'bgr', load.get('to_float32', False)
         self._pipeline = Compose(steps)
@@ -117,12 +118,8 @@ class Detector:
         kept = np.flatnonzero((scores >= self.score_thr) & (boxes[:, 2:] > boxes[:, :2]).all(1))
         if not len(kept):
             return no_cells(size, self.classes)
-        masks = found.masks
-        if isinstance(masks, list):
-            masks = [masks[k] for k in kept.tolist()]
-        else:
-            masks = to_rles(masks[torch.from_numpy(kept)])
-        masks = InstanceMasks.from_rles(masks, *size)
+        rles = to_rles(found.masks)
+        masks = InstanceMasks.from_rles([rles[k] for k in kept.tolist()], *size)
         labels = found.labels.cpu().numpy()[kept].astype(np.int64) + 1
         cells = Cells(boxes[kept], scores[kept], labels, masks, self.classes)
         return cells[masks.areas > 0]
@@ -186,4 +183,3 @@ class FusedDetector:
         agree[cell[same], detections.members[voter[same]]] = 1
         cells = Cells(merged.boxes, merged.scores, merged.labels, masks, self.classes, agree.mean(axis=1))
         return cells[masks.areas > 0]
-

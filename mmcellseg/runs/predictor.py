@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..components.config_paths import annotation_file, config_datasets
-from ..components.provenance import median_cell_area
+from ..components.provenance import median_cell_area, sha256
 from ..ensemble.build import build_fusion
 from ..ensemble.members import Member, find_checkpoint
-from ..export.cells import CellClass, Cells
+from ..export.cells import CellClass, Cells, join
 from ..reporting.records import RecordError, read_record
 from ..slides.regions import ArrayImage, RegionImage, open_image
-from ..slides.seams import Seams, join
+from ..slides.seams import Seams
 from ..slides.stream import stream_cells
 from ..slides.tiles import Grid
 from ..slides.tissue import tiles_without_tissue
@@ -57,6 +57,7 @@ class Predictor:
         trained_mpp: µm/px of the training images, for the warning.
         cell_area: Median area in px² of the training data's cells, for the warning.
         all_tiles: Predict tiles of slides that show no tissue, too.
+        identity: What was loaded, for files that say what they came from.
     """
 
     detector: Detector | FusedDetector
@@ -69,6 +70,7 @@ class Predictor:
     trained_mpp: float | None = None
     cell_area: float | None = None
     all_tiles: bool = False
+    identity: dict[str, Any] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
     @property
@@ -142,8 +144,8 @@ class Predictor:
         if isinstance(wanted, float) and max(own / wanted, wanted / own) > _NEAR:
             if own / wanted > OFF:
                 self._say(
-                    f'{image.path} has {own:.3g} µm/px, and is enlarged {own / wanted:.2g} times to {wanted:.3g}: detail '
-                    'that is not there cannot come back',
+                    f'{image.path} has {own:.3g} µm/px, and is enlarged {own / wanted:.2g} times to {wanted:.3g}: '
+                    'detail that is not there cannot come back',
                     'enlarged',
                 )
             factor = own / wanted
@@ -163,8 +165,8 @@ class Predictor:
             ratio = float(np.sqrt(np.median(areas) / self.cell_area))
             if max(ratio, 1 / ratio) > OFF:
                 self._say(
-                    f'{path}: the first {len(areas)} cells have a median of {np.median(areas):.0f} px² where the training '
-                    f"data's is {self.cell_area:.0f} px²: check the magnification (--mpp, --image-mpp)",
+                    f'{path}: the first {len(areas)} cells have a median of {np.median(areas):.0f} px² where the '
+                    f"training data's is {self.cell_area:.0f} px²: check the magnification (--mpp, --image-mpp)",
                     'cells',
                 )
 
@@ -201,8 +203,8 @@ def training_cell_area(cfg: Config, folder: Path) -> float | None:
     except RecordError:
         data = {}
     for path in files:
-        described = next((value for key, value in data.items() if key and path.endswith(key)), {})
-        area = described.get('median_area') or (median_cell_area(path) if Path(path).is_file() else None)
+        described = [value.get('median_area') for key, value in data.items() if key and path.endswith(key)]
+        area = next(iter(described), None) or (median_cell_area(path) if Path(path).is_file() else None)
         if area:
             return float(area)
     return None
@@ -245,13 +247,14 @@ def load(
     else:
         members = [Member('model', '', config=str(config), checkpoint=str(checkpoint))]
         folder = Path(checkpoint).parent
-    configs, detectors = [], []
+    configs, detectors, weights = [], [], []
     for member in members:
         if member.config is None:
             raise ValueError(f'{config}: member {member.name!r} names no config, so it cannot predict new images')
-        own = load_config(member.config)
+        own, path = load_config(member.config), find_checkpoint(member)
         configs.append(own)
-        detectors.append(Detector(own, str(find_checkpoint(member)), device, tta or bool(own.get('tta'))))
+        detectors.append(Detector(own, str(path), device, tta or bool(own.get('tta'))))
+        weights.append(sha256(path))
     sizes = {own.get('pixel_size') for own in configs}
     if len(sizes) > 1:
         raise ValueError(f'{config}: the members were trained at different pixel_size ({sizes}): give --mpp native')
@@ -262,11 +265,12 @@ def load(
         why = f'fitted in {place}' if place else 'none was fitted in a record beside the checkpoint'
         print_log(f'score threshold {score_thr:g}: {why}', 'current')
     if is_ensemble(cfg):
-        names, weights = [m.name for m in members], [m.weight for m in members]
-        detector: Detector | FusedDetector = FusedDetector(detectors, build_fusion(cfg.fusion), names, weights)
+        named = [m.name for m in members], [m.weight for m in members]
+        detector: Detector | FusedDetector = FusedDetector(detectors, build_fusion(cfg.fusion), *named)
     else:
         detector = detectors[0]
     detector.score_thr = score_thr
     area = training_cell_area(configs[0], folder)
     wanted = trained_mpp if mpp is None else mpp
-    return Predictor(detector, mpp=wanted, trained_mpp=trained_mpp, cell_area=area, **options)
+    identity = {'config': str(config), 'weights': weights, 'score_thr': score_thr, 'tta': tta}
+    return Predictor(detector, mpp=wanted, trained_mpp=trained_mpp, cell_area=area, identity=identity, **options)

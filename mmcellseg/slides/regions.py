@@ -11,8 +11,18 @@ import cv2
 import numpy as np
 import tifffile
 
-from ..data.tiff import ImageReadError, Scale, Stored, check_page, check_scale, explained, is_tiff, max_value
-from ..data.tiff import read_image, to_rgb
+from ..data.tiff import (
+    ImageReadError,
+    Scale,
+    Stored,
+    check_page,
+    check_scale,
+    explained,
+    is_tiff,
+    max_value,
+    read_image,
+    to_rgb,
+)
 
 SUFFIXES = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.svs', '.ndpi')
 _VENDOR = ('.svs', '.ndpi')
@@ -68,7 +78,7 @@ class RegionImage(ABC):
         bands = zip(edges[:-1], edges[1:], np.diff(rows))
         return np.concatenate([self.read((0, y0, self.width, y1), (int(h), width)) for y0, y1, h in bands])
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Let go of the file."""
 
     def __enter__(self) -> 'RegionImage':
@@ -188,8 +198,10 @@ def open_image(path: str | os.PathLike, scale: Scale = 'dtype', page: int = 0) -
 
 
 def _needs_regions(file: tifffile.TiffFile) -> bool:
-    series, first = file.series[0], file.pages[0]
-    small = (first.tilewidth * first.tilelength if first.is_tiled else first.rowsperstrip * first.imagewidth) <= _SEGMENT
+    series, first = file.series[0], file.pages.first
+    small = (
+        first.tilewidth * first.tilelength if first.is_tiled else first.rowsperstrip * first.imagewidth
+    ) <= _SEGMENT
     large = first.imagelength * first.imagewidth > _LARGE and small and first.photometric != 3  # a palette
     return len(series.levels) > 1 or (file.is_ome and len(series.pages) > 1) or large
 

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..ensemble.overlap import common_pixels, greedy_groups
-from ..export.cells import Cells
+from ..export.cells import Cells, join
 from ..structures.box_pairs import candidate_pairs
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import union
@@ -191,16 +191,3 @@ def _unite(views: Cells, pairs: np.ndarray, cut: np.ndarray, own: np.ndarray) ->
     boxes = [np.append(views.boxes[g, :2].min(0), views.boxes[g, 2:].max(0)) for g in groups]
     masks = union(views.masks, [group.tolist() for group in groups])
     return replace(united, boxes=np.array(boxes), masks=masks), leaders
-
-
-def join(parts: Sequence[Cells]) -> Cells:
-    """The cells of batches of one image, in their order; agreement stays where all have it."""
-    agreement = [part.agreement for part in parts if part.agreement is not None]
-    return replace(
-        parts[0],
-        boxes=np.concatenate([part.boxes for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        masks=InstanceMasks.cat([part.masks for part in parts]),
-        agreement=np.concatenate(agreement) if len(agreement) == len(parts) else None,
-    )

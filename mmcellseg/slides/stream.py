@@ -15,7 +15,8 @@ from .seams import Seams
 # Tiles RGB uint8 (h, w, 3) and the size (h, w) of the region that each shows → the cells of each, in px of the
 # region; masks in their tight boxes, none empty.
 Detect = Callable[[Sequence[np.ndarray], tuple[int, int]], Sequence[Cells]]
-T, R = TypeVar('T'), TypeVar('R')
+T = TypeVar('T')
+R = TypeVar('R')
 
 
 def read_ahead(function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:
@@ -64,7 +65,8 @@ def stream_cells(
     tiles = np.flatnonzero(~seams.skipped)
     boxes = grid.boxes(tiles).tolist()
     images = read_ahead(lambda box: image.read(box, size), boxes, workers, max(workers, batch) + batch)
-    row, views, found = 0, 0, []
+    row, views = 0, 0
+    found: list[tuple[int, Cells]] = []
     for start in range(0, len(tiles), batch):
         chosen = tiles[start : start + batch].tolist()
         for tile, cells in zip(chosen, detect(list(islice(images, len(chosen))), region), strict=True):

@@ -14,7 +14,9 @@ def starts(length: int, tile: int, overlap: int) -> np.ndarray:
         ValueError: The tile is not larger than the overlap.
     """
     if not 0 <= overlap < tile:
-        raise ValueError(f'tiles of {tile} px with an overlap of {overlap} px: the overlap must be smaller than the tile')
+        raise ValueError(
+            f'tiles of {tile} px with an overlap of {overlap} px: the overlap must be smaller than the tile'
+        )
     if length <= tile:
         return np.zeros(1, np.int64)
     number = -(-(length - overlap) // (tile - overlap))

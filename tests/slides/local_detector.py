@@ -17,7 +17,7 @@ def components(image: np.ndarray) -> Cells:
         bright = ((image[..., 0] >= low) & (image[..., 0] <= high)).astype(np.uint8)
         _, found = cv2.connectedComponents(bright)
         labels += np.where(found > 0, found + labels.max(), 0)
-    ids, masks = InstanceMasks.from_label_map(labels)
+    _, masks = InstanceMasks.from_label_map(labels)
     values = np.array(
         [image[y0:y1, x0:x1, 0][w > 0].mean() for (x0, y0, x1, y1), w in zip(masks.boxes.tolist(), masks.windows())]
     ).reshape(-1)

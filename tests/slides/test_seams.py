@@ -6,13 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_detector import blobs, components, content
 
-from mmcellseg.export.cells import Cells
-from mmcellseg.slides.seams import Seams, join, match_one_to_one
+from mmcellseg.export.cells import Cells, join
+from mmcellseg.slides.seams import Seams, match_one_to_one
 from mmcellseg.slides.tiles import Grid
 from mmcellseg.structures.masks import InstanceMasks
 
 
-def tiled(image: np.ndarray, grid: Grid, skipped: np.ndarray | None = None, **options) -> tuple[Cells | None, list[int]]:
+def tiled(
+    image: np.ndarray, grid: Grid, skipped: np.ndarray | None = None, **options
+) -> tuple[Cells | None, list[int]]:
     """All cells, and how many views wait after each row."""
     seams, out, waiting = Seams(grid, skipped=skipped, **options), [], []
     for row in range(len(grid.tops)):
