@@ -100,10 +100,8 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def median_cell_area(content: str | os.PathLike | dict[str, Any]) -> float | None:
-    """Median area in px² of the cells of a COCO json, or of what was read from one; None if it has none."""
-    if not isinstance(content, dict):
-        content = json.loads(Path(content).read_text())
+def median_cell_area(content: dict[str, Any]) -> float | None:
+    """Median area in px² of the cells in the content of a COCO json; None if it has none."""
     areas = [annotation['area'] for annotation in content.get('annotations', []) if 'area' in annotation]
     return float(median(areas)) if areas else None
 

@@ -1,5 +1,6 @@
 """From a config and a checkpoint to the cells of any image: tiles, scale and threshold."""
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -204,7 +205,9 @@ def training_cell_area(cfg: Config, folder: Path) -> float | None:
         data = {}
     for path in files:
         described = [value.get('median_area') for key, value in data.items() if key and path.endswith(key)]
-        area = next(iter(described), None) or (median_cell_area(path) if Path(path).is_file() else None)
+        area = next(iter(described), None) or (
+            median_cell_area(json.loads(Path(path).read_text())) if Path(path).is_file() else None
+        )
         if area:
             return float(area)
     return None

@@ -40,7 +40,8 @@ def match_one_to_one(
     order = np.lexsort((second, first, ~same_class, -value))
     number = int(tiles.max(initial=0)) + 1
     wants = np.stack([first * number + tiles[second], second * number + tiles[first]])[:, order]
-    rest, matched = np.arange(len(order)), [np.zeros(0, np.int64)]
+    rest: np.ndarray = np.arange(len(order))
+    matched = [np.zeros(0, np.int64)]
     while len(rest):
         # A pair that is the first left for both its views is taken, and they have no other with these tiles.
         best = [np.isin(rest, rest[np.unique(wants[k, rest], return_index=True)[1]]) for k in (0, 1)]
@@ -80,9 +81,9 @@ class Seams:
         self.touch = touch
         self.skipped = np.zeros(len(grid), bool) if skipped is None else skipped
         self._waiting: Cells | None = None
-        self._tiles = np.zeros(0, np.int64)  # of each waiting view
-        self._indices = np.zeros(0, np.int64)  # its place among the cells of its tile
-        self._pairs = np.zeros((2, 0), np.int64)  # waiting views of one cell
+        self._tiles: np.ndarray = np.zeros(0, np.int64)  # of each waiting view
+        self._indices: np.ndarray = np.zeros(0, np.int64)  # its place among the cells of its tile
+        self._pairs: np.ndarray = np.zeros((2, 0), np.int64)  # waiting views of one cell
 
     def add_row(self, row: int, found: Sequence[tuple[int, Cells]]) -> Cells | None:
         """The cells that are final once a row of tiles is there, in the order of the tiles; None where none are.
@@ -94,16 +95,17 @@ class Seams:
         """
         before = len(self._tiles)
         self._add(found)
-        if self._waiting is None:
+        views = self._waiting
+        if views is None:
             return None
-        self._link(before)
+        self._link(views, before)
         bottom = self.grid.height if row + 1 == len(self.grid.tops) else int(self.grid.tops[row + 1])
-        number, boxes = len(self._tiles), self._waiting.masks.boxes
+        number, boxes = len(self._tiles), views.masks.boxes
         cell = connected_components(coo_array((np.ones(self._pairs.shape[1]), tuple(self._pairs)), (number, number)))[1]
         open_cells = np.zeros(number, bool)
         open_cells[cell[boxes[:, 3] > bottom]] = True
         final = ~open_cells[cell]
-        done, views = self._resolve(np.flatnonzero(final)), self._waiting
+        done = self._resolve(views, np.flatnonzero(final))
         place = np.cumsum(~final) - 1
         self._pairs = place[self._pairs[:, ~final[self._pairs[0]]]]
         self._tiles, self._indices = self._tiles[~final], self._indices[~final]
@@ -123,10 +125,9 @@ class Seams:
         self._waiting = join(parts) if parts else None
         self._tiles, self._indices = np.concatenate(tiles), np.concatenate(indices)
 
-    def _link(self, before: int) -> None:
+    def _link(self, views: Cells, before: int) -> None:
         """Find the views of one cell among the views from ``before`` on, and between them and the earlier ones."""
-        views, tiles = self._waiting, self._tiles
-        masks, boxes = views.masks, views.masks.boxes
+        tiles, masks, boxes = self._tiles, views.masks, views.masks.boxes
         near = np.flatnonzero(self.grid.shared(boxes, tiles))
         fresh = near[near >= before]
         i, j = candidate_pairs(boxes[near], boxes[fresh])
@@ -135,7 +136,8 @@ class Seams:
         i, j = i[keep], j[keep]
         a, b = self.grid.boxes(tiles[i]), self.grid.boxes(tiles[j])
         common = np.concatenate([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])], axis=1)
-        areas = masks.areas
+        areas = np.zeros(len(masks), np.int64)
+        areas[near] = [np.count_nonzero(window) for window in masks.windows(near)]
         area_i, area_j = _areas_inside(masks, i, common, areas), _areas_inside(masks, j, common, areas)
         most = np.minimum(area_i, area_j)
         likely = most > self.threshold * np.maximum(area_i, area_j)
@@ -147,47 +149,48 @@ class Seams:
         matched = match_one_to_one(i, j, tiles, iou, views.labels[i] == views.labels[j])
         self._pairs = np.concatenate([self._pairs, [i[matched], j[matched]]], axis=1)
 
-    def _resolve(self, final: np.ndarray) -> Cells | None:
+    def _resolve(self, views: Cells, final: np.ndarray) -> Cells | None:
         """One cell for the views of each, of the waiting views ``final`` (K,), which are linked to no others."""
-        if not len(final):
-            return None
-        views, tiles, indices = self._waiting[final], self._tiles[final], self._indices[final]
-        tight = views.masks.boxes
-        owner = self.grid.owners(tight)
+        tiles, boxes = self._tiles[final], views.masks.boxes[final]
+        owner = self.grid.owners(boxes)
         own = (owner == tiles) | self.skipped[owner]
-        whole = ~self.grid.cut(tight, tiles, self.touch)
-        order = np.lexsort((indices, tiles, -views.scores, ~own, ~whole))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        pairs = np.sort(rank[np.searchsorted(final, self._pairs[:, np.isin(self._pairs[0], final)])], axis=0)
-        by_whole = whole[order][pairs[0]]
-        groups = greedy_groups(*pairs[:, by_whole], len(order), lambda i, j: np.ones(len(i)), 0.5)
-        seeds = np.zeros(len(order), bool)
-        seeds[groups.seeds] = True
-        leads = np.zeros(len(order), bool)
-        leads[groups.leader] = True
-        kept = order[seeds & (own[order] | leads) & whole[order]]
+        whole = ~self.grid.cut(boxes, tiles, self.touch)
+        order = np.lexsort((self._indices[final], tiles, -views.scores[final], ~own, ~whole))
+        ranked, own, whole = final[order], own[order], whole[order]
+        rank = np.full(len(views), -1)
+        rank[ranked] = np.arange(len(ranked))
+        pairs = rank[self._pairs]
+        pairs = np.sort(pairs[:, pairs[0] >= 0], axis=0)
+        by_whole = whole[pairs[0]]
+        first, second = pairs[:, by_whole]
+        groups = greedy_groups(first, second, len(ranked), lambda i, j: np.ones(len(i)), 0.5)
+        seeds, leads = np.zeros((2, len(ranked)), bool)
+        seeds[groups.seeds] = leads[groups.leader] = True
+        kept = ranked[seeds & whole & (own | leads)]
         left = pairs[:, ~by_whole & seeds[pairs].all(axis=0)]
-        cut = _unite(views, order[left], np.flatnonzero(~whole & seeds[rank]), own)
-        chosen = np.concatenate([kept, cut[1]])
-        cells = join([views[kept], cut[0]])
-        return cells[np.lexsort((indices[chosen], tiles[chosen]))] if len(chosen) else None
+        united = _unite_cut(np.flatnonzero(seeds & ~whole), left, own)
+        chosen = np.concatenate([kept, [ranked[group[0]] for group in united]]).astype(np.int64)
+        if not len(chosen):
+            return None
+        cells = views[kept]
+        if united:
+            cells = join([cells, _union(views, [ranked[group] for group in united])])
+        return cells[np.lexsort((self._indices[chosen], self._tiles[chosen]))]
 
 
-def _unite(views: Cells, pairs: np.ndarray, cut: np.ndarray, own: np.ndarray) -> tuple[Cells, np.ndarray]:
-    """The unions of cut views (K,) that ``pairs`` (2, P) link, and the largest view of each, which names its class.
+def _unite_cut(cut: np.ndarray, pairs: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
+    """The groups of cut views (C,) of ranked ones that ``pairs`` (2, P) link.
 
     Of a cell that is smaller than the overlap no cut view has its centre in its tile's core, and such are left out.
     """
-    number = len(views)
-    cell = connected_components(coo_array((np.ones(pairs.shape[1]), tuple(pairs)), (number, number)))[1]
-    order = cut[np.lexsort((cut, -views.masks.areas[cut], cell[cut]))]
+    cell = connected_components(coo_array((np.ones(pairs.shape[1]), tuple(pairs)), (len(own), len(own))))[1]
+    order = cut[np.argsort(cell[cut], kind='stable')]
     groups = np.split(order, np.flatnonzero(np.diff(cell[order])) + 1) if len(order) else []
-    groups = [group for group in groups if own[group].any()]
-    leaders = np.array([group[0] for group in groups], np.int64)
-    united = views[leaders]
-    if not groups:
-        return united, leaders
-    boxes = [np.append(views.boxes[g, :2].min(0), views.boxes[g, 2:].max(0)) for g in groups]
+    return [group for group in groups if own[group].any()]
+
+
+def _union(views: Cells, groups: Sequence[np.ndarray]) -> Cells:
+    """One cell a group of views: what any of them has, with the class and the score of the first."""
+    boxes = [np.append(views.boxes[group, :2].min(0), views.boxes[group, 2:].max(0)) for group in groups]
     masks = union(views.masks, [group.tolist() for group in groups])
-    return replace(united, boxes=np.array(boxes), masks=masks), leaders
+    return replace(views[np.array([group[0] for group in groups])], boxes=np.array(boxes), masks=masks)

@@ -72,7 +72,7 @@ class Grid:
         low, high = frame[:, :2], frame[:, 2:]
         first = (low > 0) & (boxes[:, :2] <= low + touch)
         last = (high < [self.width, self.height]) & (boxes[:, 2:] >= high - touch)
-        return (first | last).any(axis=1)
+        return np.asarray((first | last).any(axis=1))
 
     def shared(self, boxes: np.ndarray, tiles: np.ndarray) -> np.ndarray:
         """(N,) whether a box reaches into what another tile sees too."""
@@ -80,7 +80,7 @@ class Grid:
         x0, x1 = _alone(self.lefts, self.tile_width, self.width)
         y0, y1 = _alone(self.tops, self.tile_height, self.height)
         inside = (boxes[:, 0] >= x0[column]) & (boxes[:, 2] <= x1[column])
-        return ~(inside & (boxes[:, 1] >= y0[row]) & (boxes[:, 3] <= y1[row]))
+        return np.logical_not(inside & (boxes[:, 1] >= y0[row]) & (boxes[:, 3] <= y1[row]))
 
 
 def _borders(begins: np.ndarray, size: int) -> np.ndarray:
