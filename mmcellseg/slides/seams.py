@@ -44,11 +44,15 @@ def match_one_to_one(
     matched = [np.zeros(0, np.int64)]
     while len(rest):
         # A pair that is the first left for both its views is taken, and they have no other with these tiles.
-        best = [np.isin(rest, rest[np.unique(wants[k, rest], return_index=True)[1]]) for k in (0, 1)]
-        taken = rest[best[0] & best[1]]
-        matched.append(order[taken])
-        free = [~np.isin(wants[k, rest], wants[k, taken]) for k in (0, 1)]
-        rest = rest[free[0] & free[1]]
+        keys, places = np.unique(wants[:, rest], return_inverse=True)
+        places = places.reshape(2, -1)
+        best = np.full(len(keys), len(order))
+        np.minimum.at(best, places.ravel(), np.tile(rest, 2))
+        chosen = (best[places] == rest).all(axis=0)
+        gone = np.zeros(len(keys), bool)
+        gone[places[:, chosen]] = True
+        matched.append(order[rest[chosen]])
+        rest = rest[~gone[places].any(axis=0)]
     return np.sort(np.concatenate(matched))
 
 

@@ -35,7 +35,7 @@ def content(cells: Cells | None) -> list[tuple]:
 def blobs(rng: np.random.Generator, height: int, width: int, number: int, largest: int) -> np.ndarray:
     """An image (H, W, 3) of ``number`` ragged blobs of 1 to ``largest`` px a side, each apart from the others.
 
-    Many lie on the edges and corners of the image.
+    Many lie on the edges and corners of the image. The second channel lacks the first row of each.
     """
     image, taken = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
     for _ in range(number):
@@ -49,4 +49,5 @@ def blobs(rng: np.random.Generator, height: int, width: int, number: int, larges
         if not taken[place].any():
             image[place][blob] = rng.integers(100, 256)
             taken[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1] = 1
-    return np.repeat(image[..., None], 3, axis=2)
+    below = np.where(np.pad(image, ((1, 0), (0, 0)))[:-1] > 0, image, 0)
+    return np.stack([image, below, below], axis=2)
