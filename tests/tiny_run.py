@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import socket
 import sys
 from pathlib import Path
 
@@ -102,6 +103,13 @@ visualizer = dict(type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBa
 randomness = dict(seed=0)
 log_level = 'INFO'
 """
+
+
+def free_port() -> str:
+    """A port of this machine for several processes to meet."""
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return str(sock.getsockname()[1])
 
 
 def write_data(root: Path, num_train: int = 4, num_test: int = 3) -> Path:

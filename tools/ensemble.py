@@ -14,7 +14,6 @@ fusion's ``calibration``, and a config with the members that help.
 import argparse
 import json
 import os
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,13 +21,14 @@ from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble.build import build_fusion
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.members import RESULTS_NAME, Member, find_results, read_image_set, run_missing
+from mmcellseg.ensemble.members import Member, find_results, read_image_set
 from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
 from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members
 from mmcellseg.ensemble.selection_report import selection_config, selection_table
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import write_submission
 from mmcellseg.structures.files import atomic_write
+from mmcellseg.structures.run_files import RESULTS_NAME
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,6 +51,8 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     """Merge, score and zip."""
     out_dir = args.out_dir or Path(cfg.out_dir)
     if args.run_missing:
+        from mmcellseg.runs.missing_members import run_missing  # imports MMDetection, which merging does without
+
         run_missing(members)
     images = read_image_set(cfg.ann_file)
     fusion = build_fusion(cfg.fusion)
@@ -107,7 +109,7 @@ def main() -> None:
     try:
         cfg, members = read_config(args)
         (study if args.select or args.fit_calibration else merge)(cfg, args, members)
-    except (ValueError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -7,7 +7,9 @@ import os
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
-from mmcellseg.runs import launch
+from mmcellseg.components import checkpoint
+from mmcellseg.runs import launch, outputs
+from mmcellseg.runs.errors import errors_in_a_line
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
-    parser.add_argument('--format-only', action='store_true', help=f'write {launch.RESULTS_NAME} and submission.zip')
+    parser.add_argument('--format-only', action='store_true', help=f'write {outputs.RESULTS_NAME} and submission.zip')
     parser.add_argument('--ids', help="test_image_name_to_ids.json (default: in the test set's data_root)")
     parser.add_argument(
         '--trust-checkpoint', action='store_true', help='unpickle the checkpoint whole, code in it included'
@@ -28,6 +30,7 @@ def parse_args() -> argparse.Namespace:
         help="test-time augmentation (the config's tta_model); as `tta = True` in the config",
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
+    parser.add_argument('--verbose', action='store_true', help='show the whole log, and tracebacks of errors')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -37,21 +40,26 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_args()
+def test(args: argparse.Namespace) -> None:
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    # The config may be the copy in a resumed run's folder; the best checkpoint holds nothing to resume from.
+    # The config may be the copy in a folder that stock tools resumed; the best checkpoint holds nothing to resume from.
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
+        checkpoint.trust(args.checkpoint)
     if args.format_only:
-        launch.set_format_only(cfg)
+        outputs.set_format_only(cfg)
     if args.show_dir:
         launch.set_show_dir(cfg, args.show_dir)
     if args.tta or cfg.get('tta'):
         launch.set_tta(cfg)
-    launch.run_test(cfg, args.out, args.ids)
+    launch.run_test(cfg, args.out, args.ids, args.verbose)
+
+
+def main() -> None:
+    args = parse_args()
+    with errors_in_a_line('test', args.verbose):
+        test(args)
 
 
 if __name__ == '__main__':

@@ -3,13 +3,14 @@
 
 import argparse
 import os
-import sys
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
 
-from mmcellseg.reporting.records import RecordError
+from mmcellseg.components import checkpoint
 from mmcellseg.runs import launch
+from mmcellseg.runs.config_options import ConfigError
+from mmcellseg.runs.errors import errors_in_a_line
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='mixed precision, where there is an accelerator')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
+    parser.add_argument('--verbose', action='store_true', help='show the whole log, and tracebacks of errors')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -34,23 +36,27 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_args()
+def train(args: argparse.Namespace) -> None:
     setup_cache_size_limit_of_dynamo()
     cfg = launch.load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     if cfg.get('weights') is not None:
-        sys.exit(f'{args.config} trains nothing: it takes the weights of step {cfg.weights}; use tools/run_step.py')
+        raise ConfigError(
+            f'{args.config} trains nothing: it takes the weights of step {cfg.weights}; use tools/run_step.py'
+        )
     launch.set_seed(cfg, args.seed)
     launch.set_precision(cfg, args.amp)
     if args.auto_scale_lr:
         launch.set_auto_scale_lr(cfg)
-    launch.set_resume(cfg, args.resume)
-    if args.trust_checkpoint:
-        launch.trust_checkpoint(cfg)
-    try:
-        launch.run_train(cfg, overwrite=args.overwrite or args.work_dir is not None)
-    except RecordError as error:
-        sys.exit(str(error))
+    resume = launch.resume_point(cfg, args.resume)
+    if args.trust_checkpoint and (begin := resume or cfg.get('load_from')):
+        checkpoint.trust(begin)
+    launch.run_train(cfg, args.overwrite or args.work_dir is not None, resume, args.verbose)
+
+
+def main() -> None:
+    args = parse_args()
+    with errors_in_a_line('train', args.verbose):
+        train(args)
 
 
 if __name__ == '__main__':

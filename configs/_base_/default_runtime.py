@@ -13,7 +13,11 @@ default_hooks = dict(
     visualization=dict(type='CellVisualizationHook'),
 )
 custom_hooks = [
-    dict(type=name) for name in ('EpochSeedHook', 'NumClassCheckHook', 'DataFaultHook', 'ExposureHook', 'RecordHook')
+    dict(type=name)
+    for name in (
+        *('EpochSeedHook', 'NumClassCheckHook', 'DataFaultHook', 'ExposureHook', 'RecordHook'),
+        'DetectionCapHook',
+    )
 ]
 ema_hook = dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0005, update_buffers=True)
 # Mixed precision where there is no accelerator; on one, tools/train.py --amp.

@@ -1,7 +1,7 @@
 """Step 31: step 30 from random weights, at one and a half times the size, with a higher learning rate."""
 
 _base_ = './s30_scale200_bn-heads.py'
-weights = None
+load_from = None
 randomness = dict(seed=0)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_pipeline = [*_base_.histology.c256_no_stain]

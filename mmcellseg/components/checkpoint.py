@@ -1,4 +1,4 @@
-"""Checkpoints without surprises: ours hold plain data only, and of foreign ones nothing is executed.
+"""Checkpoints without surprises: damage is found before loading, and of foreign ones nothing is executed.
 
 Importing this module makes mmengine load local and downloaded checkpoints through :func:`load`, in its own tools
 too: for resuming, ``load_from`` and pretrained backbones alike.
@@ -8,31 +8,21 @@ import logging
 import os
 import pickle
 import re
-from collections import OrderedDict
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from .inert_pickle import InertPickle
 from .models.unwrap import unwrapped
-
-# Callables that rebuild tensors and containers, and do nothing else whatever their arguments.
-_SAFE = {
-    ('collections', 'OrderedDict'): OrderedDict,
-    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
-    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
-    ('torch', 'Size'): torch.Size,
-    ('torch', 'device'): torch.device,
-}
-_HISTORY = '_history_values_and_counts'
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch.dtype, torch.device, torch.Size)
+from .plain_checkpoint import restore
 
 _trusted: set[Path] = set()
 
@@ -46,112 +36,29 @@ def trust(path: str | os.PathLike) -> None:
     _trusted.add(Path(path).expanduser().resolve())
 
 
-def check_fits(model: torch.nn.Module, path: str) -> None:
-    """Raise ``CheckpointError`` if a model would keep weights of its own beside those of a checkpoint.
+def check_checksums(path: Path) -> None:
+    """Raise ``CheckpointError`` if a record of a checkpoint differs from its checksum; torch does not look.
 
-    mmengine says so in the log and goes on with random ones.
+    torch's old format has no checksums, and after ``torch.serialization.set_crc32_options(False)`` they are all 0.
     """
-    loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    weights = loaded.get('state_dict', loaded)
-    found = {re.sub('^module[.]', '', name): tuple(value.shape) for name, value in weights.items()}
-    wanted = {name: tuple(value.shape) for name, value in unwrapped(model).state_dict().items()}
-    wrong = [name for name, shape in wanted.items() if found.get(name) != shape]
-    wrong = [name for name in wrong if not name.endswith('.num_batches_tracked')]  # older torch did not count
-    if wrong:
-        name = wrong[0]
-        there = f'it lacks {name}'
-        if name in found:
-            there = f'{name} is {list(found[name])} there, {list(wanted[name])} here'
-        raise CheckpointError(f'{path}: {len(wrong)} of {len(wanted)} weights do not fit the config: {there}')
+    with open(path, 'rb') as file:
+        head = file.read(4)
+    if head != b'PK\x03\x04' and not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            checked = any(record.CRC for record in archive.infolist())
+            damaged = archive.testzip() if checked else None
+    except Exception as error:  # of many kinds: each field of a zip can be damaged
+        raise CheckpointError(f'{path}: the checkpoint is damaged or cut off ({_line(error)}): take another') from error
+    if damaged is not None:
+        raise CheckpointError(f'{path}: the checkpoint is damaged: {damaged} is not what was saved: take another')
 
 
-def make_plain(value: Any, name: str = 'checkpoint') -> Any:
-    """Copy a checkpoint with numpy values and histories as plain Python data; nothing else needs unpickling.
-
-    What has no plain form is left out with a warning.
-    """
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, HistoryBuffer):
-        values, counts = value.data
-        return {_HISTORY: [values.tolist(), counts.tolist()], 'max_length': value.max_length}
-    if isinstance(value, torch.Tensor):
-        return value.detach().as_subclass(torch.Tensor)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return torch.from_numpy(value.copy())
-    if isinstance(value, dict):
-        kept: Any = OrderedDict() if isinstance(value, OrderedDict) else {}
-        for key, item in value.items():
-            plain = make_plain(item, f'{name}.{key}')
-            if plain is not None or item is None:
-                kept[make_plain(key, name)] = plain
-        metadata = getattr(value, '_metadata', None)  # a module's state_dict keeps its versions there
-        if metadata is not None:
-            kept._metadata = make_plain(metadata, name)
-        return kept
-    if isinstance(value, list | tuple | set):
-        items = [make_plain(item, f'{name}[{i}]') for i, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else items
-    print_log(f'{name}: left out of the checkpoint, since {type(value)} is no plain data', 'current', logging.WARNING)
-    return None
-
-
-def restore(checkpoint: Any) -> Any:
-    """Make the histories of a plain checkpoint buffers again, and drop the config that mmengine would execute."""
-    if not isinstance(checkpoint, dict):
-        return checkpoint
-    if isinstance(checkpoint.get('meta'), dict):
-        checkpoint['meta'].pop('config', None)
-    hub = checkpoint.get('message_hub')
-    if isinstance(hub, dict) and isinstance(hub.get('log_scalars'), dict):
-        for key, value in hub['log_scalars'].items():
-            if isinstance(value, dict) and _HISTORY in value:
-                hub['log_scalars'][key] = HistoryBuffer(*value[_HISTORY], value['max_length'])
-    return checkpoint
-
-
-class _Inert:
-    """What a foreign pickle gets in place of any object that is not a weight."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> '_Inert':
-        return object.__new__(cls)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
-
-    def __call__(self, *args: Any, **kwargs: Any) -> '_Inert':
-        return self
-
-    def __setstate__(self, state: Any) -> None: ...
-
-    def __setitem__(self, key: Any, value: Any) -> None: ...
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def append(self, value: Any) -> None: ...
-
-    def extend(self, values: Any) -> None: ...
-
-
-class _InertPickle:
-    """A stand-in for the module ``pickle`` whose unpickler builds weights and calls nothing else."""
-
-    def __init__(self) -> None:
-        self.replaced = replaced = set[str]()
-
-        class Unpickler(pickle.Unpickler):
-            def find_class(self, module: str, name: str) -> Any:
-                found = _SAFE.get((module, name))
-                if found is None and module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype):
-                    return getattr(torch, name)
-                if found is None:
-                    replaced.add(f'{module}.{name}')
-                return _Inert if found is None else found
-
-        self.Unpickler = Unpickler
-        self.__name__ = 'inert_pickle'
+def _line(error: BaseException) -> str:
+    """What an error says, in a line."""
+    text = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {text[0]}' if text else type(error).__name__
 
 
 def _tensors(checkpoint: Any) -> dict[str, torch.Tensor]:
@@ -177,29 +84,29 @@ def load(path: str | os.PathLike, map_location: str | torch.device | Callable | 
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such checkpoint')
-    if path.resolve() in _trusted:
-        return restore(torch.load(path, map_location=map_location, weights_only=False))
+    check_checksums(path)
+    trusted = path.resolve() in _trusted
     try:
-        return restore(torch.load(path, map_location=map_location, weights_only=True))
-    except pickle.UnpicklingError as error:
-        reason = str(error)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f'{path}: the checkpoint cannot be read, it may be cut off ({error})') from error
+        return restore(torch.load(path, map_location, weights_only=not trusted))
+    except Exception as error:  # a damaged head raises errors of many kinds
+        if trusted or not isinstance(error, pickle.UnpicklingError):
+            raise CheckpointError(f'{path}: cannot be read as a checkpoint ({_line(error)})') from error
     # torch has refused programs (TorchScript archives) above, whatever is asked to unpickle.
-    weights, inert = {}, _InertPickle()
+    weights, inert, reason = {}, InertPickle(), ''
     try:
         weights = _tensors(torch.load(path, map_location, pickle_module=inert, weights_only=False))  # type: ignore[arg-type]
     except Exception as error:
-        reason = f'{type(error).__name__}: {error}'
+        reason = _line(error)
     objects = ', '.join(sorted(inert.replaced))
-    if not weights:
-        raise CheckpointError(
-            f'{path}: no weights can be had from this checkpoint without executing what its pickle holds '
-            f'({objects or reason.strip().splitlines()[-1]}); '
-            'if you know where it comes from, give --trust-checkpoint'
-        )
-    print_log(f'{path}: took the weights only; other objects: {objects}', 'current', logging.WARNING)
-    return {'state_dict': weights, 'replaced': sorted(inert.replaced)}
+    if weights:
+        print_log(f'{path}: took the weights only; other objects: {objects}', 'current', logging.WARNING)
+        return {'state_dict': weights, 'replaced': sorted(inert.replaced)}
+    if not objects:
+        raise CheckpointError(f'{path}: cannot be read as a checkpoint ({reason or "it holds no weights"})')
+    raise CheckpointError(
+        f'{path}: no weights can be had from this checkpoint without executing what its pickle holds ({objects}); '
+        'if you know where it comes from, give --trust-checkpoint'
+    )
 
 
 def check_resumable(checkpoint: dict, path: str | os.PathLike) -> None:
@@ -213,6 +120,50 @@ def check_resumable(checkpoint: dict, path: str | os.PathLike) -> None:
         )
 
 
+def check_fits(model: torch.nn.Module, path: str | os.PathLike) -> None:
+    """Raise ``CheckpointError`` if a model would keep weights of its own beside those of a checkpoint.
+
+    mmengine says so in the log and goes on with random ones.
+    """
+    loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    weights = loaded.get('state_dict', loaded)
+    tensors = {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
+    found = {re.sub('^module[.]', '', name): tuple(value.shape) for name, value in tensors.items()}
+    wanted = {name: tuple(value.shape) for name, value in unwrapped(model).state_dict().items()}
+    # Older torch did not count batches.
+    wrong = [n for n, shape in wanted.items() if found.get(n) != shape and not n.endswith('.num_batches_tracked')]
+    if wrong:
+        parts: dict[str, list[str]] = {}
+        for name in wrong:
+            parts.setdefault(part_of(name), []).append(name)
+        said = '; '.join(f'{part}: {_difference(part, names[0], found, wanted)}' for part, names in parts.items())
+        raise CheckpointError(
+            f'{path}: {len(wrong)} of {len(wanted)} weights do not fit the config: {said}. Take the config of its '
+            'training, or its own checkpoint'
+        )
+
+
+def part_of(name: str) -> str:
+    """The part of a detector that a weight belongs to: anchors, classes, or its outermost modules."""
+    if re.match(r'rpn_head\.(rpn_cls|rpn_reg)\.', name):
+        return 'anchors'
+    if re.search(r'\.(fc_cls|fc_reg|conv_logits)\.', name):
+        return 'classes'
+    return '.'.join(name.split('.')[: 2 if name.startswith('roi_head.') else 1])
+
+
+def _difference(part: str, name: str, found: dict, wanted: dict) -> str:
+    if name not in found:
+        return f'the checkpoint lacks {name}'
+    there, here = found[name], wanted[name]
+    counts = {'rpn_cls': (1, 0), 'rpn_reg': (4, 0), 'fc_cls': (1, 1), 'conv_logits': (1, 0)}
+    layer = name.split('.')[-2]
+    if part in ('anchors', 'classes') and layer in counts and there[1:] == here[1:]:
+        per, background = counts[layer]
+        return f'{there[0] // per - background} there, {here[0] // per - background} here'
+    return f'{name} is {list(there)} there, {list(here)} here'
+
+
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """:func:`load` as mmengine calls it; its log shortens the name."""
     return load(filename, map_location)
@@ -223,9 +174,18 @@ def load_from_http(url: str, map_location: Any = None) -> Any:
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
     if not target.is_file() and (get_rank() == 0 or os.environ.get('LOCAL_RANK') == '0'):
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(target))
+        try:
+            torch.hub.download_url_to_file(url, str(target))
+        except OSError as error:  # URLError is one
+            raise CheckpointError(
+                f'{url}: cannot be downloaded ({_line(error)}). Without a network, fetch it elsewhere and put it at '
+                f'{target}, or train from random weights (model.backbone.init_cfg=None, load_from=None)'
+            ) from error
     barrier()
-    return load(target, map_location)
+    try:
+        return load(target, map_location)
+    except CheckpointError as error:
+        raise CheckpointError(f'{error}. Delete it, and it is downloaded again') from error
 
 
 CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

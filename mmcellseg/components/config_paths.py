@@ -5,21 +5,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-
-def innermost_datasets(dataset: dict) -> list[dict]:
-    """The data set configs without a data set inside, below any wrappers and concatenations."""
-    if 'dataset' in dataset:
-        return innermost_datasets(dataset['dataset'])
-    if 'datasets' in dataset:
-        return [leaf for inner in dataset['datasets'] for leaf in innermost_datasets(inner)]
-    return [dataset]
+from .datasets.innermost import innermost
 
 
 def config_datasets(cfg: Config, *kinds: str) -> list[dict]:
     """The innermost data set configs of ``'train'``, ``'val'`` and ``'test'``, those that the config has."""
     loaders: list[dict] = [cfg.get(f'{kind}_dataloader') or {} for kind in kinds]
     datasets = [loader.get('dataset') for loader in loaders]
-    return [leaf for dataset in datasets if isinstance(dataset, dict) for leaf in innermost_datasets(dataset)]
+    return [leaf for dataset in datasets if isinstance(dataset, dict) for leaf in innermost(dataset)]
 
 
 def annotation_file(dataset: dict) -> str | None:

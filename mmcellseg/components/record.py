@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..reporting.records import ABSENT, RecordError, difference, difference_lines, digest, flatten, read_record
+from ..reporting.records import ABSENT, RecordError, changes, difference, difference_lines, digest, flatten, read_record
 from ..structures.run_files import RECORD_NAME
 from .provenance import sha256
 
@@ -22,15 +22,19 @@ EXPERIMENT_KEYS = (
 )
 
 
-def experiment(cfg: Config | Mapping) -> dict[str, Any]:
-    """The flat keys of a config that make the experiment, as JSON values."""
+def parts(cfg: Config | Mapping) -> dict[str, Any]:
+    """The part of a config that makes the experiment, as JSON values."""
     values = cfg.to_dict() if isinstance(cfg, Config) else cfg
-    if values.get('resume'):  # load_from is the checkpoint that a resumed run goes on from
-        values = {**values, 'load_from': values.get('begun_from')}
+    if values.get('resume'):  # by a stock tool: load_from is the checkpoint that the run goes on from
+        values = {**values, 'load_from': None}
     chosen = {key: values[key] for key in EXPERIMENT_KEYS if values.get(key) is not None}
-    flat = flatten(json.loads(json.dumps(chosen, default=str)))
     # Folders of the project count from there, whatever the working directory was.
-    return {key: value.removeprefix(HERE) if isinstance(value, str) else value for key, value in flat.items()}
+    return json.loads(json.dumps(chosen, default=str).replace(json.dumps(HERE)[:-1], '"'))
+
+
+def experiment(cfg: Config | Mapping) -> dict[str, Any]:
+    """The flat keys of a config that make the experiment."""
+    return flatten(parts(cfg))
 
 
 def bases_of(path: str | os.PathLike) -> list[str]:
@@ -59,13 +63,12 @@ def config_facts(cfg: Config) -> dict[str, Any]:
     parent = Config.fromstring(f'_base_ = {bases!r}', '.py') if bases else Config.fromfile(cfg.filename)
     named = [base.removeprefix(HERE) for base in bases]
     facts['parent'] = named[0] if len(named) == 1 else named or None
-    return {**facts, 'changed': difference(experiment(parent), values), 'sha256': digest(values)}
+    return {**facts, 'changed': changes(parts(parent), parts(cfg)), 'sha256': digest(values)}
 
 
-def weights_fact(cfg: Config) -> dict[str, str] | None:
-    """The file whose weights a run began from, and its hash; None if from none (or from an address)."""
-    path = cfg.get('begun_from') if cfg.get('resume') else cfg.get('load_from')
-    return {'file': str(path), 'sha256': sha256(path)} if path and Path(path).is_file() else None
+def weights_fact(path: str | None) -> dict[str, str] | None:
+    """The file whose weights a run begins from, and its hash; None if from none (or from an address)."""
+    return {'file': path.removeprefix(HERE), 'sha256': sha256(path)} if path and Path(path).is_file() else None
 
 
 def changes_since(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import intersections
+from .tiff import LARGEST_ID, printable
 
 UNLABELLED = 'its cells are left out, and would be trained as background'
 MANY_PIECES = 5  # of the only id of a file
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
         named = [f'class {self.category}'] if self.category else []
         named += [f'id {self.id}'] if self.id else []
         left_out = f' [{self.left_out} cells left out]' if self.left_out else ''
-        return f'{self.kind}: {", ".join([self.file, *named])}: {self.text}{left_out}'
+        return f'{self.kind}: {", ".join([printable(self.file), *named])}: {self.text}{left_out}'
 
 
 class LabelledCells(NamedTuple):
@@ -65,18 +66,22 @@ def integer_ids(values: np.ndarray, file: str, category: str) -> tuple[np.ndarra
         return ids, []
     ids[bad] = 0
     found, pixels = np.unique(values[bad], return_counts=True)
-    negative = found < 0
+    negative, large = found < 0, (found >= LARGEST_ID) & (found < np.inf)
     findings = []
-    for kind, chosen in (('negative id', negative), ('non-integer id', ~negative)):
+    for kind, chosen, expected in (
+        ('negative id', negative, 'whole numbers from 0'),
+        ('non-integer id', ~negative & ~large, 'whole numbers from 0'),
+        ('id too large', large, 'ids below 2⁶³'),
+    ):
         listed, count = found[chosen], pixels[chosen]
         if len(listed) > LISTED_VALUES:
-            text = f'{len(listed)} different values on {count.sum()} px, expected whole numbers from 0'
+            text = f'{len(listed)} different values on {count.sum()} px, expected {expected}'
             span = f'{listed[0]:g}…{listed[-1]:g}'
             findings.append(Finding(kind, file, category, span, text, len(listed)))
             continue
         for value, n in zip(listed.tolist(), count.tolist()):
-            text = f'{n} px hold this value, expected whole numbers from 0'
-            findings.append(Finding(kind, file, category, f'{value:g}', text, 1))
+            shown = f'{int(value)}' if value >= LARGEST_ID and value != np.inf else f'{value:g}'
+            findings.append(Finding(kind, file, category, shown, f'{n} px hold this value, expected {expected}', 1))
     return ids, findings
 
 

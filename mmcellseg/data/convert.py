@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -18,6 +19,7 @@ from . import check
 from .check import Finding
 from .image_ids import read_image_ids
 from .read_folder import TEST, TRAIN, ReadImage, read_test_image, read_training_folder
+from .tiff import printable
 
 CLASSES = ('class1', 'class2', 'class3', 'class4')
 IDS = 'test_image_name_to_ids.json'
@@ -59,14 +61,25 @@ def _parallel(work: Callable, items: Sequence, workers: int, text: str) -> Itera
     if workers <= 1 or len(items) <= 1:
         yield from bar(map(work, items))
         return
+    done = 0
     with ProcessPoolExecutor(min(workers, len(items)), mp_context=get_context('fork')) as pool:
-        yield from bar(pool.map(work, items))
+        try:
+            for result in bar(pool.map(work, items)):
+                yield result
+                done += 1
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                f'a process died while reading the {text} after number {done} of {len(items)}: as a rule it was killed '
+                'because memory was full (use fewer --workers), or a decoder crashed on a damaged file (--workers 1 '
+                'reads one after the other)'
+            ) from None
 
 
 def _categories(classes: Sequence[str]) -> list[dict[str, Any]]:
     if len(set(classes)) != len(classes) or not classes:
         raise ValueError(f'the class names must be given and differ from each other, got {list(classes)}')
-    return [{'id': number, 'name': name} for number, name in enumerate(classes, start=1)]
+    # MMDetection's coco_error_analysis.py asks for the supercategory.
+    return [{'id': number, 'name': name, 'supercategory': 'cell'} for number, name in enumerate(classes, start=1)]
 
 
 def read_dataset(
@@ -148,5 +161,5 @@ def write_conversion(conversion: Conversion, out: Path) -> list[Path]:
 def write_findings(findings: Iterable[Finding], out: Path) -> Path:
     """Write every finding as a line of annotations/findings.tsv under ``out`` and return its path."""
     rows = [Finding._fields, *findings]
-    text = ''.join('\t'.join(' '.join(str(v).split()) for v in row) + '\n' for row in rows)
+    text = ''.join('\t'.join(printable(' '.join(str(v).split())) for v in row) + '\n' for row in rows)
     return atomic_write(out / 'annotations' / 'findings.tsv', text)

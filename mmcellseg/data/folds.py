@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..structures.files import atomic_write
 from .split import image_class_counts, write_subset
+from .stratify import exchange, shares_of
 
 
 def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray:
@@ -39,9 +40,7 @@ def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray
         raise ValueError(
             f'{folds} folds need as many groups of images, found {len(counts)}: take fewer folds or finer groups'
         )
-    # The images count as one class more, so that folds come out alike in size too.
-    columns = np.column_stack([counts, np.asarray(sizes)]).astype(np.float64)
-    columns = columns / np.maximum(columns.sum(0), 1)
+    columns = shares_of(counts, np.asarray(sizes))
     groups_with = (columns > 0).sum(0)
     fold = np.full(len(columns), -1)
     held = np.zeros((folds, columns.shape[1]))
@@ -51,42 +50,7 @@ def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray
             # lexsort: the last key leads
             fold[group] = np.lexsort((np.arange(folds), held[:, -1], held[:, column]))[0]
             held[fold[group]] += columns[group]
-    return _improve(columns, fold, folds)
-
-
-def _improve(columns: np.ndarray, fold: np.ndarray, folds: int, rounds: int = 500) -> np.ndarray:
-    """Take the best single move or exchange of two groups until none helps.
-
-    What counts first is how many (fold, column) pairs hold nothing, then the squared distance of all shares from
-    1 / folds. A move is an exchange with one of ``folds`` stand-ins that hold nothing.
-    """
-    n, width = columns.shape
-    share = np.concatenate([columns, np.zeros((folds, width))])
-    holds = share > 0
-    fold = np.concatenate([fold, np.arange(folds)])
-    for _ in range(rounds):
-        shares = np.array([share[fold == k].sum(0) for k in range(folds)]) - 1 / folds
-        holders = np.array([holds[fold == k].sum(0) for k in range(folds)])
-        best, change = (0, -1e-9), None
-        for group in range(n):
-            here, there = fold[group], fold
-            added = share - share[group]  # (n + folds, width): what `here` gains and `there` loses
-            gain = holds.astype(np.int64) - holds[group]
-            missing = (holders[here] + gain == 0).sum(1) + (holders[there] - gain == 0).sum(1)
-            missing -= (holders[here] == 0).sum() + (holders[there] == 0).sum(1)
-            spread = ((shares[here] + added) ** 2 - shares[here] ** 2).sum(1)
-            spread += ((shares[there] - added) ** 2 - shares[there] ** 2).sum(1)
-            missing[there == here], spread[there == here] = 0, 0
-            other = np.lexsort((spread, missing))[0]
-            if (missing[other], spread[other]) < best:
-                best, change = (missing[other], spread[other]), (group, other)
-        if change is None:
-            break
-        group, other = change
-        fold[group], came_from = fold[other], fold[group]
-        if other < n:
-            fold[other] = came_from
-    return fold[:n]
+    return exchange(columns, fold, np.full(folds, 1 / folds), np.ones(folds, np.int64))
 
 
 def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]:
@@ -134,23 +98,60 @@ def split_folds(coco: dict[str, Any], groups: Sequence[str], folds: int) -> dict
     return dict(zip(image_ids.tolist(), fold.tolist()))
 
 
-def write_folds(coco: dict[str, Any], fold_of: dict[int, int], groups: dict[int, str], out: Path) -> list[Path]:
-    """Write ``foldK_train.json`` and ``foldK_val.json`` for every fold, then ``folds.json`` that lists all images.
+def read_folds(path: str | os.PathLike, coco: dict[str, Any]) -> dict[int, int]:
+    """The fold of each image id from a json ``{file_name: fold}``, as ``write_folds`` leaves it.
 
     Raises:
-        FileExistsError: If ``folds.json`` is there: folds are written once, or results could not be compared.
+        ValueError: If the file is none, its images are not those of ``coco``, or a fold between 0 and the last is
+            empty.
     """
-    record = out / 'folds.json'
-    if record.exists():
-        raise FileExistsError(f'{record} exists: folds are written once. Remove it, or name another folder')
+    try:
+        fold_of = json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f'{path}: is not valid JSON ({error}); expected {{"file_name": fold, …}}') from None
+    if not isinstance(fold_of, dict) or not all(type(fold) is int and fold >= 0 for fold in fold_of.values()):
+        raise ValueError(f'{path}: expected {{"file_name": fold, …}} with whole numbers from 0')
+    ids = _ids_by_name(coco)
+    missing, extra = sorted(ids.keys() - fold_of), sorted(fold_of.keys() - ids)
+    if missing:
+        raise ValueError(
+            f'{path}: {len(missing)} of the {len(ids)} images to split have no fold, such as {", ".join(missing[:3])}'
+        )
+    if extra:
+        raise ValueError(
+            f'{path}: {len(extra)} of its images are not among those to split, such as {", ".join(extra[:3])}'
+        )
+    used = set(fold_of.values())
+    if used != set(range(len(used))) or len(used) < 2:
+        raise ValueError(f'{path}: expected at least 2 folds numbered from 0 without a gap, found {sorted(used)}')
+    return {ids[name]: fold for name, fold in fold_of.items()}
+
+
+def _ids_by_name(coco: dict[str, Any]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for image in coco['images']:
+        if ids.setdefault(image['file_name'], image['id']) != image['id']:
+            raise ValueError(f'two images have the file_name {image["file_name"]}, and folds are kept by it')
+    return ids
+
+
+def write_folds(coco: dict[str, Any], fold_of: dict[int, int], out: Path) -> list[Path]:
+    """Write ``foldK_train.json`` and ``foldK_val.json`` for every fold, then ``folds.json``, ``{file_name: fold}``.
+
+    Raises:
+        FileExistsError: If ``folds.json`` is there with other folds: results could not be compared.
+        ValueError: If two images have the same ``file_name``.
+    """
+    names = {image_id: name for name, image_id in _ids_by_name(coco).items()}
+    record = json.dumps({names[i]: fold for i, fold in sorted(fold_of.items())}, indent=1) + '\n'
+    path = out / 'folds.json'
+    if path.exists() and path.read_text() != record:
+        raise FileExistsError(f'{path} holds other folds, which runs may have used: remove it, or name another folder')
     written = []
-    folds = max(fold_of.values()) + 1
-    for fold in range(folds):
+    for fold in range(max(fold_of.values()) + 1):
         inside = [i for i, f in fold_of.items() if f == fold]
         outside = [i for i, f in fold_of.items() if f != fold]
         written.append(write_subset(coco, outside, out / f'fold{fold}_train.json'))
         written.append(write_subset(coco, inside, out / f'fold{fold}_val.json'))
-    names = {image['id']: image['file_name'] for image in coco['images']}
-    images = [{'id': i, 'file_name': names[i], 'group': groups[i], 'fold': fold} for i, fold in sorted(fold_of.items())]
-    written.append(atomic_write(record, json.dumps({'folds': folds, 'images': images}, indent=1)))
+    written.append(atomic_write(path, record))
     return written

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..structures.masks import InstanceMasks
 from . import check
 from .check import UNLABELLED, Finding, LabelledCells
-from .tiff import page_count, read_image, read_values
+from .tiff import ImageReadError, page_count, read_image, read_values
 
 TRAIN, TEST = 'train', 'test_release'
 DARK = 32  # of 255: an eighth of the range of its type
@@ -47,9 +47,15 @@ def read_class(
 ) -> tuple[LabelledCells | None, list[Finding]]:
     """Read one class file, of an image of (H, W) if that is known; None for cells that cannot be used."""
     try:
-        values, pages = read_values(path), page_count(path)
-    except (ValueError, OSError) as error:
-        return None, [Finding('unreadable mask', file, category, '', f'{error}; {UNLABELLED}')]
+        return _cells(path, file, category, image_shape)
+    except (ValueError, OSError, MemoryError) as error:
+        return None, [Finding('unreadable mask', file, category, '', f'{_said(error)}; {UNLABELLED}')]
+
+
+def _cells(
+    path: Path, file: str, category: str, image_shape: tuple[int, int] | None
+) -> tuple[LabelledCells | None, list[Finding]]:
+    values, pages = read_values(path), page_count(path)
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
     if values.ndim != 2 or values.dtype.kind not in 'biuf':
         text = f'shape {values.shape}, {values.dtype}, expected one number a pixel; {UNLABELLED}'
@@ -67,16 +73,23 @@ def read_class(
 
 def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, list[Finding]]:
     """The (height, width) of an image and a digest of its pixels; None and a finding if it cannot be read."""
-    findings = []
     try:
-        pixels, pages = read_image(path), page_count(path)
-    except (ValueError, OSError) as error:
-        try:  # whether a rule for the values is all that it lacks
-            pixels = read_image(path, scale='percentile')
-        except (ValueError, OSError):
-            return None, '', [Finding('unreadable image', file, '', '', str(error))]
+        return _pixels(path, file)
+    except (ValueError, OSError, MemoryError) as error:
+        return None, '', [Finding('unreadable image', file, '', '', _said(error))]
+
+
+def _said(error: Exception) -> str:
+    return str(error) or 'it does not fit into memory'
+
+
+def _pixels(path: Path, file: str) -> tuple[tuple[int, int], str, list[Finding]]:
+    findings, pages = [], page_count(path)
+    try:
+        pixels = read_image(path)
+    except ImageReadError as error:
+        pixels = read_image(path, scale='percentile')  # whether a rule for the values is all that it lacks
         findings.append(Finding('image needs a scale rule', file, '', '', str(error)))
-        pages = page_count(path)
     if pages > 1:
         text = (
             f'{pages} pages, of which LoadTiffImage reads the first unless its page says otherwise; if they are the '
@@ -98,8 +111,11 @@ def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, lis
 def read_training_folder(source: Path, classes: Sequence[str], name: str) -> ReadImage:
     """Convert ``train/<name>`` of the source."""
     folder, file = source / TRAIN / name, f'{TRAIN}/{name}/image.tif'
+    try:
+        names = set(os.listdir(folder))
+    except OSError as error:
+        return ReadImage(None, [], [Finding('unreadable image', f'{TRAIN}/{name}', '', '', str(error))], '')
     class_files = {number: f'class{number}.tif' for number in range(1, len(classes) + 1)}
-    names = set(os.listdir(folder))
     findings = check.check_names(f'{TRAIN}/{name}', names, ['image.tif', *class_files.values()])
     if 'image.tif' in names:
         shape, digest, of_image = read_pixels(folder / 'image.tif', file)

@@ -1,6 +1,7 @@
 """Split a COCO json by its images."""
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Collection
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..structures.files import atomic_write
+from .stratify import exchange, shares_of
 
 Coco = dict[str, Any]
+TOLERANCE = 0.01  # shares this near to the fraction are as good; thousands of images are exchanged in seconds then
+logger = logging.getLogger(__name__)
 
 
 def read_coco(path: str | os.PathLike) -> Coco:
@@ -55,10 +59,12 @@ def check_ids(coco: Coco, kind: str) -> None:
 def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
     """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C).
 
-    Raises ``ValueError`` for an id that two images or two categories have.
+    Raises ``ValueError`` for an id that two images or two categories have, or that is beyond 2⁶³.
     """
     check_ids(coco, 'images')
     check_ids(coco, 'categories')
+    if large := [image['id'] for image in coco['images'] if image['id'] >= 2**63]:
+        raise ValueError(f'the image id {large[0]} is beyond 2⁶³')
     image_ids = np.array(sorted(image['id'] for image in coco['images']), np.int64)
     row = {int(i): r for r, i in enumerate(image_ids)}
     column = {category['id']: c for c, category in enumerate(coco['categories'])}
@@ -71,46 +77,51 @@ def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
 def holdout_split(coco: Coco, fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """Draw (training ids, validation ids), disjoint and complete, each ascending.
 
-    The classes take turns, the one in the fewest images first: of its images that have no side yet, as many
-    are drawn for validation as bring the class to ``fraction`` of its images there (at least one, and one
-    stays in training, if it has two), and the others go to training. Images without instances come last.
-    After Sechidis et al., On the Stratification of Multi-Label Data, ECML PKDD 2011. Raises ``ValueError``
-    unless 0 < fraction < 1 and there are two images.
+    A random draw, then images move or change sides until validation holds ``fraction`` of the cells of every class
+    and of the images, as nearly as that can be. A class that is in one image only stays in training.
+    Raises ``ValueError`` unless 0 < fraction < 1 and there are two images.
     """
     if not 0 < fraction < 1:
         raise ValueError(f'the hold-out fraction must lie between 0 and 1, got {fraction}')
     image_ids, counts = image_class_counts(coco)
-    if len(image_ids) < 2:
-        raise ValueError(f'a hold-out split needs two images, there are {len(image_ids)}')
-    present = counts > 0
-    order = np.random.default_rng(seed).permutation(len(image_ids))
-    open_ = np.ones(len(image_ids), bool)
-    validation = ~open_
-    total = min(max(round(fraction * len(image_ids)), 1), len(image_ids) - 1)
-    rarest_first = [c for c in np.argsort(present.sum(0), kind='stable') if present[:, c].any()]
-    groups = [*present.T[rarest_first], ~present.any(1)]
-    for number, members in enumerate(groups):
-        size = int(members.sum())
-        if number < len(rarest_first):
-            wanted = min(max(round(fraction * size), 1), size - 1) - int((members & validation).sum())
-        else:
-            wanted = total - int(validation.sum())
-        drawn = [i for i in order if members[i] and open_[i]]
-        validation[drawn[: max(wanted, 0)]] = True
-        open_[drawn] = False
-    if not validation.any():  # a class each in one image only: nothing was left to draw
-        validation[order[:total]] = True
-    return image_ids[~validation].tolist(), image_ids[validation].tolist()
+    n = len(image_ids)
+    if n < 2:
+        raise ValueError(f'a hold-out split needs two images, there are {n}')
+    columns = shares_of(counts, np.ones(n))
+    drawn = np.random.default_rng(seed).permutation(n)[: min(max(round(fraction * n), 1), n - 1)]
+    side = np.zeros(n, np.int64)
+    side[drawn] = 1
+    # No class that validation lacks is worth one that training lacks.
+    cost = np.array([columns.shape[1] + 1, 1])
+    side = exchange(columns, side, np.array([1 - fraction, fraction]), cost, TOLERANCE)
+    if not side.any():  # a class each in one image only: training holds them all
+        side[drawn] = 1
+    return image_ids[side == 0].tolist(), image_ids[side == 1].tolist()
 
 
-def write_holdout(annotations: str | os.PathLike, fraction: float, seed: int) -> tuple[Path, Path]:
-    """Split ``train.json`` of the folder ``annotations`` into train_holdout.json and val_holdout.json there."""
-    folder = Path(annotations)
-    coco = json.loads((folder / 'train.json').read_text())
-    try:
-        training, validation = holdout_split(coco, fraction, seed)
-    except ValueError as error:
-        raise ValueError(f'{folder / "train.json"}: {error}') from error
+def unbalanced(coco: Coco, validation: Collection[int], fraction: float) -> list[str]:
+    """The classes, and the cells in all, of which less than half or more than twice ``fraction`` is in validation."""
+    image_ids, counts = image_class_counts(coco)
+    counts = np.column_stack([counts, counts.sum(1)])
+    inside, total = counts[np.isin(image_ids, list(validation))].sum(0).tolist(), counts.sum(0).tolist()
+    names = [*(category['name'] for category in coco['categories']), 'all classes']
+    return [
+        f'{name} {part:,} of {whole:,}'
+        for name, part, whole in zip(names, inside, total)
+        if whole and not (fraction / 2 <= part / whole <= 2 * fraction and part < whole)
+    ]
+
+
+def write_holdout(coco: Coco, fraction: float, seed: int, folder: Path) -> tuple[Path, Path]:
+    """Split ``coco`` into train_holdout.json and val_holdout.json of a folder. Raises as holdout_split."""
+    training, validation = holdout_split(coco, fraction, seed)
+    if odd := unbalanced(coco, validation, fraction):
+        logger.warning(
+            'The images cannot be split so that %g %% of the cells of every class are held out: validation has %s. '
+            'Figures on it may mislead; the folds of split_folds.py validate every image.',
+            100 * fraction,
+            ', '.join(odd),
+        )
     return (
         write_subset(coco, training, folder / 'train_holdout.json'),
         write_subset(coco, validation, folder / 'val_holdout.json'),

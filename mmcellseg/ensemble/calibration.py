@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..evaluation.matching import match
 from ..structures.files import atomic_write
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
@@ -81,14 +82,13 @@ def match_hits(
     """Which detections (N,) bool are hits: best score first, each takes the free cell of its class that it
     overlaps most, from mask IoU ``threshold`` on, as the COCO evaluation does."""
     first, second, iou = mask_iou_pairs(masks, truth)
-    good = (iou >= threshold) & (labels[first] == truth_labels[second])
-    first, second, iou = first[good], second[good], iou[good]
+    same = labels[first] == truth_labels[second]
+    first, second, iou = first[same], second[same], iou[same]
     rank = np.empty(len(scores), np.int64)
     rank[np.argsort(-scores, kind='stable')] = np.arange(len(scores))
-    hits, taken = np.zeros(len(scores), bool), np.zeros(len(truth), bool)
-    for k in np.lexsort((second, -iou, rank[first])).tolist():
-        if not hits[first[k]] and not taken[second[k]]:
-            hits[first[k]] = taken[second[k]] = True
+    (taken,) = match(rank[first], first, second, iou, [threshold])
+    hits = np.zeros(len(scores), bool)
+    hits[first[taken]] = True
     return hits
 
 

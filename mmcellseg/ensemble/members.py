@@ -3,8 +3,6 @@
 import filecmp
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,9 @@ from tqdm import tqdm
 from ..evaluation.coco_check import category_ids, image_sizes
 from ..structures.results import ResultsError, ResultsFile
 from ..structures.results_check import EMPTY_MASK, examine
+from ..structures.run_files import RESULTS_NAME, newest
 
-RESULTS_NAME = 'test-results.json'
 _SHOWN = 5  # violations in one message
-_TEST_TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'test.py'
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,8 @@ def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
 def find_results(path: str | os.PathLike) -> Path:
     """The predictions file itself, or the newest one of a folder of runs.
 
-    A folder's own ``test-results.json`` comes first, then that of the last of its runs (``<timestamp>/``).
+    A folder's own ``test-results.json`` comes first, then that of the newest of its runs (``<timestamp>/``) by the time
+    in their records.
 
     Raises:
         ResultsError: There is none.
@@ -78,8 +76,7 @@ def find_results(path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.is_dir():
         own = path / RESULTS_NAME
-        runs = sorted(path.glob(f'*/{RESULTS_NAME}'))
-        found = own if own.is_file() else runs[-1] if runs else None
+        found = own if own.is_file() else newest(path, RESULTS_NAME)
         if found is None:
             raise ResultsError(f'{path}: neither it nor a run in it has a {RESULTS_NAME}; test the member first')
         return found
@@ -183,53 +180,3 @@ def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
     for file in tqdm(files, 'check members', unit='file', leave=False):
         forms = (read_checked(file, image_id, images).form for image_id in file.image_ids)
         sum(forms, Form()).refuse_corners(file.path)
-
-
-def find_checkpoint(member: Member) -> Path:
-    """The member's checkpoint: the one it names, else the best, else the last of the folder of its runs.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    if member.checkpoint is not None:
-        candidates = [Path(member.checkpoint)]
-    else:
-        folder = Path(member.results)
-        candidates = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime, reverse=True)
-        pointer = folder / 'last_checkpoint'
-        if pointer.is_file():
-            candidates.append(Path(pointer.read_text().strip()))
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f'member {member.name!r}: no checkpoint (looked for {[str(c) for c in candidates] or member.results}); '
-        'train it, or name it in the config'
-    )
-
-
-def run_missing(members: Sequence[Member]) -> list[str]:
-    """Test the members that have no predictions yet, one after the other, and return their names.
-
-    Raises:
-        FileNotFoundError: One of them has no config or no checkpoint; said before any is tested.
-        ResultsError: A test ran and left no predictions.
-        subprocess.CalledProcessError: A test failed.
-    """
-    waiting = []
-    for member in members:
-        try:
-            find_results(member.results)
-        except ResultsError:
-            if member.config is None or not Path(member.config).is_file():
-                raise FileNotFoundError(f'member {member.name!r}: no config {member.config}') from None
-            if member.results.endswith('.json'):
-                raise FileNotFoundError(
-                    f'member {member.name!r}: results must be the folder of its runs to test it, found {member.results}'
-                ) from None
-            waiting.append((member, find_checkpoint(member)))
-    for member, checkpoint in waiting:
-        command = [sys.executable, str(_TEST_TOOL), str(member.config), str(checkpoint)]
-        subprocess.run([*command, '--format-only', '--work-dir', member.results], check=True)
-        find_results(member.results)
-    return [member.name for member, _ in waiting]

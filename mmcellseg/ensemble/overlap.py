@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..structures.masks import InstanceMasks
-from ..structures.overlaps import box_iou_pairs, candidate_pairs
+from ..structures.overlaps import box_iou_pairs, candidate_pairs, common_pixels
 from .detections import Detections
 
 Measure = Literal['box', 'mask', 'mask_min']
@@ -63,21 +63,6 @@ def greedy_groups(first: np.ndarray, second: np.ndarray, number: int, overlap: C
     return Groups(np.flatnonzero(seeds), leader[order], other[order], value[order])
 
 
-def common_pixels(masks: InstanceMasks, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Shared px (P,) of pairs of masks whose windows meet."""
-    boxes, windows = masks.boxes, masks.windows()
-    low = np.maximum(boxes[first, :2], boxes[second, :2])
-    high = np.minimum(boxes[first, 2:], boxes[second, 2:])
-    a = np.concatenate([low - boxes[first, :2], high - boxes[first, :2]], axis=1).tolist()
-    b = np.concatenate([low - boxes[second, :2], high - boxes[second, :2]], axis=1).tolist()
-    # Slices of cells are so small that this loop is faster than expanding every pixel's index.
-    pixels = [
-        np.count_nonzero(windows[i][a1:a3, a0:a2] & windows[j][b1:b3, b0:b2])
-        for i, j, (a0, a1, a2, a3), (b0, b1, b2, b3) in zip(first.tolist(), second.tolist(), a, b, strict=True)
-    ]
-    return np.array(pixels, np.int64)
-
-
 def _share(common: np.ndarray, area_a: np.ndarray, area_b: np.ndarray, measure: Measure) -> np.ndarray:
     whole = np.minimum(area_a, area_b) if measure == 'mask_min' else area_a + area_b - common
     return common / np.maximum(whole, 1)
@@ -95,7 +80,7 @@ def _mask_groups(masks: InstanceMasks, labels: np.ndarray | None, measure: Measu
     first, second = first[possible], second[possible]
 
     def overlap(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        return _share(common_pixels(masks, i, j), areas[i], areas[j], measure)
+        return _share(common_pixels(masks, masks, i, j), areas[i], areas[j], measure)
 
     return greedy_groups(first, second, len(masks), overlap, threshold)
 

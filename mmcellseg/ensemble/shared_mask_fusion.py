@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from ..structures.masks import InstanceMasks
+from ..structures.overlaps import common_pixels
 from .detections import Detections
 from .fusion import Fusion
-from .overlap import Measure, check_measure, common_pixels, overlap_groups
+from .overlap import Measure, check_measure, overlap_groups
 from .weighted_mask_fusion import assign_clusters, check_vote_threshold, vote_masks, votes_of
 
 
@@ -43,7 +44,7 @@ def outline_agreement(
     """
     both, first = InstanceMasks.cat([masks, merged]), np.arange(len(masks))
     second = len(masks) + cluster
-    common, areas = common_pixels(both, first, second), both.areas
+    common, areas = common_pixels(both, both, first, second), both.areas
     iou = common / np.maximum(areas[first] + areas[second] - common, 1)
     return np.bincount(cluster, iou * votes) / np.bincount(cluster, votes)
 

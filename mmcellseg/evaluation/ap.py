@@ -12,6 +12,7 @@ import numpy as np
 
 from ..structures.overlaps import candidate_pairs, intersections
 from .ground_truth import GroundTruth
+from .matching import match
 from .predictions import Predictions
 
 BINS = ('all', 'small', 'medium', 'large')
@@ -80,85 +81,110 @@ def candidates(
     return Candidates(pred, cell, iou, areas)
 
 
-def greedy(pred: np.ndarray, gt: np.ndarray, shared: np.ndarray) -> list[int]:
-    """Positions of the pairs that are taken, going through pairs (K,) in order.
+class Matches(NamedTuple):
+    """Which predictions are hits, for any draw of the images.
 
-    A pair is taken if its prediction has none yet and its cell is free or ``shared`` (K,), as crowd regions are.
+    In order of score, those of N predictions that count: ``image`` (N,), position among the evaluated images;
+    ``category`` (N,), position among the classes; ``right`` and ``wrong`` (4 area bins, 10 IoU thresholds, N) bool,
+    where neither is set it is ignored. ``cells`` (I images, K classes, 4): the cells to be found.
     """
-    taken = []
-    done = bytearray(int(pred.max(initial=-1)) + 1)
-    busy = bytearray(int(gt.max(initial=-1)) + 1)
-    for k, (i, j, many) in enumerate(zip(pred.tolist(), gt.tolist(), shared.tolist())):
-        if not done[i] and (many or not busy[j]):
-            taken.append(k)
-            done[i] = busy[j] = 1
-    return taken
+
+    image: np.ndarray
+    category: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
+    cells: np.ndarray
 
 
-def interpolated(hit: np.ndarray, ignored: np.ndarray, cells: int) -> np.ndarray:
-    """Highest precision at or beyond each recall, (T, 101), of predictions in order of score.
-
-    ``hit`` and ``ignored`` are (T, N) bool, ``cells`` the number of cells to be found.
-    """
-    if not hit.shape[1]:
-        return np.zeros((len(hit), len(RECALLS)))
-    tp, fp = np.cumsum(hit & ~ignored, axis=1), np.cumsum(~hit & ~ignored, axis=1)
-    precision = tp / np.maximum(tp + fp, 1)
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    best = np.pad(best, ((0, 0), (0, 1)))  # a recall that is never reached
-    return np.stack([b[np.searchsorted(r, RECALLS)] for b, r in zip(best, tp / cells)])
-
-
-def precision_table(
+def match_predictions(
     gt: GroundTruth,
     predictions: Predictions,
     kind: Literal['bbox', 'segm'],
     max_dets: int,
     area_edges: tuple[float, float],
     image_ids: Sequence[int],
-) -> np.ndarray:
-    """Interpolated precision (10 IoU thresholds, 101 recalls, K classes, 4 area bins); −1 where a bin has no cell.
+) -> Matches:
+    """Match as pycocotools' ``COCOeval`` (Lin et al. 2014, Microsoft COCO).
 
-    As pycocotools' ``COCOeval`` (Lin et al. 2014, Microsoft COCO). The best ``max_dets`` predictions of each image
-    and class count. In order of score (ties: image id, then order of entry) each takes the free cell of highest IoU
-    (ties: the last), and only where there is none a crowd region or a cell outside of the bin, which makes it
-    ignored. Bins are closed, in px² of the annotation's area; an unmatched prediction outside of the bin by its mask's
-    pixels (``segm``) or its box's (``bbox``) is ignored too.
+    The best ``max_dets`` predictions of each image and class count. In order of score (ties: image id, then order of
+    entry) each takes the free cell of highest IoU (ties: the last), and only where there is none a crowd region or a
+    cell outside of the bin, which makes it ignored. Bins are closed, in px² of the annotation's area; an unmatched
+    prediction outside of the bin by its mask's pixels (``segm``) or its box's (``bbox``) is ignored too.
     """
     here = np.isin(predictions.image_ids, image_ids) & (ranks(predictions) < max_dets)
     order = np.lexsort((predictions.image_ids, -predictions.scores))
     order = order[here[order]]
     place = np.full(len(predictions), -1)
     place[order] = np.arange(len(order))
-    pairs = candidates(gt, predictions, kind, sorted(image_ids))
+    ids = np.array(sorted(image_ids), np.int64)
+    pairs = candidates(gt, predictions, kind, ids.tolist())
     counted = place[pairs.pred] >= 0
     pred, cell, iou = place[pairs.pred][counted], pairs.gt[counted], pairs.iou[counted]
-    category, areas = predictions.category_ids[order], pairs.areas[order]
-    evaluated = np.isin(gt.image_ids, image_ids)
+    areas = pairs.areas[order]
+    (column,) = np.nonzero(np.isin(gt.image_ids, ids))
 
-    table = np.full((len(IOU_THRESHOLDS), len(RECALLS), len(gt.categories), len(BINS)), -1.0)
-    low, high = area_edges
-    for a, (least, most) in enumerate(((0, np.inf), (0, low), (low, high), (high, np.inf))):
+    bins = (0, np.inf), (0, area_edges[0]), area_edges, (area_edges[1], np.inf)
+    hit, ignored = np.zeros((2, len(bins), len(IOU_THRESHOLDS), len(order)), bool)
+    cells = np.zeros((len(ids), len(gt.categories), len(bins)), np.int64)
+    row = np.searchsorted(ids, gt.image_ids[column])
+    for a, (least, most) in enumerate(bins):
         outside = gt.crowd | (gt.areas < least) | (gt.areas > most)
-        turn = np.lexsort((-cell, -iou, outside[cell], pred))
-        hit, ignored = (np.zeros((len(IOU_THRESHOLDS), len(order)), bool) for _ in range(2))
-        for t, threshold in enumerate(IOU_THRESHOLDS):
-            mine = turn[iou[turn] >= threshold]
-            mine = mine[greedy(pred[mine], cell[mine], gt.crowd[cell[mine]])]
-            hit[t, pred[mine]] = True
-            ignored[t, pred[mine]] = outside[cell[mine]]
-        ignored |= ~hit & ((areas < least) | (areas > most))
-        for k, c in enumerate(gt.categories):
-            cells = int((evaluated & ~outside & (gt.category_ids == c)).sum())
-            if cells:
-                own = category == c
-                table[:, :, k, a] = interpolated(hit[:, own], ignored[:, own], cells)
+        turn = 2 * pred + outside[cell]
+        for t, taken in enumerate(match(turn, pred, cell, iou, IOU_THRESHOLDS, gt.crowd[cell])):
+            hit[a, t, pred[taken]] = True
+            ignored[a, t, pred[taken]] = outside[cell[taken]]
+        ignored[a] |= ~hit[a] & ((areas < least) | (areas > most))
+        wanted = ~outside[column]
+        np.add.at(cells[:, :, a], (row[wanted], _positions(gt, gt.category_ids[column][wanted])), 1)
+    image = np.searchsorted(ids, predictions.image_ids[order])
+    return Matches(image, _positions(gt, predictions.category_ids[order]), hit & ~ignored, ~(hit | ignored), cells)
+
+
+def _positions(gt: GroundTruth, category_ids: np.ndarray) -> np.ndarray:
+    """The classes' places among the categories, which need not ascend."""
+    ids = np.array(list(gt.categories), np.int64)
+    order = np.argsort(ids)
+    return order[np.searchsorted(ids[order], category_ids)]
+
+
+def interpolated(right: np.ndarray, wrong: np.ndarray, cells: int) -> np.ndarray:
+    """Highest precision at or beyond each recall, (T, 101), of predictions in order of score.
+
+    ``right`` and ``wrong`` (T, N): how often each is counted; ``cells``: the number of cells to be found.
+    """
+    if not right.shape[1]:
+        return np.zeros((len(right), len(RECALLS)))
+    tp, fp = np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
+    precision = tp / np.maximum(tp + fp, 1)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    best = np.pad(best, ((0, 0), (0, 1)))  # a recall that is never reached
+    return np.stack([b[np.searchsorted(r, RECALLS)] for b, r in zip(best, tp / cells)])
+
+
+def precision_table(matches: Matches, times: np.ndarray | None = None) -> np.ndarray:
+    """Interpolated precision (10 IoU thresholds, 101 recalls, K classes, 4 area bins); −1 where a bin has no cell.
+
+    ``times`` (I,): how often each image counts; None: once.
+    """
+    cells = matches.cells.sum(axis=0) if times is None else np.tensordot(times, matches.cells, 1)
+    table = np.full((len(IOU_THRESHOLDS), len(RECALLS), *cells.shape), -1.0)
+    for k in range(len(cells)):
+        own = np.flatnonzero(matches.category == k)
+        weight = 1 if times is None else times[matches.image[own]]
+        for a in np.flatnonzero(cells[k]).tolist():
+            right, wrong = (part[a].take(own, axis=1) * weight for part in (matches.right, matches.wrong))
+            table[:, :, k, a] = interpolated(right, wrong, int(cells[k, a]))
     return table
 
 
 def _mean(values: np.ndarray) -> float:
     present = values[values > -1]
     return float(present.mean()) if len(present) else float('nan')
+
+
+def class_key(figure: str, name: str) -> str:
+    """The key of a figure's value for one class; one that is named as an area bin does not take the bin's key."""
+    return f'{figure}_class_{name}' if figure.endswith('_AP') and name in BINS[1:] else f'{figure}_{name}'
 
 
 def ap_metrics(table: np.ndarray, class_names: list[str], prefix: str) -> dict[str, float]:
@@ -172,5 +198,5 @@ def ap_metrics(table: np.ndarray, class_names: list[str], prefix: str) -> dict[s
         out[f'{prefix}_AP_{name}'] = _mean(table[:, :, :, i])
     for name, part in parts.items():
         for k, class_name in enumerate(class_names):
-            out[f'{prefix}_{name}_{class_name}'] = _mean(table[part, :, k, 0])
+            out[class_key(f'{prefix}_{name}', class_name)] = _mean(table[part, :, k, 0])
     return out

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .tables import EvaluationError, numbers, rle_problem, short, whole
+from .instances import EvaluationError, numbers, rle_problem, short, whole
 
 
 def _listed(data: Mapping, kind: str, name: str) -> Sequence[Mapping]:

@@ -3,25 +3,30 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..structures.results import read_results
-from . import detection, panoptic
-from .ap import ap_metrics, largest_group, precision_table
+from .ap import Matches, ap_metrics, largest_group, match_predictions, precision_table
+from .centroid_f1 import RADIUS
 from .ground_truth import GroundTruth
+from .instances import EvaluationError, numbers, short, whole
+from .label_map_figures import Counts, count_images, matching_figures, panoptic_figures, sweep
 from .predictions import Predictions
-from .tables import EvaluationError, numbers, short, whole
 
-METRICS = ('bbox', 'segm', 'panoptic')
+METRICS = ('bbox', 'segm', 'panoptic', 'matching')
+DEFAULT_METRICS = METRICS[:3]
 
 
-def check_settings(max_dets: int | None, area_edges: Sequence[float] | None) -> None:
-    """Refuse a cap below 1, and area edges that are not two ascending numbers (EvaluationError)."""
+def check_settings(max_dets: int | None, area_edges: Sequence[float] | None, f1_radius: float = RADIUS) -> None:
+    """Refuse a cap below 1, area edges that are not two ascending numbers, a negative radius (EvaluationError)."""
     if max_dets is not None and (not whole(max_dets) or max_dets < 1):
         raise EvaluationError(f'max_dets is {short(max_dets)}, expected a whole number above 0, or None for no cap')
     if area_edges is not None and (not numbers(area_edges, 2) or not 0 <= area_edges[0] <= area_edges[1]):
         raise EvaluationError(f'area_edges is {short(area_edges)}, expected two areas in px², the smaller one first')
+    if not numbers([f1_radius], 1) or f1_radius < 0:
+        raise EvaluationError(f'f1_radius is {short(f1_radius)}, expected a distance in px from 0 up')
 
 
 def chosen_images(gt: GroundTruth, image_ids: Iterable[int] | None) -> list[int]:
@@ -36,134 +41,140 @@ def chosen_images(gt: GroundTruth, image_ids: Iterable[int] | None) -> list[int]
     return chosen
 
 
-def evaluate_results(
-    results: str | os.PathLike | Sequence[Mapping],
-    ann_file: str | os.PathLike | Mapping | GroundTruth,
-    *,
-    metrics: Iterable[str] = METRICS,
-    max_dets: int | None = None,
-    score_thr: float = 0.5,
-    area_edges: tuple[float, float] | None = None,
-    image_ids: Iterable[int] | None = None,
-) -> dict[str, float]:
-    """Evaluate a COCO results list with RLE masks.
-
-    The keys are always the same for the same classes and metrics; a figure that is not defined (a class without a
-    cell in the ground truth) is NaN and stays out of means. Nothing is rounded. ``{c}`` is each class's name.
-
-    ========================  ====================================================================================
-    ``bbox``, ``segm``        ``{kind}_AP`` (IoU 0.50:0.95), ``_AP50``, ``_AP75``; each ``_{c}``;
-                              ``{kind}_AP_small``, ``_medium``, ``_large``. All at the one cap ``max_dets``.
-    ``panoptic``              (predictions of score ≥ ``score_thr`` in one label map, the better score keeps a pixel)
-    - ``PQ``, ``PQ_{c}``      MoNuSAC: PQ of each image and class with cells in the ground truth, then the mean
-    - ``mPQ+``, ``PQ+_{c}``   CoNIC: counts pooled over all images, PQ of each class, then the mean of the classes
-    - ``bPQ``, ``AJI``,       classes left out, per image, then the mean of the images
-      ``Dice``
-    - ``F1``, ``F1_{c}``      HoVer-Net: F_d and F_c, centroids paired within 12 px, pooled over all images
-    ``max_dets``              the cap that the AP figures were taken at
-    ========================  ====================================================================================
-
-    Sources of the panoptic figures: Verma et al. 2021, MoNuSAC2020, IEEE TMI 40(12) (``PQ``); Graham et al. 2021,
-    CoNIC: Colon Nuclei Identification and Counting Challenge (``mPQ+``); those of the others are with their code.
+class Evaluation:
+    """What is known of each image after matching: the figures of any draw of the images follow from it.
 
     Args:
         results: Path of a results file, or its entries.
         ann_file: COCO json, its content, or a loaded :class:`GroundTruth` (quicker when used often).
-        metrics: Any of 'bbox', 'segm' and 'panoptic'.
+        metrics: Any of ``METRICS``.
         max_dets: Detections per image and class that count for AP, best first; None: as many as there are.
         score_thr: Predictions below it stay out of the label-map metrics and F1. AP uses all.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the evaluated cells.
         image_ids: Evaluate these images only; None: all of the annotation file.
+        f1_radius: px between two centroids that F1 still pairs: 12 at 40× magnification, 6 at 20×.
+
+    Attributes:
+        image_ids: The evaluated images, ascending.
 
     Raises:
         EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
-            image, or if ``max_dets`` or ``area_edges`` make no sense.
+            image, or if a setting makes no sense.
         ResultsError: The results file cannot be read.
     """
-    metrics = tuple(metrics)
-    unknown = set(metrics) - set(METRICS)
-    if unknown or not metrics:
-        raise EvaluationError(f'metrics {sorted(unknown) or "are empty"}: expected some of {METRICS}')
-    check_settings(max_dets, area_edges)
-    gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
-    chosen = chosen_images(gt, image_ids)
+
+    def __init__(
+        self,
+        results: str | os.PathLike | Sequence[Mapping],
+        ann_file: str | os.PathLike | Mapping | GroundTruth,
+        *,
+        metrics: Iterable[str] = DEFAULT_METRICS,
+        max_dets: int | None = None,
+        score_thr: float = 0.5,
+        area_edges: tuple[float, float] | None = None,
+        image_ids: Iterable[int] | None = None,
+        f1_radius: float = RADIUS,
+    ) -> None:
+        self.metrics = tuple(metrics)
+        unknown = set(self.metrics) - set(METRICS)
+        if unknown or not self.metrics:
+            raise EvaluationError(f'metrics {sorted(unknown) or "are empty"}: expected some of {METRICS}')
+        check_settings(max_dets, area_edges, f1_radius)
+        gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
+        self.image_ids = chosen_images(gt, image_ids)
+        self.names = list(gt.categories.values())
+        predictions = checked_predictions(results, gt, self.metrics)
+        if not len(predictions):
+            logging.getLogger(__name__).warning('There is not a single prediction.')
+        self.max_dets = largest_group(predictions) if max_dets is None else max_dets
+        edges = gt.area_edges(self.image_ids) if area_edges is None else area_edges
+        self._ap: dict[str, Matches] = {
+            kind: match_predictions(gt, predictions, kind, self.max_dets, edges, self.image_ids)
+            for kind in ('bbox', 'segm')
+            if kind in self.metrics
+        }
+        self._counts: Counts | None = None
+        if {'panoptic', 'matching'} & set(self.metrics):
+            self._counts = count_images(gt, predictions, self.image_ids, score_thr, f1_radius)
+
+    def figures(self, drawn: np.ndarray | None = None) -> dict[str, float]:
+        """The figures of :func:`evaluate_results`, or those of the images at the positions ``drawn`` (M,) in
+        ``image_ids``, of which one may be drawn many times: as if each draw were an image of its own."""
+        out: dict[str, float] = {}
+        for kind, matches in self._ap.items():
+            times = None if drawn is None else np.bincount(drawn, minlength=len(self.image_ids))
+            out |= ap_metrics(precision_table(matches, times), self.names, kind)
+        if self._counts is not None:
+            counts = self._counts if drawn is None else Counts(*(part[drawn] for part in self._counts))
+            if 'panoptic' in self.metrics:
+                out |= panoptic_figures(counts, self.names)
+            if 'matching' in self.metrics:
+                out |= matching_figures(counts, self.names)
+        return out | ({'max_dets': float(self.max_dets)} if self._ap else {})
+
+
+def checked_predictions(
+    results: str | os.PathLike | Sequence[Mapping], gt: GroundTruth, metrics: Iterable[str]
+) -> Predictions:
+    """The predictions of a file or list, with the boxes and masks that the metrics need; errors name the file."""
     if not len(gt):
         raise EvaluationError(f'{gt.name}: not one annotation to evaluate against; use format_only for test data')
-    masks = bool({'segm', 'panoptic'} & set(metrics))
-    if isinstance(results, str | os.PathLike):
-        try:
-            predictions = Predictions(read_results(results), gt, boxes='bbox' in metrics, masks=masks)
-        except EvaluationError as error:
-            raise EvaluationError(f'{results}: {error}') from error
-    else:
-        predictions = Predictions(results, gt, boxes='bbox' in metrics, masks=masks)
-    if not len(predictions):
-        logging.getLogger(__name__).warning('There is not a single prediction: every figure is 0.')
-    out: dict[str, float] = {}
-    cap = largest_group(predictions) if max_dets is None else max_dets
-    edges = gt.area_edges(chosen) if area_edges is None else area_edges
-    for kind in ('bbox', 'segm'):
-        if kind in metrics:
-            table = precision_table(gt, predictions, kind, cap, edges, chosen)  # type: ignore[arg-type]
-            out |= ap_metrics(table, list(gt.categories.values()), kind)
-    if 'panoptic' in metrics:
-        out |= panoptic_metrics(gt, predictions, chosen, score_thr)
-    if set(metrics) & {'bbox', 'segm'}:
-        out['max_dets'] = float(cap)
-    return out
-
-
-def label_maps(
-    gt: GroundTruth, predictions: Predictions, image_id: int, score_thr: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Label maps (H, W) of the cells and of the predictions of one image; labels are positions in ``rows`` + 1."""
-    cells, masks = gt.masks(image_id), predictions.masks(image_id)
-    crowd = gt.crowd[gt.rows(image_id)]
-    gt_map = panoptic.label_map(cells, np.flatnonzero(~crowd))
-    scores = predictions.scores[predictions.rows(image_id)]
-    pred_map = panoptic.label_map(masks, panoptic.score_order(scores, score_thr))
-    if crowd.any():  # ambiguous regions are cut out of the prediction, as MoNuSAC does
-        pred_map[(panoptic.label_map(cells, np.flatnonzero(crowd)) > 0) & (gt_map == 0)] = 0
-    return gt_map, pred_map
-
-
-def _mean(values: Iterable[float]) -> float:
-    defined = [v for v in values if not np.isnan(v)]
-    return float(np.mean(defined)) if defined else float('nan')
-
-
-def panoptic_metrics(
-    gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int], score_thr: float
-) -> dict[str, float]:
-    """The label-map metrics and F1 of :func:`evaluate_results`.
-
-    Ground-truth cells that overlap are resolved in the order of the file. Images with neither cells nor predictions
-    have no PQ, AJI or Dice and stay out of the means; so do, in ``mPQ+``, classes that neither side has.
-    """
-    if gt.runs is None:
+    if gt.runs is None and set(metrics) != {'bbox'}:
         raise EvaluationError(f'{gt.name}: annotations without segmentation; evaluate bbox only')
-    per_image: dict[int, list[float]] = {c: [] for c in gt.categories}
-    pooled = {c: panoptic.PQCounts(0, 0, 0, 0.0) for c in gt.categories}
-    binary: list[tuple[float, float, float]] = []
-    pairings = []
-    for image_id in image_ids:
-        gt_map, pred_map = label_maps(gt, predictions, image_id, score_thr)
-        gt_class = gt.category_ids[gt.rows(image_id)]
-        pred_class = predictions.category_ids[predictions.rows(image_id)]
-        pairs = panoptic.overlap(gt_map, pred_map, len(gt_class), len(pred_class))
-        for c in gt.categories:
-            counts = panoptic.pq_counts(pairs, gt_class == c, pred_class == c)
-            pooled[c] = panoptic.PQCounts(*(a + b for a, b in zip(pooled[c], counts)))  # type: ignore[arg-type]
-            if counts.tp + counts.fn:
-                per_image[c].append(counts.quality)
-        binary.append((panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)))
-        centres = (detection.centroids(gt_map, len(gt_class)), detection.centroids(pred_map, len(pred_class)))
-        pairings.append(detection.pair_by_centroid(centres[0], gt_class, centres[1], pred_class))
-    paired = detection.pool(pairings)
-    out = {'PQ': _mean(q for qualities in per_image.values() for q in qualities)}
-    out |= {f'PQ_{name}': _mean(per_image[c]) for c, name in gt.categories.items()}
-    out['mPQ+'] = _mean(counts.quality for counts in pooled.values())
-    out |= {f'PQ+_{name}': pooled[c].quality for c, name in gt.categories.items()}
-    out |= {key: _mean(values) for key, values in zip(('bPQ', 'AJI', 'Dice'), zip(*binary))}
-    out['F1'] = detection.detection_f1(paired)
-    return out | {f'F1_{name}': detection.class_f1(paired, c) for c, name in gt.categories.items()}
+    parts = {'boxes': 'bbox' in metrics, 'masks': set(metrics) != {'bbox'}}
+    if not isinstance(results, str | os.PathLike):
+        return Predictions(results, gt, **parts)
+    try:
+        return Predictions(read_results(results), gt, **parts)
+    except EvaluationError as error:
+        raise EvaluationError(f'{results}: {error}') from error
+
+
+def evaluate_results(
+    results: str | os.PathLike | Sequence[Mapping],
+    ann_file: str | os.PathLike | Mapping | GroundTruth,
+    **settings: Any,
+) -> dict[str, float]:
+    """Evaluate a COCO results list with RLE masks. ``settings`` and errors are those of :class:`Evaluation`.
+
+    The keys are always the same for the same classes and metrics. Nothing is rounded. docs/evaluation.md defines
+    every figure, and says which are NaN, and so stay out of means, where a class or image has no cells. ``{c}`` is
+    each class's name.
+
+    ========================  ====================================================================================
+    ``bbox``, ``segm``        ``{kind}_AP`` (IoU 0.50:0.95), ``_AP50``, ``_AP75``; each ``_{c}``;
+                              ``{kind}_AP_small``, ``_medium``, ``_large``. All at the one cap ``max_dets``. A class
+                              of one of these three names has the key ``{kind}_AP_class_{c}``.
+    ``panoptic``              (predictions of score ≥ ``score_thr`` in one label map, the better score keeps a pixel)
+    - ``PQ``, ``DQ``, ``SQ``  MoNuSAC: of the classes that an image has cells of the mean, then of the images; each
+                              ``_{c}``: the mean of the images with cells of this class
+    - ``mPQ+``, ``PQ+_{c}``   CoNIC: counts pooled over all images, PQ of each class, then the mean of the classes
+    - ``bPQ``, ``bDQ``,       classes left out, per image, then the mean of the images
+      ``bSQ``, ``AJI``,
+      ``AJI+``, ``Dice``
+    - ``F1``, ``F1_{c}``      HoVer-Net: F_d and F_c, centroids paired within ``f1_radius``, pooled over all images
+    - ``R2``, ``R2_{c}``      CoNIC: R² of each class's number of cells in the images, then the mean of the classes
+    ``matching``              ``precision@{t}``, ``recall@{t}`` and ``F1@{t}`` at mask IoU ≥ t of 0.5, 0.6, … 0.9 in
+                              the same label maps, pooled over all images: classes left out, and each ``_{c}``
+    ``max_dets``              the cap that the AP figures were taken at
+    ========================  ====================================================================================
+    """
+    return Evaluation(results, ann_file, **settings).figures()
+
+
+def sweep_score_thresholds(
+    results: str | os.PathLike | Sequence[Mapping],
+    ann_file: str | os.PathLike | Mapping | GroundTruth,
+    thresholds: Sequence[float],
+    *,
+    image_ids: Iterable[int] | None = None,
+    f1_radius: float = RADIUS,
+) -> dict[float, dict[str, float]]:
+    """The ``panoptic`` figures of :func:`evaluate_results` at each score threshold, in one pass over the images."""
+    check_settings(None, None, f1_radius)
+    gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
+    chosen = chosen_images(gt, image_ids)
+    predictions = checked_predictions(results, gt, ['panoptic'])
+    found = sweep(gt, predictions, chosen, thresholds, f1_radius)
+    names = list(gt.categories.values())
+    return {t: panoptic_figures(counts, names) for t, counts in zip(thresholds, found)}

@@ -9,10 +9,10 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from .coco_check import category_names, image_sizes, segmentation_problem
-from .tables import EvaluationError, Table, decode, numbers, short, whole
+from .instances import EvaluationError, Instances, decode, numbers, short, whole
 
 
-class GroundTruth(Table):
+class GroundTruth(Instances):
     """The annotations of a COCO json, checked once, for any number of evaluations.
 
     Cells go by their row, not by their annotation id, of which 0 would count as "no match" in pycocotools. Crowd

@@ -8,6 +8,9 @@ of two maps, so that their cost is that of the pixels and of the overlapping pai
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..structures.masks import InstanceMasks
 
@@ -16,7 +19,8 @@ class Overlap(NamedTuple):
     """How two label maps of one image overlap.
 
     ``gt_pixels`` (G,) and ``pred_pixels`` (P,): px of each instance, 0 if it is hidden. ``gt``, ``pred`` and
-    ``pixels`` (K,): the pairs that share pixels, sorted by gt, then pred.
+    ``pixels`` (K,): the pairs that share pixels, sorted by gt, then pred. ``first`` (K,): where in reading order the
+    first shared pixel comes.
     """
 
     gt_pixels: np.ndarray
@@ -24,12 +28,23 @@ class Overlap(NamedTuple):
     gt: np.ndarray
     pred: np.ndarray
     pixels: np.ndarray
+    first: np.ndarray
+
+    @property
+    def union(self) -> np.ndarray:
+        """(K,) px that either of the pair has."""
+        return self.gt_pixels[self.gt] + self.pred_pixels[self.pred] - self.pixels
 
     @property
     def iou(self) -> np.ndarray:
         """(K,) intersection over union of each pair."""
-        union = self.gt_pixels[self.gt] + self.pred_pixels[self.pred] - self.pixels
-        return self.pixels / union
+        return self.pixels / self.union
+
+    def only(self, kept: np.ndarray) -> 'Overlap':
+        """Without the predictions that are not ``kept`` (P,) bool; their pixels become background."""
+        mine = kept[self.pred]
+        columns = (self.gt[mine], self.pred[mine], self.pixels[mine], self.first[mine])
+        return Overlap(self.gt_pixels, np.where(kept, self.pred_pixels, 0), *columns)
 
 
 class PQCounts(NamedTuple):
@@ -42,14 +57,21 @@ class PQCounts(NamedTuple):
 
     @property
     def quality(self) -> float:
-        """PQ = Σ IoU / (TP + FP/2 + FN/2); NaN where there is nothing to find and nothing was found.
+        """PQ of :func:`qualities`."""
+        return float(qualities(np.array(self, np.float64))[0])
 
-        Of counts pooled over the images this is a class's PQ+ (Graham et al. 2021, CoNIC challenge); its mean over
-        images and classes is the PQ of MoNuSAC (Verma et al. 2021, IEEE TMI 40(12)). No small number is added to the
-        denominators (HoVer-Net's and CoNIC's scripts add 1e-6), so a perfect prediction is exactly 1.
-        """
-        size = self.tp + 0.5 * self.fp + 0.5 * self.fn
-        return self.iou / size if size else float('nan')
+
+def qualities(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """PQ, DQ and SQ (…) of counts (…, 4) as :class:`PQCounts` has them; PQ = DQ × SQ.
+
+    PQ = Σ IoU / (TP + FP/2 + FN/2), DQ = TP / (TP + FP/2 + FN/2), SQ = Σ IoU / TP, or 0 without a pair. NaN where
+    there is nothing to find and nothing was found. No small number is added to the denominators (HoVer-Net's and
+    CoNIC's scripts add 1e-6), so a perfect prediction is exactly 1.
+    """
+    tp, fp, fn, iou = np.moveaxis(counts, -1, 0)
+    size = tp + 0.5 * fp + 0.5 * fn
+    with np.errstate(invalid='ignore'):
+        return iou / size, tp / size, np.where(size > 0, iou / np.maximum(tp, 1), np.nan)
 
 
 def label_map(masks: InstanceMasks, order: np.ndarray | None = None) -> np.ndarray:
@@ -77,11 +99,13 @@ def overlap(gt_map: np.ndarray, pred_map: np.ndarray, num_gt: int, num_pred: int
     """Overlaps of two label maps (H, W) with labels up to ``num_gt`` and ``num_pred``."""
     both = np.flatnonzero((gt_map != 0) & (pred_map != 0))
     code = (gt_map.ravel()[both].astype(np.int64) - 1) * num_pred + pred_map.ravel()[both] - 1
-    pairs, pixels = np.unique(code, return_counts=True)
+    runs = np.flatnonzero(np.diff(code, prepend=-1))  # neighbours in a row mostly are of one pair
+    pairs, at, owner = np.unique(code[runs], return_index=True, return_inverse=True)
+    pixels = np.bincount(owner, np.diff(runs, append=len(code)), len(pairs)).astype(np.int64)
     gt, pred = np.divmod(pairs, max(num_pred, 1))
     gt_pixels = np.bincount(gt_map.ravel(), minlength=num_gt + 1)[1:]
     pred_pixels = np.bincount(pred_map.ravel(), minlength=num_pred + 1)[1:]
-    return Overlap(gt_pixels, pred_pixels, gt, pred, pixels)
+    return Overlap(gt_pixels, pred_pixels, gt, pred, pixels, both[runs[at]])
 
 
 def pq_counts(pairs: Overlap, gt_chosen: np.ndarray | None = None, pred_chosen: np.ndarray | None = None) -> PQCounts:
@@ -102,16 +126,42 @@ def pq_counts(pairs: Overlap, gt_chosen: np.ndarray | None = None, pred_chosen: 
 def aji(pairs: Overlap) -> float:
     """Aggregated Jaccard index of one image (Kumar et al. 2017, IEEE TMI 36(7), algorithm 1).
 
-    Each cell takes the prediction of highest IoU (the first of equal ones), which several cells may take, as in
-    MoNuSeg's and HoVer-Net's ``get_fast_aji``: Σ intersections / (Σ unions + px of cells without and of
-    predictions without a partner). NaN for an image with neither cells nor predictions.
+    Each cell takes the prediction of highest IoU, which several cells may take, as in MoNuSeg's and HoVer-Net's
+    ``get_fast_aji``: Σ intersections / (Σ unions + px of cells without and of predictions without a partner). Of
+    equally good ones it takes the largest (there the 1e-6 beside the union does), then the one that it meets first
+    in reading order, so that the order of the file plays no part. NaN for an image with neither cells nor predictions.
     """
-    order = np.lexsort((pairs.pred, -pairs.iou, pairs.gt))
-    best = order[np.flatnonzero(np.diff(pairs.gt[order], prepend=-1))]
-    inter = pairs.pixels[best].sum()
-    union = (pairs.gt_pixels[pairs.gt[best]] + pairs.pred_pixels[pairs.pred[best]]).sum() - inter
-    union += np.delete(pairs.gt_pixels, pairs.gt[best]).sum()
-    union += np.delete(pairs.pred_pixels, pairs.pred[best]).sum()
+    order = np.lexsort((pairs.first, -pairs.pred_pixels[pairs.pred], -pairs.iou, pairs.gt))
+    return _jaccard(pairs, order[np.flatnonzero(np.diff(pairs.gt[order], prepend=-1))])
+
+
+def aji_plus(pairs: Overlap) -> float:
+    """AJI with one-to-one partners, those of the greatest sum of IoU (HoVer-Net's ``get_fast_aji_plus``)."""
+    cells = len(pairs.gt_pixels)
+    nodes = cells + len(pairs.pred_pixels)
+    graph = coo_array((np.ones(len(pairs.gt)), (pairs.gt, cells + pairs.pred)), (nodes, nodes))
+    part = connected_components(graph, directed=False)[1][pairs.gt]
+    order = np.argsort(part, kind='stable')
+    worth = pairs.pixels / (pairs.union + 1e-6)  # of pairs of equal IoU the larger one, as published
+    taken = []
+    # The best assignment is that of each group of instances that overlap one another: no cells × predictions matrix.
+    for group in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+        if len(group) > 1:
+            i, j = (np.unique(column[group], return_inverse=True)[1] for column in (pairs.gt, pairs.pred))
+            table, where = np.zeros((2, i.max() + 1, j.max() + 1))
+            table[i, j], where[i, j] = worth[group], group
+            i, j = linear_sum_assignment(table, maximize=True)
+            group = where[i, j][table[i, j] > 0].astype(np.int64)
+        taken.append(group)
+    return _jaccard(pairs, np.concatenate(taken))
+
+
+def _jaccard(pairs: Overlap, taken: np.ndarray) -> float:
+    """Σ intersections / (Σ unions + px without a partner) of the pairs at the positions ``taken``."""
+    inter = pairs.pixels[taken].sum()
+    union = (pairs.gt_pixels[pairs.gt[taken]] + pairs.pred_pixels[pairs.pred[taken]]).sum() - inter
+    union += np.delete(pairs.gt_pixels, pairs.gt[taken]).sum()
+    union += np.delete(pairs.pred_pixels, pairs.pred[taken]).sum()
     return float(inter / union) if union else float('nan')
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .ground_truth import GroundTruth
-from .tables import EvaluationError, Table, decode, numbers, rle_problem, whole
+from .instances import EvaluationError, Instances, decode, numbers, rle_problem, whole
 
 
-class Predictions(Table):
+class Predictions(Instances):
     """A COCO results list, checked against the ground truth it is for.
 
     Only what would make the figures meaningless is refused; an empty mask or a box without area counts as a

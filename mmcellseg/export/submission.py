@@ -14,8 +14,8 @@ from ..data.image_ids import read_image_ids
 from ..structures.files import atomic_open
 from ..structures.results import Violation, boxes_fit_xyxy, check_entries, read_results, write_results
 from ..structures.results_check import mask_extents
+from ..structures.run_files import RESULTS_NAME
 
-RESULTS_NAME = 'test-results.json'
 CATEGORY_IDS = (1, 2, 3, 4)
 WHOLE_FILE = -1  # index of a violation that is the file's and no entry's
 

@@ -107,9 +107,9 @@ def table(
 ) -> list[list[str]]:
     """Runs by their differing keys and their metrics: a header and one row a run.
 
-    ``columns`` replaces the differing keys. ``metrics`` chooses the metrics (default: all that some run has while
-    training). ``sort`` is a key or metric, highest first unless ``ascending``; runs without it come last. Only runs
-    that meet all ``conditions`` are in it.
+    ``columns`` replaces the differing keys. ``metrics`` chooses the metrics (default: all that some run has, of its
+    validation by ``run_step.py`` or else while training). ``sort`` is a key or metric, highest first unless
+    ``ascending``; runs without it come last. Only runs that meet all ``conditions`` are in it.
     """
     asked = [*metrics, *filter(None, [sort]), *(parse_condition(c)[0] for c in conditions)]
     unknown = [key for key in asked if all(look_up(record, key) == ABSENT for record in records)]
@@ -120,7 +120,10 @@ def table(
     keys = list(dict.fromkeys(key for flat in values for key in flat))
     differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
     shown = differing if columns is None else columns
-    measured = [record.get('metrics', {}).get('best') or {} for record in records]
+    measured = [
+        (record.get('validation') or {}).get('metrics') or record.get('metrics', {}).get('best') or {}
+        for record in records
+    ]
     metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
     if sort:
         sign = 1 if ascending else -1

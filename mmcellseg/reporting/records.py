@@ -24,7 +24,7 @@ FIGURES = (
     *('segm_AP50', 'segm_AP', 'segm_AP75', 'bbox_AP50', 'bbox_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'Dice', 'F1'),
     'segm_AP50_',
 )
-_WIDTH = 118
+_WIDTH = 140
 
 
 class RecordError(RuntimeError):
@@ -53,6 +53,40 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list
     return {key: pair for key, pair in pairs if pair[0] != pair[1]}
 
 
+def _nested(value: Any) -> bool:
+    """Whether :func:`flatten` goes into a list."""
+    return isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value)
+
+
+def _kind(item: Any) -> Any:
+    return item.get('type', dict) if isinstance(item, Mapping) else type(item)
+
+
+def changes(old: Any, new: Any, prefix: str = '') -> dict[str, list]:
+    """The difference of two nested configs in few keys: a list of other steps (a pipeline, hooks) is one change."""
+    sides = [{} if value == ABSENT else value for value in (old, new)]
+    if all(isinstance(side, Mapping) for side in sides) and (not prefix or {} not in (old, new)):
+        keys = dict.fromkeys(key for side in sides for key in side)
+        pairs = {str(key): tuple(side.get(key, ABSENT) for side in sides) for key in keys}
+    elif _nested(old) and _nested(new) and list(map(_kind, old)) == list(map(_kind, new)):
+        pairs = {str(k): pair for k, pair in enumerate(zip(old, new, strict=True))}
+    else:
+        return {} if old == new else {prefix: [old, new]}
+    found: dict[str, list] = {}
+    for key, (a, b) in pairs.items():
+        found |= changes(a, b, f'{prefix}.{key}' if prefix else key)
+    return found
+
+
+def flat_changes(changed: Mapping[str, list]) -> dict[str, list]:
+    """What :func:`changes` says, as the :func:`difference` of the flat keys."""
+    found: dict[str, list] = {}
+    for key, pair in changed.items():
+        old, new = ({} if value == ABSENT else flatten(value, key) for value in pair)
+        found |= difference(old, new)
+    return found
+
+
 def difference_lines(differing: Mapping[str, list]) -> str:
     """A :func:`difference` for people, a line each key."""
     return '\n'.join(f'  {key}: {old!r} there, {new!r} now' for key, (old, new) in differing.items())
@@ -71,24 +105,23 @@ def short_figures(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def layout(value: Any, indent: int = 0) -> str:
-    """JSON in few lines: what fits in a line is on one, and lists and dicts of plain values fill their lines."""
+    """JSON in few lines: what fits in a line is on one, plain values fill their lines, and a list is never broken."""
     whole = json.dumps(value)
-    if not isinstance(value, dict | list) or len(whole) + indent <= _WIDTH:
+    if isinstance(value, list) and len(whole) + indent > _WIDTH and all(map(_nested, value)):
+        return f'[\n{" " * indent} {layout(value[0])},\n{" " * indent} {layout(value[1])}\n{" " * indent}]'
+    if not isinstance(value, dict) or len(whole) + indent <= _WIDTH:
         return whole
-    keys = [f'{json.dumps(key)}: ' for key in value] if isinstance(value, dict) else [''] * len(value)
-    inner = value.values() if isinstance(value, dict) else value
-    items = [f'{key}{layout(item, indent + 1 + len(key))}' for key, item in zip(keys, inner, strict=True)]
-    lines = [items[0]]
-    plain = not any(isinstance(item, dict | list) for item in inner)
-    for item in items[1:]:
-        if plain and len(lines[-1]) + len(item) + indent + 3 <= _WIDTH:
-            lines[-1] += f', {item}'
+    plain = not any(isinstance(item, dict | list) for item in value.values())
+    lines: list[str] = []
+    for key, item in value.items():
+        text = f'{json.dumps(key)}: {layout(item, indent + 1)}'
+        if plain and lines and len(lines[-1]) + len(text) + indent + 3 <= _WIDTH:
+            lines[-1] += f', {text}'
         else:
-            lines[-1] += ','
-            lines.append(item)
+            lines.append(text)
     space = ' ' * indent
-    body = '\n'.join(f'{space} {line}' for line in lines)
-    return f'{whole[0]}\n{body}\n{space}{whole[-1]}'
+    body = ',\n'.join(f'{space} {line}' for line in lines)
+    return f'{{\n{body}\n{space}}}'
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -110,7 +143,7 @@ def _known_keys(path: Path, config: Mapping[str, Any], seen: tuple[Path, ...] = 
         parent = path.parent.parent / Path(config['parent']).stem / RECORD_NAME
         if parent.is_file() and parent not in seen:
             keys = _known_keys(parent, _parse(parent)['config'], (*seen, path))
-    for key, (old, new) in config.get('changed', {}).items():
+    for key, (old, new) in flat_changes(config.get('changed', {})).items():
         keys[key] = [keys.get(key, [old])[0], new]
     return keys
 

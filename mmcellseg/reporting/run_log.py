@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..structures.run_files import best_checkpoints
 from .records import RecordError, read_record
 
 TRAIN_SPLIT = 'train_split'
@@ -121,8 +122,8 @@ def position(line: dict[str, Any], unit: str) -> float:
 def chosen_position(folder: Path, unit: str, metric: str) -> float | None:
     """Epoch or iteration of the best checkpoint, by its name or the run's record; or of the last one."""
     word = 'epoch' if unit == 'epoch' else 'iter'
-    best = sorted(folder.glob(f'best_*_{word}_*.pth'), key=lambda p: (metric in p.name, p.stat().st_mtime))
-    if best and (found := re.search(r'_(\d+)\.pth$', best[-1].name)):
+    best = best_checkpoints(folder, metric)
+    if best and (found := re.search(rf'_{word}_(\d+)\.pth$', best[-1].name)):
         return float(found[1])
     try:
         metrics = read_record(folder)['metrics']['best']

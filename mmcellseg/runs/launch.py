@@ -3,43 +3,37 @@
 The standard runner executes everything; this module only prepares its config. Functions change ``cfg`` in place.
 """
 
+import difflib
 import logging
-import os
-import subprocess
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 
-import torch
-from mmdet.evaluation import DumpDetResults
 from mmdet.registry import MODELS
-from mmengine.config import Config
-from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
-from mmengine.evaluator.metric import _to_cpu
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from ..components import checkpoint
-from ..components.config_paths import annotation_file, config_datasets, resolve_data_paths
-from ..components.datasets.faults import explain_worker_death
+from ..components import checkpoint, folder_lock
+from ..components.config_paths import config_datasets, resolve_data_paths
 from ..components.hooks.record_hook import check_work_dir
+from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
-from ..export.submission import CATEGORY_IDS, RESULTS_NAME, write_submission
-from ..reporting.records import mark_failed
-from .config_options import check_options
-
-PROJECT = Path(__file__).resolve().parents[2]
-IDS_NAME = 'test_image_name_to_ids.json'
+from .config_options import PROJECT, ConfigError, check_options, read_config
+from .distributed import has_accelerator, is_first_process, start_processes
+from .noted_end import noted_end
+from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
+from .terminal import TerseRunner, summary
 
 
 def load_config(path: str, options: dict | None = None, work_dir: str | None = None, launcher: str = 'none') -> Config:
-    """Read a config file (its ``custom_imports`` are done here) and merge the command line into it.
+    """Read a config file (:func:`read_config`) and merge the command line into it.
 
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
-    cfg = Config.fromfile(path)
-    if 'begun_from' in cfg:  # the copy in a resumed run's folder: what the run began from is the config's again
+    cfg = read_config(path)
+    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
         cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
@@ -53,14 +47,9 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     return cfg
 
 
-def has_accelerator() -> bool:
-    """Whether automatic mixed precision can be had here."""
-    return is_cuda_available() or is_npu_available() or is_musa_available()
-
-
 def set_precision(cfg: Config, amp: bool = False) -> None:
     """Train in mixed precision if asked for (here or in the config) and possible, else in fp32 with a word."""
-    wrapper = cfg.optim_wrapper
+    wrapper = cfg.get('optim_wrapper') or ConfigDict()
     if not amp and wrapper.get('type') != 'AmpOptimWrapper':
         return
     if has_accelerator():
@@ -82,103 +71,22 @@ def set_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """``'auto'`` resumes from the run's last checkpoint, a path from that file, None does not resume.
+def resume_point(cfg: Config, resume: str | None) -> str | None:
+    """The checkpoint that a training goes on from: with ``'auto'`` the last of its folder, else the given one.
 
-    Where ``'auto'`` finds no checkpoint, the run begins as its config says, with the weights of its ``load_from``.
+    None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
+    with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    if resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
-        return
-    if resume is not None:
-        cfg.begun_from = cfg.get('load_from')  # the record's: load_from now says where the run goes on
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else resume
+    if resume != 'auto' or (last := find_latest_checkpoint(cfg.work_dir)) is None:
+        return None if resume == 'auto' else resume
+    beside = Path(cfg.work_dir) / Path(last).name  # the folder may have been copied or renamed since
+    return str(beside) if beside.is_file() else last
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:
     """Set the seed, 0 included; None leaves the config's."""
     if seed is not None:
         cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
-
-
-def start_processes(cfg: Config) -> None:
-    """Prepare several processes for a machine without a CUDA device.
-
-    mmengine would select CUDA devices there, so the process group is made before the runner, with gloo, and the
-    model's wrapper gets no device.
-    """
-    if cfg.launcher == 'none' or has_accelerator():
-        return
-    if cfg.launcher == 'slurm':
-        _slurm_environment()
-    elif cfg.launcher != 'pytorch':
-        raise ValueError(f'--launcher {cfg.launcher} needs a GPU; on the CPU pytorch and slurm are possible')
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
-    wrapper = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
-    wrapper['find_unused_parameters'] = cfg.get('find_unused_parameters', False)
-    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
-
-
-def _slurm_environment() -> None:
-    """Translate Slurm's variables into torch's."""
-    host = subprocess.run(
-        ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    os.environ.setdefault('MASTER_ADDR', host.stdout.split()[0])
-    os.environ.setdefault('MASTER_PORT', '29500')
-    os.environ.update(RANK=os.environ['SLURM_PROCID'], WORLD_SIZE=os.environ['SLURM_NTASKS'])
-    os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
-
-
-def formats_only(cfg: Config) -> bool:
-    """Whether the test writes predictions under their standard name."""
-    evaluator = cfg.test_evaluator
-    return isinstance(evaluator, dict) and evaluator.get('results_file') == RESULTS_NAME
-
-
-def set_format_only(cfg: Config) -> None:
-    """Write predictions instead of measuring them; the test set needs no annotations then."""
-    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    chosen = next((e for e in evaluators if e.type == 'CellMetric'), {'type': 'CellMetric'})
-    cfg.test_evaluator = {**chosen, 'format_only': True, 'results_file': RESULTS_NAME}
-
-
-def find_ids_file(cfg: Config, path: str | None = None) -> Path:
-    """The file that lists the test images: ``path``, else the one of the test set, else its annotation file."""
-    if path is not None:
-        candidates = [Path(path)]
-    else:
-        dataset = config_datasets(cfg, 'test')[0]
-        candidates = [Path(dataset.get('data_root') or '') / IDS_NAME, Path(annotation_file(dataset) or '')]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(f'no list of test images: looked for {", ".join(map(str, candidates))}; give --ids FILE')
-
-
-def write_zip(runner: Runner, ids_file: Path) -> None:
-    """Zip the predictions of a run with ``--format-only``, checked, as ``submission.zip`` beside them."""
-    results = Path(runner.log_dir) / RESULTS_NAME
-    categories = getattr(runner.test_dataloader.dataset, 'cat_ids', CATEGORY_IDS)
-    submission = write_submission(results, ids_file, results.with_name('submission.zip'), categories)
-    runner.logger.info(f'predictions: {results}\nsubmission: {submission}')
-
-
-class DumpPredictions(DumpDetResults):
-    """MMDetection's dump of the predictions, for masks that are RLE already too."""
-
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            masks = sample.get('pred_instances', {}).get('masks')
-            if not isinstance(masks, list):
-                super().process(data_batch, [sample])
-                continue
-            kept = {k: v for k, v in sample.items() if k not in ('gt_instances', 'ignored_instances')}
-            self.results.extend(_to_cpu([kept]))
 
 
 def set_show_dir(cfg: Config, show_dir: str) -> None:
@@ -209,46 +117,82 @@ def set_tta(cfg: Config) -> None:
         dataset['pipeline'] = cfg.get('tta_pipeline') or mirrored_views(dataset['pipeline'])
 
 
-def build_runner(cfg: Config) -> Runner:
-    """The standard runner, or the config's ``runner_type``."""
+def build_runner(cfg: Config, verbose: bool = True) -> Runner:
+    """The standard runner, or the config's ``runner_type``; with a short terminal unless ``verbose``."""
+    if 'model' not in cfg:
+        raise ConfigError(f'{cfg.filename}: there is no model in it; take the config of a run, a leaf of configs/')
     start_processes(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return (Runner if verbose else TerseRunner).from_cfg(cfg)
 
 
-def trust_checkpoint(cfg: Config) -> None:
-    """Let the checkpoint that this run starts from execute what its pickle holds."""
-    path = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-    if path:
-        checkpoint.trust(path)
+def check_checkpoint_path(path: str) -> None:
+    """Refuse a checkpoint that is not there before a model is built for it.
+
+    Raises:
+        FileNotFoundError: names it, and the nearest one of its folder.
+    """
+    if '://' in path or Path(path).expanduser().is_file():
+        return
+    there = sorted(file.name for file in Path(path).expanduser().parent.glob('*.pth'))
+    near = difflib.get_close_matches(Path(path).name, there, n=1) or there[-1:]
+    meant = f'did you mean {Path(path).with_name(near[0])}?' if near else 'its folder holds none: train first'
+    raise FileNotFoundError(f'{path}: there is no such checkpoint; {meant}')
 
 
-def run_train(cfg: Config, overwrite: bool = False) -> None:
-    """Train, refusing a folder of another experiment before anything is written there.
+def make_folder(cfg: Config) -> None:
+    """Make the run's folder, and see that files can be written there.
 
-    An error is noted in the run's record; a data worker that died is reported with its likely cause.
+    Raises:
+        OSError: names the folder.
+    """
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cfg.work_dir).close()
+    except OSError as error:
+        reason = f'no folder for a run ({error.strerror}); give another --work-dir'
+        raise OSError(error.errno, reason, cfg.work_dir) from error
+
+
+def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, verbose: bool = True) -> None:
+    """Train, or go on from the checkpoint ``resume``; a folder of another experiment or another training is refused.
+
+    What ends it early is noted in the run's record.
     """
     if overwrite:
         cfg.overwrite_record = True
-    check_work_dir(cfg)
+    if resume is not None:
+        check_checkpoint_path(resume)
+    make_folder(cfg)
+    if is_first_process(cfg):
+        folder_lock.hold(cfg.work_dir)
     try:
-        build_runner(cfg).train()
-    except Exception as error:
-        cause = explain_worker_death(error)
-        if cause:
-            error.add_note(cause)
-        if is_main_process():
-            mark_failed(cfg.work_dir, f'{type(error).__name__}: {error} {cause}'.rstrip())
-        raise
+        check_work_dir(cfg, resumed=resume is not None)
+        _train(cfg, resume, verbose)
+    finally:
+        folder_lock.release(cfg.work_dir)
 
 
-def run_test(cfg: Config, out: str | None = None, ids: str | None = None) -> None:
+def _train(cfg: Config, resume: str | None, verbose: bool) -> None:
+    with noted_end(cfg.work_dir):
+        runner = build_runner(cfg, verbose)
+        runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
+        if resume is not None:
+            checkpoint.check_fits(runner.model, resume)
+            runner._resume, runner._load_from = True, resume
+        runner.train()
+
+
+def run_test(cfg: Config, out: str | None = None, ids: str | None = None, verbose: bool = True) -> None:
     """Test, with ``out`` dumping the predictions as a pickle; a run with ``format_only`` is zipped for submission."""
+    check_checkpoint_path(cfg.load_from)
     ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
-    runner = build_runner(cfg)
+    make_folder(cfg)
+    runner = build_runner(cfg, verbose)
+    runner.logger.info(summary(cfg, runner, None, 'test'))
     checkpoint.check_fits(runner.model, cfg.load_from)
-    for metric in runner.test_evaluator.metrics:
-        if hasattr(metric, 'out_dir'):
-            metric.out_dir = runner.log_dir
+    write_beside_log(runner)
     if out:
         runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=out))
     runner.test()

@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from ..components.config_paths import annotation_file, config_datasets
 from ..components.provenance import median_cell_area, sha256
 from ..ensemble.build import build_fusion
-from ..ensemble.members import Member, find_checkpoint
+from ..ensemble.members import Member
 from ..export.cells import CellClass, Cells, join
 from ..reporting.records import RecordError, read_record
 from ..slides.regions import ArrayImage, RegionImage, open_image
@@ -27,6 +27,7 @@ from ..slides.tissue import tiles_without_tissue
 from .detector import Detector, FusedDetector, no_cells
 from .ensemble_step import is_ensemble
 from .launch import load_config
+from .missing_members import find_checkpoint
 
 Mpp = float | Literal['native'] | None
 DEFAULT_THRESHOLD = 0.5

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from .launch import PROJECT
+from .config_options import PROJECT
 
 
 def run_tool(tool: str, *arguments: str) -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from tqdm import tqdm
 
 from ..components import provenance
 from ..components import record as ledger
-from ..evaluation.evaluate import evaluate_results
+from ..evaluation.evaluate import evaluate_results, sweep_score_thresholds
 from ..evaluation.ground_truth import GroundTruth
 from ..reporting import records
 from ..reporting.comparison import table, to_csv
@@ -126,9 +125,7 @@ def fit_score_threshold(results: Path, ann_file: str, key: str = 'bPQ') -> tuple
     Of equally good thresholds the lowest. What is fitted here is fitted on these images: judge it on others.
     """
     gt, entries = GroundTruth(ann_file), read_results(results)
-    scored: dict[float, Mapping[str, float]] = {}
-    for threshold in tqdm(THRESHOLDS, 'score threshold', unit='threshold'):
-        scored[threshold] = evaluate_results(entries, gt, metrics=('panoptic',), score_thr=threshold)
+    scored = sweep_score_thresholds(entries, gt, THRESHOLDS)
     best = max(THRESHOLDS, key=lambda t: (-math.inf if math.isnan(scored[t][key]) else scored[t][key], -t))
     return best, {**evaluate_results(entries, gt, metrics=('bbox', 'segm')), **scored[best]}
 

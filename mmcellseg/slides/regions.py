@@ -11,18 +11,8 @@ import cv2
 import numpy as np
 import tifffile
 
-from ..data.tiff import (
-    ImageReadError,
-    Scale,
-    Stored,
-    check_page,
-    check_scale,
-    explained,
-    is_tiff,
-    max_value,
-    read_image,
-    to_rgb,
-)
+from ..data.decode import Refused, Stored, check_page, is_tiff, max_value
+from ..data.tiff import ImageReadError, Scale, check_scale, explained, read_image, to_rgb
 
 SUFFIXES = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.svs', '.ndpi')
 _VENDOR = ('.svs', '.ndpi')
@@ -122,18 +112,21 @@ class TiffImage(RegionImage):
             series = self._file.series[0]
             self._axes = series.get_axes(squeeze=True)
             if len(self._axes.replace('S', '').replace('C', '')) < 2 or not {'Y', 'X'} <= set(self._axes):
-                raise ImageReadError(f'{path} has the axes {self._axes} of shape {series.shape}: expected an image')
+                raise Refused(f'has the axes {self._axes} of shape {series.shape}: expected an image')
             self.height, self.width = (series.shape[self._axes.index(axis)] for axis in 'YX')
             page = series.keyframe
-            self._photometric, self._max = check_page(path, page), max_value(page)
+            self._photometric, self._max = check_page(page, sparse=True), max_value(page)
             self.mpp = tiff_mpp(self._file)
+            integer = series.dtype.kind in 'iu'
+            fill = self._max if integer and self._photometric != 'MINISWHITE' else 0  # of tiles without data
             self.levels = []
             for number, level in enumerate(series.levels):
                 for frame in level.pages:
                     if frame is not None:
-                        check_page(path, frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame)
+                        check_page(frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame, sparse=True)
                 height = level.shape[self._axes.index('Y')]
-                self.levels.append((self.height / height, zarr.open_array(series.aszarr(level=number), mode='r')))
+                store = series.aszarr(level=number, fillvalue=fill)
+                self.levels.append((self.height / height, zarr.open_array(store, mode='r')))
 
     def _read(self, level: Any, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         where: dict[str, Any] = {'Y': slice(y0, y1), 'X': slice(x0, x1), 'S': slice(None)}
@@ -141,7 +134,7 @@ class TiffImage(RegionImage):
         samples = np.asarray(level[tuple(where.get(axis, 0) for axis in self._axes)])
         axes = [axis for axis in self._axes if isinstance(where.get(axis), slice)]
         samples = samples.transpose([axes.index(axis) for axis in ('Y', 'X', *(a for a in axes if a in 'SC'))])
-        return to_rgb(self.path, Stored(samples, self._max, self._photometric == 'MINISWHITE'), self._scale)
+        return to_rgb(Stored(samples, self._max, self._photometric == 'MINISWHITE'), self._scale)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..ensemble.overlap import common_pixels, greedy_groups
+from ..ensemble.overlap import greedy_groups
 from ..export.cells import Cells, join
 from ..structures.box_pairs import candidate_pairs
 from ..structures.masks import InstanceMasks
-from ..structures.overlaps import union
+from ..structures.overlaps import common_pixels, union
 from .tiles import Grid
 
 
@@ -146,7 +146,7 @@ class Seams:
         most = np.minimum(area_i, area_j)
         likely = most > self.threshold * np.maximum(area_i, area_j)
         i, j, area_i, area_j = i[likely], j[likely], area_i[likely], area_j[likely]
-        pixels = common_pixels(masks, i, j)
+        pixels = common_pixels(masks, masks, i, j)
         iou = pixels / np.maximum(area_i + area_j - pixels, 1)
         over = iou > self.threshold
         i, j, iou = i[over], j[over], iou[over]

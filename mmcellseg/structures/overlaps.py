@@ -12,7 +12,7 @@ from .box_pairs import box_iou_pairs, candidate_pairs
 from .masks import InstanceMasks
 from .ragged import batches, offsets, ragged_arange
 
-__all__ = ['box_iou_pairs', 'candidate_pairs', 'intersections', 'mask_iou_pairs', 'union']
+__all__ = ['box_iou_pairs', 'candidate_pairs', 'common_pixels', 'intersections', 'mask_iou_pairs', 'union']
 
 _CHUNK = 1 << 20  # words of 64 px that are expanded at once; about 80 MB
 
@@ -28,28 +28,29 @@ def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.nd
     i, j = candidate_pairs(a.boxes, b.boxes)
     if a is b:  # count each pair once
         upper = np.flatnonzero(i <= j)
-        counted = _common_pixels(a, b, i[upper], j[upper])
+        counted = common_pixels(a, b, i[upper], j[upper])
         key = np.minimum(i, j) * len(a) + np.maximum(i, j)
         pixels = counted[np.searchsorted(key[upper], key)]
     else:
-        pixels = _common_pixels(a, b, i, j)
+        pixels = common_pixels(a, b, i, j)
     some = pixels > 0
     return i[some], j[some], pixels[some]
 
 
-def _words(masks: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The masks' rows as 64-bit words that begin where x is a multiple of 64, so that two masks' words match.
+def _words(masks: InstanceMasks, used: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The rows of the masks ``used`` as 64-bit words that begin where x is a multiple of 64, so that words match.
 
     Returns:
         words uint64 (K,), and for each mask where its words begin, its first word column and its words a row.
     """
     column = masks.boxes[:, 0].astype(np.int64) >> 6
-    number = np.where(masks.boxes[:, 2] > 0, ((masks.boxes[:, 2] + 63) >> 6) - column, 0)
+    number = np.zeros(len(masks), np.int64)
+    number[used] = np.where(masks.boxes[used, 2] > 0, ((masks.boxes[used, 2] + 63) >> 6) - column[used], 0)
     starts = offsets(number * (masks.boxes[:, 3] - masks.boxes[:, 1]))
     spread = np.zeros(starts[-1] * 64, np.uint8)
     ends = (starts * 64).tolist()
     left = (masks.boxes[:, 0] & 63).tolist()
-    for k, window in enumerate(masks.windows()):
+    for k, window in zip(used.tolist(), masks.windows(used)):
         if window.size:
             rows, width = window.shape
             aligned = spread[ends[k] : ends[k + 1]].reshape(rows, -1)
@@ -57,11 +58,15 @@ def _words(masks: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     return np.packbits(spread, bitorder='little').view(np.uint64), starts, column, number
 
 
-def _common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+def common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Shared px (P,) int64 of the masks ``i`` (P,) of ``a`` and ``j`` (P,) of ``b``, pairs whose windows meet."""
     top = np.maximum(a.boxes[i, 1], b.boxes[j, 1]).astype(np.int64)
     rows = np.minimum(a.boxes[i, 3], b.boxes[j, 3]) - top
-    packed = [(_words(a), a.boxes, i)]
-    packed.append((packed[0][0] if a is b else _words(b), b.boxes, j))
+    if a is b:
+        both = [_words(a, np.unique(np.concatenate([i, j])))] * 2
+    else:
+        both = [_words(a, np.unique(i)), _words(b, np.unique(j))]
+    packed = [(both[0], a.boxes, i), (both[1], b.boxes, j)]
     left = np.maximum(*(column[k] for (_, _, column, _), _, k in packed))
     wide = np.minimum(*(column[k] + number[k] for (_, _, column, number), _, k in packed)) - left
     pixels = np.zeros(len(i), np.int64)
@@ -69,13 +74,13 @@ def _common_pixels(a: InstanceMasks, b: InstanceMasks, i: np.ndarray, j: np.ndar
         row = ragged_arange(rows[part])
         width = np.repeat(wide[part], rows[part])
         across = ragged_arange(width)
-        both = []
+        pair = []
         for (words, starts, column, number), boxes, index in packed:
             k = index[part]
             corner = starts[k] + (top[part] - boxes[k, 1]) * number[k] + left[part] - column[k]
             begin = np.repeat(corner, rows[part]) + row * np.repeat(number[k], rows[part])
-            both.append(words[np.repeat(begin, width) + across])
-        sums = offsets(np.bitwise_count(both[0] & both[1]))
+            pair.append(words[np.repeat(begin, width) + across])
+        sums = offsets(np.bitwise_count(pair[0] & pair[1]))
         pixels[part] = np.diff(sums[offsets(wide[part] * rows[part])])
     return pixels
 

@@ -27,6 +27,11 @@ def newest(folder: str | os.PathLike, name: str) -> Path | None:
     return max(Path(folder).glob(f'*/{name}'), key=lambda path: began(path.parent), default=None)
 
 
+def best_checkpoints(folder: str | os.PathLike, metric: str = '') -> list[Path]:
+    """The best checkpoints of a run, those chosen by ``metric`` last, and of these the newest last."""
+    return sorted(Path(folder).glob('best_*.pth'), key=lambda path: (metric in path.name, path.stat().st_mtime))
+
+
 def checkpoint_of(folder: str | os.PathLike) -> Path:
     """The best checkpoint of a run, or where none was chosen the last one.
 
@@ -34,7 +39,7 @@ def checkpoint_of(folder: str | os.PathLike) -> Path:
         FileNotFoundError: There is none.
     """
     folder = Path(folder)
-    found = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    found = best_checkpoints(folder)
     pointer = folder / 'last_checkpoint'
     if not found and pointer.is_file():
         last = Path(pointer.read_text().strip())

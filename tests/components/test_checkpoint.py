@@ -1,23 +1,17 @@
 """Checkpoints are data: nothing in them is executed."""
 
 import os
+import urllib.error
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, save_checkpoint
+from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
 
-from mmcellseg.components.checkpoint import (
-    CheckpointError,
-    check_fits,
-    check_resumable,
-    load,
-    make_plain,
-    restore,
-    trust,
-)
+from mmcellseg.components.checkpoint import CheckpointError, check_fits, check_resumable, load, trust
+from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
 
 
 class Touch:
@@ -129,17 +123,43 @@ def test_restore_leaves_other_things_alone():
     assert restore({'message_hub': 3}) == {'message_hub': 3}
 
 
-def test_programs_and_old_formats_are_refused(tmp_path):
+def test_programs_are_refused(tmp_path):
     torch.jit.script(torch.nn.Identity()).save(str(tmp_path / 'program.pth'))
     with pytest.raises(CheckpointError, match=r'program\.pth: .*TorchScript'):
         load(tmp_path / 'program.pth')
+
+
+def test_the_old_format_gives_its_weights_and_is_not_executed(tmp_path):
     old = {'_use_new_zipfile_serialization': False}
-    torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'old.pth', **old)
-    with pytest.raises(CheckpointError, match=r'old\.pth: no weights'):
-        load(tmp_path / 'old.pth')
-    assert not (tmp_path / 'touched').exists()
+    path, touched, content = tmp_path / 'old.pth', tmp_path / 'touched', stock(evil=Touch(tmp_path / 'touched'))
+    torch.save(content, path, **old)
+    loaded = load(path)
+    assert all(torch.equal(loaded['state_dict'][name], value) for name, value in content['state_dict'].items())
+    assert 'mmengine.logging.history_buffer.HistoryBuffer' in loaded['replaced']
+    assert not touched.exists()
+    torch.load(path, weights_only=False)
+    assert touched.exists(), 'the checkpoint was harmless, so this test showed nothing'
     torch.save({'weight': torch.ones(1)}, tmp_path / 'old_weights.pth', **old)
     assert load(tmp_path / 'old_weights.pth') == {'weight': torch.ones(1)}
+
+
+def test_without_checksums_it_loads(tmp_path):
+    """``set_crc32_options(False)`` writes zeros, which say nothing."""
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({'weight': torch.ones(1)}, tmp_path / 'unchecked.pth')
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert load(tmp_path / 'unchecked.pth') == {'weight': torch.ones(1)}
+
+
+@pytest.mark.parametrize('content', [b'', b'version https://git-lfs', b'PK\x03\x04', b'<!DOCTYPE html>\n<html>'])
+def test_what_is_no_checkpoint_is_said_in_a_line(tmp_path, content):
+    """Where nothing would be executed, nobody is told to trust it."""
+    (tmp_path / 'none.pth').write_bytes(content)
+    with pytest.raises(CheckpointError, match=r'^\S*none\.pth: [^\n]*$') as caught:
+        load(tmp_path / 'none.pth')
+    assert '--trust-checkpoint' not in str(caught.value)
 
 
 def test_a_file_cut_off_names_itself(tmp_path):
@@ -182,12 +202,76 @@ def test_weights_of_another_model_are_refused(tmp_path):
     check_fits(model, str(path))
     wider = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.BatchNorm2d(4))
     with pytest.raises(
-        CheckpointError, match=r'c.pth: 2 of 7 weights .*: 0.weight is \[4, 3, 1, 1\] there, \[8, 3, 1, 1\]'
+        CheckpointError, match=r'c.pth: 2 of 7 weights .*: 0.weight is \[4, 3, 1, 1\] there, \[8, 3, 1, 1\] here'
     ):
         check_fits(wider, str(path))
     deeper = torch.nn.Sequential(*model, torch.nn.Conv2d(4, 4, 1))
-    with pytest.raises(CheckpointError, match=r'c.pth: 2 of 9 weights do not fit the config: it lacks 2.weight'):
+    with pytest.raises(
+        CheckpointError, match=r'2 of 9 weights do not fit the config: .* the checkpoint lacks 2.weight'
+    ):
         check_fits(deeper, str(path))
     state = {k: v for k, v in model.state_dict().items() if 'num_batches' not in k}
     torch.save(state, path)  # bare weights, of a torch that did not count batches
     check_fits(model, str(path))
+
+
+class Detector(torch.nn.Module):
+    """The layers of a Mask R-CNN that say its anchors and classes."""
+
+    def __init__(self, anchors=3, classes=4, width=8):
+        super().__init__()
+        linear, conv = torch.nn.Linear, torch.nn.Conv2d
+        self.backbone = torch.nn.ModuleDict({'conv1': conv(3, width, 3)})
+        self.rpn_head = torch.nn.ModuleDict({'rpn_cls': conv(6, anchors, 1), 'rpn_reg': conv(6, 4 * anchors, 1)})
+        box = torch.nn.ModuleDict({'fc_cls': linear(5, classes + 1), 'fc_reg': linear(5, 4 * classes)})
+        mask = torch.nn.ModuleDict({'conv_logits': conv(5, classes, 1)})
+        self.roi_head = torch.nn.ModuleDict({'bbox_head': box, 'mask_head': mask})
+
+
+@pytest.mark.parametrize(
+    ('other', 'said'),
+    [
+        ({'anchors': 9}, 'anchors: 3 there, 9 here'),
+        ({'classes': 1}, 'classes: 4 there, 1 here'),
+        ({'width': 16}, r'backbone: backbone.conv1.weight is \[8, 3, 3, 3\] there, \[16, 3, 3, 3\] here'),
+        ({'anchors': 6, 'classes': 2}, 'anchors: 3 there, 6 here; classes: 4 there, 2 here'),
+    ],
+)
+def test_the_part_that_does_not_fit_is_named(tmp_path, other, said):
+    torch.save(Detector().state_dict(), tmp_path / 'c.pth')
+    with pytest.raises(CheckpointError, match=rf'do not fit the config: {said}\. Take the config of its training'):
+        check_fits(Detector(**other), tmp_path / 'c.pth')
+
+
+def test_without_a_network_it_is_said_where_the_weights_belong(tmp_path, monkeypatch):
+    def download(url, target):
+        raise urllib.error.URLError('Name or service not known')
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    with pytest.raises(
+        CheckpointError,
+        match=r'^https://models.example/a.pth: cannot be downloaded .*Name or service.*put it at .*/checkpoints/a.pth'
+        r', or train from random weights \(model.backbone.init_cfg=None, load_from=None\)$',
+    ):
+        CheckpointLoader.load_checkpoint('https://models.example/a.pth', 'cpu')
+    (tmp_path / 'hub/checkpoints/a.pth').write_bytes(b'half')
+    with pytest.raises(CheckpointError, match=r'checkpoints/a\.pth: cannot be read .* Delete it, and it is downloaded'):
+        CheckpointLoader.load_checkpoint('https://models.example/a.pth', 'cpu')
+
+
+def test_histories_keep_what_a_resumed_run_averages():
+    plain = LogProcessor(window_size=20)
+    assert history_needed(plain) == 20
+    longer = {'data_src': 'loss', 'window_size': 100, 'log_name': 'long'}
+    epoch = {'data_src': 'loss', 'window_size': 'epoch', 'log_name': 'epoch'}
+    assert history_needed(LogProcessor(window_size=20, custom_cfg=[longer, epoch])) == 100
+    assert history_needed(LogProcessor(custom_cfg=[{'data_src': 'loss', 'window_size': 'global'}])) is None
+    hub = {'log_scalars': {'train/loss': HistoryBuffer(list(range(50)), [1] * 49 + [3], max_length=70)}}
+    trim_histories(hub, 20)
+    values, counts = hub['log_scalars']['train/loss'].data
+    assert values.tolist() == list(range(30, 50))
+    assert counts.tolist() == [1] * 19 + [3]
+    assert hub['log_scalars']['train/loss'].max_length == 70
+    trim_histories(hub, None)
+    assert len(hub['log_scalars']['train/loss'].data[0]) == 20

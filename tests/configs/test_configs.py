@@ -1,15 +1,15 @@
-"""Every config loads, reloads, builds, trains a step, and is what its name says."""
+"""Every config loads, reloads, builds, trains a step, and is what its name and the tables of configs/README.md say."""
 
 import ast
 import copy
 import functools
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import config_names
 import mmengine.config.utils
 import pytest
 import torch
@@ -19,12 +19,45 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from tiny import tiny_model, tiny_pipeline
 
-from mmcellseg.runs import launch
+from mmcellseg.components.record import experiment
+from mmcellseg.reporting.records import difference, flatten
+from mmcellseg.runs import config_table, launch
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 FOLDERS = ('baselines', 'members', 'consep')
 NAMED = [path for folder in FOLDERS for path in sorted((CONFIGS / folder).glob('*.py'))]
 LEAVES = NAMED + sorted((CONFIGS / 'demo').glob('*.py'))
+# What a field of a name claims: the column of the table that shows it of the built config, and what stands there.
+MODEL, TRAIN, EPOCHS = 'model, parameters', 'training images', 'epochs × images, learning rate'
+CLAIMS = {
+    r'a(\d+)-(\d+)': ('anchors, px', r'^{}–{}\b'),
+    'r50|no-bn-heads': (MODEL, 'MaskRCNN, ResNet 50, 44.0 M'),
+    'r50v2': (MODEL, 'MaskRCNN, ResNet 50, 45.9 M'),
+    'r101': (MODEL, 'MaskRCNN, ResNet 101,'),
+    r'x(50|101)': (MODEL, 'MaskRCNN, ResNeXt {},'),
+    'regnetx': (MODEL, 'MaskRCNN, RegNet regnetx_3.2gf,'),
+    'swin-t': (MODEL, 'MaskRCNN, SwinTransformer, 47.4 M'),
+    'cascade': (MODEL, 'CascadeRCNN, ResNet 50,'),
+    'lite0': (MODEL, 'MaskRCNN, EfficientNetLite, 4.3 M'),
+    'bn-heads': (MODEL, 'MaskRCNN, ResNet 18, 12.6 M'),
+    '1333x800': ('tested at', '^1333×800$'),
+    r'(?:test-)?scale(\d)(\d)0': ('tested at', r'^×{}.{}\b'),
+    'tta': ('tested at', '4 views, WeightedMaskFusion$'),
+    'tta-shared': ('tested at', '4 views, SharedMaskFusion$'),
+    'cw': ('drawn', '^balanced$'),
+    'cp': (TRAIN, 'paste'),
+    'cp-crop': (TRAIN, r'^crop \d+, paste, .*crop \d+'),
+    'rot': (TRAIN, 'turn'),
+    'scale-jitter': (TRAIN, '^×0.8/×1.0/×1.25'),
+    'stain': (TRAIN, 'stain, colour'),
+    r'roi(\d+)': ('RoIs in training', '^{}, ≤ 50% cells$'),
+    r'from-(s\d\d)': ('weights', '^from {}_'),
+    r'frz(\d)': (EPOCHS, r'\b{} frozen'),
+    'ema': (EPOCHS, 'ema'),
+    'es': (EPOCHS, 'early stop'),
+    r'(\d+)e': (EPOCHS, '^{} ×'),
+    'all': ('trained on', '^train$'),
+}
 SPLITS = ['train_holdout', 'val_holdout', *(f'fold{k}_{side}' for k in range(5) for side in ('train', 'val'))]
 
 
@@ -60,7 +93,7 @@ def roots(synthetic_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     init_default_scope('mmdet')
     yield
     patch.undo()
-    for cache in (load, build_full, build_tiny, build_dataset, build_rest):
+    for cache in (load, build_tiny, build_dataset, build_rest):
         cache.cache_clear()
 
 
@@ -71,14 +104,6 @@ def load(path: Path) -> Config:
 
 # What several leaves share is built once: its key is its text, from which it is read back, tuples and all.
 same, read = repr, ast.literal_eval
-
-
-@functools.cache
-def build_full(model: str) -> int:
-    """Parameters of the model at its own size, of which no memory is taken."""
-    # Swin reads numbers from tensors while it is built.
-    with torch.device('cpu' if 'SwinTransformer' in model else 'meta'):
-        return sum(p.numel() for p in MODELS.build(ConfigDict(read(model))).parameters())
 
 
 @functools.cache
@@ -104,16 +129,13 @@ def test_loads_dumps_and_reloads_equal(path: Path, tmp_path: Path):
     Config(cfg._cfg_dict, format_python_code=False).dump(tmp_path / 'dump.py')
     assert Config.fromfile(tmp_path / 'dump.py')._cfg_dict == cfg._cfg_dict
     assert 'mmcellseg.components' in cfg.custom_imports.imports
-    assert not [key for key in config_names.flatten(cfg._cfg_dict.to_dict()) if '_delete_' in key]
+    assert not [key for key in flatten(cfg._cfg_dict.to_dict()) if '_delete_' in key]
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=ids)
 def test_builds_and_trains_one_step(path: Path):
     cfg = load(path)
     model = cfg.model.to_dict()
-    full = copy.deepcopy(model)
-    full['rpn_head']['anchor_generator']['scales'] = [1.0] * len(full['rpn_head']['anchor_generator']['scales'])
-    assert build_full(same({**full, 'train_cfg': None, 'test_cfg': {'rpn': None, 'rcnn': None}})) > 10_000_000
     for part in [*cfg.default_hooks.values(), *cfg.custom_hooks, cfg.val_evaluator, cfg.test_evaluator]:
         if part is not None and part.type != 'CellVisualizationHook':  # takes the running visualizer
             build_rest(same(part.to_dict()))
@@ -139,13 +161,13 @@ def test_builds_and_trains_one_step(path: Path):
         assert 'scale_factor' in sample['data_samples']
 
 
-@pytest.mark.parametrize('detector', ['mask-rcnn', 'cascade-mask-rcnn'])
-def test_is_tested_on_mirrored_views(detector: str):
+@pytest.mark.parametrize('leaf', ['r50_a32-512', 'm08_cascade_a8-128'])
+def test_is_tested_on_mirrored_views(leaf: str):
     """A cascade too, which would mirror masks itself if the views told it in MMDetection's way."""
-    path = next(path for path in NAMED if config_names.parse(path.stem)['detector'] == detector)
+    (path,) = (path for path in NAMED if path.stem == leaf)
     cfg = Config(copy.deepcopy(load(path)._cfg_dict))
     small = tiny_model(cfg.model.to_dict())
-    small['test_cfg']['rcnn']['score_thr'] = 0.0
+    small['test_cfg']['rcnn'].update(score_thr=0.0, max_per_img=50)
     cfg.model = small
     launch.set_tta(cfg)
     torch.manual_seed(0)
@@ -157,15 +179,66 @@ def test_is_tested_on_mirrored_views(detector: str):
     assert len(merged.pred_instances.masks) == len(merged.pred_instances.scores) > 0
 
 
+def step_of(name: str) -> Path:
+    """The leaf of a step of configs/consep, by its number or its name."""
+    (path,) = (path for path in NAMED if path.parent.name == 'consep' and name in (path.stem, path.stem[:3]))
+    return path
+
+
+def test_tables_of_the_readme():
+    readme = (CONFIGS / 'README.md').read_text()
+    in_tables = set(re.findall(r'^\| `(\S+)` \|', readme, re.MULTILINE))
+    assert in_tables > {path.stem for path in [*LEAVES, *(CONFIGS / 'ensembles').glob('*.py')]}
+    assert readme == config_table.fill(readme, CONFIGS, load), 'run tools/analysis_tools/config_table.py'
+
+
 @pytest.mark.parametrize('path', NAMED, ids=ids)
-def test_equals_its_name(path: Path):
-    fields = config_names.parse(path.stem)
-    number = fields.pop('number')
+def test_is_what_its_name_claims(path: Path):
+    assert len(path.stem) <= 48
+    row = config_table.describe(load(path))
+    if trained := load(path).get('weights'):  # its training is that of the step
+        row['weights'] = config_table.describe(load(step_of(trained)))['weights']
+    number = re.match(r'[msg]\d\d_', path.stem)
     assert bool(number) == (path.parent.name != 'baselines')
-    assert config_names.describe(load(path)) == fields
+    for field in path.stem[number.end() if number else 0 :].split('_'):
+        (claim,) = (match for match in (re.fullmatch(pattern, field) for pattern in CLAIMS) if match)
+        column, shown = CLAIMS[claim.re.pattern]
+        assert re.search(shown.format(*claim.groups()), row[column]), f'{field}: {column} is {row[column]}'
 
 
-@pytest.mark.parametrize('path', [path for path in NAMED if 'rpn1k-det100_s1333x800' in path.stem], ids=ids)
+@pytest.mark.parametrize('path', LEAVES, ids=ids)
+def test_says_what_it_is(path: Path):
+    assert 20 <= len(config_table.about(path)) <= 120 - 6
+
+
+def training(path: Path) -> dict[str, Any]:
+    """The keys of a leaf's experiment but those of its test."""
+    in_test = ('val_', 'test_', 'model.test_cfg', 'tta')
+    return {key: value for key, value in experiment(load(path)).items() if not key.startswith(in_test)}
+
+
+@pytest.mark.parametrize('path', [path for path in NAMED if path.parent.name == 'consep'], ids=ids)
+def test_takes_the_weights_of_a_step_that_is_there(path: Path):
+    cfg = load(path)
+    if cfg.load_from:  # trains on from the last epoch of another step
+        folder, checkpoint = Path(cfg.load_from).parent, Path(cfg.load_from).name
+        assert folder.parent == Path('work_dirs/consep')
+        assert checkpoint == f'epoch_{load(step_of(folder.name)).train_cfg.max_epochs}.pth'
+    if trained := cfg.get('weights'):
+        assert load(step_of(trained)).get('weights') is None
+        assert training(path) == training(step_of(trained))
+        assert experiment(cfg) != experiment(load(step_of(trained)))
+
+
+def test_no_training_is_done_twice():
+    trainings = [(path, training(path)) for path in LEAVES if load(path).get('weights') is None]
+    for (a, left), (b, right) in itertools.combinations(trainings, 2):
+        assert left != right, f'{a} differs from {b} in test only: weights = ... names whose it takes'
+
+
+@pytest.mark.parametrize(
+    'path', [path for path in NAMED if '_1333x800_' in ids(path) and 'baselines' in ids(path)], ids=ids
+)
 def test_published_recipe_has_the_caps_of_torchvision(path: Path):
     train, test = load(path).model.train_cfg, load(path).model.test_cfg
     assert (train.rpn_proposal.nms_pre, train.rpn_proposal.max_per_img) == (2000, 2000)
@@ -173,20 +246,6 @@ def test_published_recipe_has_the_caps_of_torchvision(path: Path):
     assert (test.rcnn.max_per_img, test.rcnn.score_thr) == (100, 0.05)
     assert (test.rcnn.nms.type, test.rcnn.nms.iou_threshold) == ('nms', 0.5)
     assert {train.rpn_proposal.nms.iou_threshold, test.rpn.nms.iou_threshold} == {0.7}
-
-
-@pytest.mark.parametrize('folder', FOLDERS)
-def test_every_difference_has_a_field(folder: str):
-    leaves = {
-        path.stem: config_names.flatten(load(path)._cfg_dict.to_dict()) for path in NAMED if path.parent.name == folder
-    }
-    for (a, left), (b, right) in itertools.combinations(leaves.items(), 2):
-        fields_a, fields_b = config_names.parse(a), config_names.parse(b)
-        named = {field for field in fields_a if fields_a[field] != fields_b[field]}
-        keys = [key for key in left.keys() | right.keys() if left.get(key) != right.get(key)]
-        keys = [key for key in keys if key.split('.')[0] not in config_names.VARIABLES]
-        unnamed = [key for key in keys if not config_names.fields_of(key) & named]
-        assert not unnamed, f'{a} and {b} differ in {unnamed}, but only {named} are in their names'
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=ids)
@@ -200,16 +259,14 @@ def test_leaf_is_a_short_difference(path: Path):
 
 
 def test_members_cover_what_an_ensemble_needs():
-    members = {p.stem: config_names.parse(p.stem) for p in NAMED if p.parent.name == 'members'}
-    assert [m['number'] for m in members.values()] == [f'm{i:02}' for i in range(1, 18)]
-    variety = {field: {m[field] for m in members.values()} for field in next(iter(members.values()))}
-    least = {'backbone': 5, 'anchors': 3, 'nms': 3, 'size': 2, 'caps': 3, 'batch': 3, 'frozen': 3, 'split': 5}
-    assert {field: len(variety[field]) >= n for field, n in least.items()} == dict.fromkeys(least, True)
-    flat = {p.stem: config_names.flatten(load(p)._cfg_dict.to_dict()) for p in NAMED if p.parent.name == 'members'}
-    for (a, left), (b, right) in itertools.combinations(flat.items(), 2):
-        differing = {key for key in left if key in right and left[key] != right[key]} | (left.keys() ^ right.keys())
-        named = [field for field in members[a] if field != 'number' and members[a][field] != members[b][field]]
-        assert min(len(differing), len(named)) > 1, (a, b)
+    members = [path for path in NAMED if path.parent.name == 'members']
+    assert [path.stem[:3] for path in members] == [f'm{i:02}' for i in range(1, 18)]
+    rows = [config_table.describe(load(path)) for path in members]
+    variety = {column: len({row[column] for row in rows}) for column in rows[0]}
+    least = {MODEL: 8, 'anchors, px': 3, 'proposals → cells, NMS': 6, 'tested at': 3, EPOCHS: 9, 'trained on': 5}
+    assert {column: variety[column] >= n for column, n in least.items()} == dict.fromkeys(least, True)
+    for left, right in itertools.combinations([experiment(load(path)) for path in members], 2):
+        assert len(difference(left, right)) > 1
 
 
 def test_ladder_steps_follow_from_each_other():
@@ -229,7 +286,7 @@ def test_ladder_steps_follow_from_each_other():
 def test_env_moves_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('CELLS_ROOT', str(tmp_path))
     cfg = Config.fromfile(NAMED[0])
-    flat = config_names.flatten(cfg._cfg_dict.to_dict())
+    flat = flatten(cfg._cfg_dict.to_dict())
     paths = {key: value for key, value in flat.items() if 'data_root' in key or 'evaluator.ann_file' in key}
     assert len(paths) >= 6
     assert all(str(value).startswith(str(tmp_path)) for value in paths.values())
@@ -238,31 +295,7 @@ def test_env_moves_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_weights_can_be_left_out():
     """``--cfg-options load_from=None model.backbone.init_cfg=None`` trains without a download."""
-    for path in (p for p in NAMED if '_coco_' in p.stem or p.parent.name == 'members'):
+    for path in (p for p in NAMED if p.parent.name != 'consep'):
         cfg = Config(load(path)._cfg_dict)
         cfg.merge_from_dict({'load_from': None, 'model.backbone.init_cfg': None})
         assert (cfg.load_from, cfg.model.backbone.init_cfg) == (None, None)
-
-
-def test_names_are_parsed():
-    fields = config_names.parse(
-        'm07_mask-rcnn_x101-32x4d_fpn_a16-256_rpn2k_nms40_cw_amp_adamw-1e-4_cosine-20e_1xb2_fold1'
-    )
-    assert {k: v for k, v in fields.items() if v} == {
-        'number': 'm07',
-        'detector': 'mask-rcnn',
-        'backbone': 'x101-32x4d',
-        'anchors': '16-256',
-        'caps': 'rpn2k',
-        'nms': '40',
-        'balanced': True,
-        'amp': True,
-        'lr': '1e-4',
-        'policy': 'cosine',
-        'epochs': '20',
-        'gpus': '1',
-        'batch': '2',
-        'split': 'fold1',
-    }
-    with pytest.raises(ValueError, match='mask-rcnn_r50: not a name of the grammar'):
-        config_names.parse('mask-rcnn_r50')

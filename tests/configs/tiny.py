@@ -11,6 +11,7 @@ BACKBONES: dict[str, tuple[dict[str, Any], list[int]]] = {
         {'arch': {'w0': 8, 'wa': 14.0, 'wm': 2.0, 'group_w': 8, 'depth': 5, 'bot_mul': 1.0}},
         [8, 16, 32, 64],
     ),
+    'EfficientNetLite': ({}, [24, 40, 112, 320]),  # small as it is
     'SwinTransformer': ({'embed_dims': 8, 'num_heads': [1, 1, 2, 2]}, [8, 16, 32, 64]),
 }
 SIZES = {'in_channels', 'feat_channels', 'out_channels', 'conv_out_channels'}
@@ -38,6 +39,8 @@ def tiny_model(model: dict) -> dict:
     backbone.update(change, init_cfg=None)
     if backbone['type'] == 'ResNet' and backbone['depth'] == 18:
         channels = [4, 8, 16, 32]
+    if backbone.get('fine_detail'):
+        channels = [24 + 4 * 16, *channels[1:]]
     for part in ('neck', 'rpn_head', 'roi_head'):
         small[part] = shrink(small[part])
     small['neck']['in_channels'] = channels

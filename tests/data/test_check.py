@@ -37,9 +37,9 @@ def test_values_that_are_no_id_become_background_and_are_named():
     assert [(f.kind, f.id, f.text[:4], f.left_out) for f in findings] == [
         ('negative id', '-3', '1 px', 1),
         ('non-integer id', '1.5', '2 px', 1),
-        ('non-integer id', '9.22337e+18', '1 px', 1),
         ('non-integer id', 'inf', '1 px', 1),
         ('non-integer id', 'nan', '1 px', 1),
+        ('id too large', '9223372036854775808', '1 px', 1),
     ]
     assert str(findings[1]).startswith('non-integer id: f.tif, class class2, id 1.5: 2 px hold this value')
 
@@ -47,7 +47,8 @@ def test_values_that_are_no_id_become_background_and_are_named():
 def test_ids_beyond_int64_are_none():
     ids, findings = integer_ids(np.array([[2**63 + 5, 3]], np.uint64), 'f', 'c')
     assert ids.tolist() == [[0, 3]]
-    assert [f.kind for f in findings] == ['non-integer id']
+    assert [(f.kind, f.id) for f in findings] == [('id too large', '9223372036854775813')]
+    assert findings[0].text == '1 px hold this value, expected ids below 2⁶³'
 
 
 def test_a_resampled_map_is_one_finding_with_all_its_values_counted(rng):

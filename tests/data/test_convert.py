@@ -1,8 +1,10 @@
 """From folders to json: exact counts, byte-equal masks, the same result from any number of workers."""
 
 import json
+import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -317,13 +319,86 @@ def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
     assert not list((source / 'out').rglob('train.json'))
     (source / 'train' / 'a' / 'image.tif').rename(source / 'train' / 'a' / 'image.tiff')
     message = run_tool(source, source / 'out', '--workers', '1')
-    assert 'cells: not one training image can be used (see above); nothing was written' in message
+    assert 'cells: not one training image can be used (see above); no json was written' in message
     assert 'expected image.tif' in (source / 'out/annotations/findings.tsv').read_text()
 
 
 def test_the_tool_says_what_a_source_should_hold(tmp_path, run_tool):
     assert 'found no train/' in run_tool(tmp_path, tmp_path)
     assert '--holdout must lie between 0 and 1' in run_tool(tmp_path, tmp_path, '--holdout', '2')
+
+
+def rewrite(path, **tags):
+    with tifffile.TiffFile(path, mode='r+b') as file:
+        for name, value in tags.items():
+            file.pages[0].tags[name].overwrite(value)
+
+
+def test_no_bad_file_ends_a_conversion(source):
+    one_cell = np.zeros((40, 50))
+    disc(one_cell, 8, 8, 5, 4)
+    size = {'ImageWidth': 60_000, 'ImageLength': 60_000, 'RowsPerStrip': 60_000}
+    for number, name in enumerate(('huge', 'flat', 'pipe', 'strips', 'other pages'), start=2):
+        write_folder(source, name, seed=number, class1=one_cell, class2=one_cell)
+    train = source / 'train'
+    tifffile.imwrite(train / 'huge/class1.tif', one_cell, compression='deflate', metadata=None)
+    rewrite(train / 'huge/class1.tif', **size)
+    rewrite(train / 'flat/class1.tif', ImageWidth=0)
+    (train / 'pipe/class1.tif').unlink()
+    os.mkfifo(train / 'pipe/class1.tif')
+    tifffile.imwrite(train / 'strips/class1.tif', one_cell, rowsperstrip=10, metadata=None)
+    rewrite(train / 'strips/class1.tif', StripByteCounts=[0, 4000, 4000, 4000])
+    other = train / 'other pages/image.tif'
+    with tifffile.TiffFile(other) as tiff:
+        at = tiff.pages[0].offset + 2 + 12 * len(tiff.pages[0].tags)
+    data = bytearray(other.read_bytes())
+    data[at : at + 4] = b'\xff\xff\xff\x7f'  # a second page that lies beyond the file
+    other.write_bytes(data)
+    foreign = os.path.join(os.fsencode(train), b'caf\xe9')
+    os.mkdir(foreign)
+    with open(os.path.join(foreign, b'image.tif'), 'wb') as file:
+        file.write(b'no image')
+    conversion = read_dataset(source, workers=2)
+    found = {Path(f.file).parent.name: f for f in conversion.findings if f.kind == 'unreadable mask'}
+    assert 'takes 28800000000' in found['huge'].text  # 60,000 × 60,000 × 8
+    assert 'cannot be decoded' in found['flat'].text
+    assert 'is a pipe, socket or device' in found['pipe'].text
+    assert '1 of its 4 strips have no data, the first of them strip 1' in found['strips'].text
+    names = {image['file_name'].split('/')[1]: image['id'] for image in conversion.train['images']}
+    assert {*found, 'a', 'b'} <= set(names)
+    kept = [(a['image_id'], a['category_id']) for a in conversion.train['annotations']]
+    assert [kept.count((names[name], 2)) for name in found] == [1, 1, 1, 1]
+    assert [kept.count((names[name], 1)) for name in found] == [0, 0, 0, 0]
+    (unreadable,) = (f for f in conversion.findings if f.kind == 'unreadable image' and 'caf' in f.file)
+    assert str(unreadable).startswith('unreadable image: train/caf\\xe9/image.tif: ')
+    assert 'train/caf\\xe9/image.tif\t' in write_findings(conversion.findings, source).read_text()
+
+
+def test_what_does_not_fit_into_memory_or_may_not_be_listed_is_a_finding(source, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    def closed(path, listdir=os.listdir):
+        if path == source / 'train' / 'a':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return listdir(path)
+
+    monkeypatch.setattr('mmcellseg.data.read_folder.read_values', full)
+    monkeypatch.setattr(os, 'listdir', closed)
+    conversion = read_dataset(source, workers=1)
+    assert [(f.kind, f.file) for f in conversion.findings] == [
+        ('unreadable image', 'train/a'),
+        ('unreadable mask', 'train/b/class2.tif'),
+    ]
+    assert 'Permission denied' in conversion.findings[0].text
+    assert conversion.findings[1].text.startswith('it does not fit into memory; its cells are left out')
+
+
+def test_a_process_that_dies_is_said(source, run_tool, monkeypatch):
+    monkeypatch.setattr('mmcellseg.data.read_folder.page_count', lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    message = run_tool(source, source, '--workers', '2')
+    assert 'a process died while reading the training images after number 0 of 2' in message
+    assert not (source / 'annotations').exists()
 
 
 def counts(conversion):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmcellseg.data.folds import assign_folds, read_groups, split_folds, write_folds
+from mmcellseg.data.folds import assign_folds, read_folds, read_groups, split_folds, write_folds
 
 
 def coco(counts):
@@ -72,13 +72,11 @@ def test_groups_stay_whole():
         assert len({fold_of[slide * 3 + i + 1] for i in range(3)}) == 1
 
 
-def test_written_once(tmp_path):
+def test_every_image_is_validated_once_and_other_folds_are_not_overwritten(tmp_path):
     data = coco([[2, 0], [1, 1], [0, 3], [4, 1]])
-    groups = {i: f'g{i}' for i in range(1, 5)}
-    fold_of = split_folds(data, list(groups.values()), 2)
-    write_folds(data, fold_of, groups, tmp_path)
-    record = json.loads((tmp_path / 'folds.json').read_text())
-    assert [(image['id'], image['fold']) for image in record['images']] == sorted(fold_of.items())
+    fold_of = split_folds(data, list('abcd'), 2)
+    written = write_folds(data, fold_of, tmp_path)
+    assert json.loads((tmp_path / 'folds.json').read_text()) == {f'{i}.tif': fold for i, fold in fold_of.items()}
     validated = []
     for fold in (0, 1):
         train, val = (json.loads((tmp_path / f'fold{fold}_{side}.json').read_text()) for side in ('train', 'val'))
@@ -89,8 +87,37 @@ def test_written_once(tmp_path):
         assert len(val['annotations']) + len(train['annotations']) == 12
         validated += sorted(inside)
     assert sorted(validated) == [1, 2, 3, 4]
-    with pytest.raises(FileExistsError, match='folds are written once'):
-        write_folds(data, fold_of, groups, tmp_path)
+    before = [path.read_bytes() for path in written]
+    assert write_folds(data, read_folds(tmp_path / 'folds.json', data), tmp_path) == written
+    assert [path.read_bytes() for path in written] == before
+    with pytest.raises(FileExistsError, match=r'folds\.json holds other folds'):
+        write_folds(data, {i: 1 - fold for i, fold in fold_of.items()}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"1.tif": 0, "2.tif": 1}', '1 of the 3 images to split have no fold, such as 3.tif'),
+        ('{"1.tif": 0, "2.tif": 1, "3.tif": 0, "4.tif": 0}', '1 of its images are not among .* such as 4.tif'),
+        ('{"1.tif": 0, "2.tif": 2, "3.tif": 0}', r'numbered from 0 without a gap, found \[0, 2\]'),
+        ('{"1.tif": 0, "2.tif": 0, "3.tif": 0}', r'at least 2 folds .* found \[0\]'),
+        ('{"1.tif": 0, "2.tif": 1, "3.tif": "0"}', 'expected {"file_name": fold, …} with whole numbers'),
+        ('{"folds": 2, "images": []}', 'expected {"file_name": fold, …} with whole numbers'),
+        ('[0, 1, 0]', 'expected {"file_name": fold, …} with whole numbers'),
+        ('{"1.tif": 0', 'is not valid JSON'),
+    ],
+)
+def test_folds_that_do_not_fit_are_refused(tmp_path, text, message):
+    (tmp_path / 'frozen.json').write_text(text)
+    with pytest.raises(ValueError, match=rf'frozen\.json.*{message}'):
+        read_folds(tmp_path / 'frozen.json', coco([[1], [1], [1]]))
+
+
+def test_images_of_one_name_cannot_be_kept_apart(tmp_path):
+    data = coco([[1], [1]])
+    data['images'][1]['file_name'] = '1.tif'
+    with pytest.raises(ValueError, match=r'two images have the file_name 1\.tif'):
+        write_folds(data, {1: 0, 2: 1}, tmp_path)
 
 
 def test_too_many_folds():

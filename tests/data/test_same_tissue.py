@@ -1,19 +1,76 @@
-"""Crops of one scan are told from strangers by their corners and edges."""
+"""Crops of one scan are told from strangers by their corners and edges, under any jitter of colours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
+from mmcellseg.data.folds import split_folds
 from mmcellseg.data.same_tissue import (
     EDGE_CORRELATION,
     EDGE_EVIDENCE,
     Edge,
+    connected,
     displacement,
     edge_evidence,
     fingerprint,
     overlaps,
+    tissue_groups,
     tissue_links,
 )
+from mmcellseg.data.tiff import read_image
+from mmcellseg.synthetic.data_set import make_synthetic
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools/dataset_converters/split_folds.py'
+# (top, left, height, width) as parts of the tile's side; each crop touches or overlaps another one
+CROPS = {
+    'quarters': [(0, 0, 0.5, 0.5), (0, 0.5, 0.5, 0.5), (0.5, 0, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5)],
+    'overlapping': [(0, 0, 0.5, 0.5), (0.3, 0.25, 0.4, 0.4), (0.1, 0.45, 0.5, 0.4)],
+    # first and last are disjoint and not adjacent; the one between touches both
+    'bridged': [(0, 0, 0.4, 0.35), (0, 0.35, 0.4, 0.3), (0, 0.65, 0.4, 0.35)],
+}
+GREY = np.array([0.299, 0.587, 0.114])
+
+
+def jitter(pixels, rng):
+    """Brightness, contrast and saturation, each times 1 ± 10 %."""
+    bright, contrast, saturation = 1 + rng.uniform(-0.1, 0.1, 3)
+    x = pixels / 255 * bright
+    x = (x - x.mean()) * contrast + x.mean()
+    grey = (x @ GREY)[..., None]
+    return np.rint(((x - grey) * saturation + grey).clip(0, 1) * 255).astype(np.uint8)
+
+
+def jittered_crops(tile, crops, rng):
+    side = min(tile.shape[:2])
+    windows = [[round(part * side) for part in crop] for crop in crops]
+    return [jitter(tile[top : top + height, left : left + width], rng) for top, left, height, width in windows]
+
+
+def by_tile(labels, tiles):
+    return [set(part) for part in np.array_split(np.asarray(labels), tiles)]
+
+
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory):
+    """Eight drawn tiles of 480 px."""
+    root = tmp_path_factory.mktemp('drawn')
+    make_synthetic(root, num_train=8, num_test=0, size_range=(480, 480), fill=(0.3, 0.3), dense=False)
+    return [read_image(path) for path in sorted(root.glob('train/*/image.tif'))]
+
+
+@pytest.fixture(scope='module')
+def real(consep_dir):
+    return [read_image(path) for path in sorted(consep_dir.glob('images/train_*.jpg'))]
+
+
+def tissue_of(images):
+    return connected(len(images), list(tissue_links([fingerprint(image) for image in images])))
 
 
 def scan(seed, size=320):
@@ -115,3 +172,85 @@ def test_tiny_images_are_no_trouble(shape):
 def test_one_or_no_image_has_no_links():
     assert list(tissue_links([])) == []
     assert list(tissue_links([fingerprint(scan(7))])) == []
+
+
+@pytest.mark.parametrize('crops', CROPS.values(), ids=CROPS)
+def test_crops_of_a_drawn_tile_share_a_group(drawn, crops):
+    rng = np.random.default_rng(0)
+    tissue = tissue_of([crop for tile in drawn for crop in jittered_crops(tile, crops, rng)])
+    assert all(len(groups) == 1 for groups in by_tile(tissue, len(drawn)))
+    assert tissue.max() + 1 >= len(drawn) - 2  # hardly a pair of strangers was taken for neighbours
+
+
+@pytest.mark.parametrize('name', CROPS)
+def test_crops_of_a_real_tile_share_a_group(real, name):
+    rng = np.random.default_rng(1)
+    tissue = tissue_of([crop for tile in real for crop in jittered_crops(tile, CROPS[name], rng)])
+    parted = [tile for tile, groups in enumerate(by_tile(tissue, len(real))) if len(groups) > 1]
+    if name == 'bridged':  # one tile is cut where it is all but blank, and a blank edge tells nothing
+        assert len(parted) <= 1
+    else:
+        assert parted == []
+    assert len(real) - 2 <= tissue.max() + 1 <= len(real) + 2 * len(parted)
+
+
+def test_folds_of_real_crops_never_part_a_tile(real, tmp_path):
+    rng = np.random.default_rng(3)
+    crops = [crop for tile in real[:10] for crop in jittered_crops(tile[:600, :600], CROPS['quarters'], rng)]
+    order = rng.permutation(len(crops))
+    paths = [tmp_path / f'{place}.png' for place in range(len(crops))]
+    for path, index in zip(paths, order):
+        cv2.imwrite(str(path), crops[index][..., ::-1])
+    groups = tissue_groups(paths)
+    assert len(set(groups)) >= 5
+    images = [{'id': i, 'file_name': path.name, 'height': 300, 'width': 300} for i, path in enumerate(paths)]
+    cells = [{'image_id': i, 'category_id': 1} for i in range(len(paths))]
+    coco = {'images': images, 'annotations': cells, 'categories': [{'id': 1, 'name': 'class1'}]}
+    fold_of = split_folds(coco, groups, 5)
+    for tile in range(10):
+        assert len({fold_of[i] for i in range(len(paths)) if order[i] // 4 == tile}) == 1
+    assert set(fold_of.values()) == set(range(5))
+
+
+def test_tool_groups_and_says_which(drawn, tmp_path):
+    crops = [crop for tile in drawn for crop in (tile[:240], tile[200:])]
+    images = []
+    for i, crop in enumerate(crops):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), crop[..., ::-1])
+        images.append({'id': i + 1, 'file_name': f'{i}.png', 'height': crop.shape[0], 'width': crop.shape[1]})
+    cells = [{'id': i, 'image_id': i, 'category_id': 1} for i in range(1, len(crops) + 1)]
+    coco = {'images': images, 'annotations': cells, 'categories': [{'id': 1, 'name': 'class1'}]}
+    ann = tmp_path / 'annotations' / 'train.json'
+    ann.parent.mkdir()
+    ann.write_text(json.dumps(coco))
+    command = [sys.executable, TOOL, ann, ann.parent, '--folds', '2', '--groups', 'auto']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    fold_of = json.loads((ann.parent / 'folds.json').read_text())
+    for first, second in zip(images[::2], images[1::2]):
+        assert fold_of[first['file_name']] == fold_of[second['file_name']]
+        line = next(line for line in done.stdout.splitlines() if f'{first["file_name"]}, ' in line)
+        assert second['file_name'] in line
+    assert 'crops that lie apart on a slide are not recognised' in done.stdout.lower()
+
+
+def test_same_images_same_groups(drawn, tmp_path):
+    paths = [tmp_path / f'{i}.png' for i in range(4)]
+    for path, tile in zip(paths, drawn):
+        cv2.imwrite(str(path), tile[:200, :200, ::-1])
+    assert tissue_groups(paths) == tissue_groups(paths)
+    assert tissue_groups([]) == []
+    assert len(tissue_groups(paths[:1])) == 1
+
+
+def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', drawn[0].astype(np.float32) * 10, photometric='rgb')
+    assert len(tissue_groups([tmp_path / 'a.tif'])) == 1
+    tifffile.imwrite(tmp_path / 'b.tif', np.full((9, 9, 3), np.nan, np.float32), photometric='rgb')
+    with pytest.raises(ValueError, match=r'b.tif .*with NaN'):
+        tissue_groups([tmp_path / 'b.tif'])
+
+
+def test_connected_by_hand():
+    assert connected(6, [(1, 4), (4, 2), (3, 5)]).tolist() == [0, 1, 1, 2, 1, 2]
+    assert connected(3, []).tolist() == [0, 1, 2]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmcellseg.data.split import holdout_split, image_class_counts, subset, write_holdout
+from mmcellseg.data.split import holdout_split, image_class_counts, subset, unbalanced, write_holdout
 
 
 def coco_of(table):
@@ -87,11 +87,46 @@ def test_bad_fractions_and_too_few_images():
         holdout_split(coco_of([[1]]), 0.2, 0)
 
 
-def test_write_holdout(tmp_path):
-    coco = coco_of([[1, 1]] * 10)
-    (tmp_path / 'train.json').write_text(json.dumps(coco))
-    paths = write_holdout(tmp_path, 0.3, 5)
+def test_an_image_id_beyond_int64_is_named():
+    coco = coco_of([[1], [1]])
+    coco['images'][1]['id'] = coco['annotations'][1]['image_id'] = 2**63
+    with pytest.raises(ValueError, match='the image id 9223372036854775808 is beyond'):
+        image_class_counts(coco)
+
+
+def cells_held_out(table, fraction, seed):
+    _, validation = holdout_split(coco_of(table), fraction, seed)
+    return np.array(table)[np.array(validation) - 1].sum(0).tolist()
+
+
+def test_cells_are_balanced_not_only_images():
+    # Of 1,573 cells a fifth is 315; the images alone would often leave the small ones, 36 cells and fewer.
+    cells = [772, 320, 140, 90, 80, 60, 40, 20, 18, 18, 10, 5]
+    for seed in range(12):
+        (held_out,) = cells_held_out([[n] for n in cells], 0.2, seed)
+        assert held_out in (310, 325)  # 140 + 90 + 80 and 320 + 5: no exchange of two images comes nearer
+
+
+def test_classes_are_balanced_each_for_itself():
+    # Half of each class lies in the images 1, 2 and 3, 4: one of each pair brings a quarter of both.
+    table = [[50, 0], [50, 0], [0, 20], [0, 20], *[[25, 10]] * 4]
+    for seed in range(8):
+        assert cells_held_out(table, 0.25, seed) == [50, 20]
+
+
+def test_what_cannot_be_balanced_is_said():
+    coco = coco_of([[900, 1], [30, 0], [40, 0], [30, 0]])
+    assert unbalanced(coco, [3], 0.25) == ['class1 40 of 1,000', 'class2 0 of 1', 'all classes 40 of 1,001']
+    assert unbalanced(coco, [1], 0.25) == ['class1 900 of 1,000', 'class2 1 of 1', 'all classes 901 of 1,001']
+    assert unbalanced(coco_of([[3, 5], [1, 1], [0, 2]]), [2], 0.25) == []  # a quarter and an eighth
+
+
+def test_write_holdout(tmp_path, caplog):
+    paths = write_holdout(coco_of([[1, 1]] * 10), 0.3, 5, tmp_path)
     assert [path.name for path in paths] == ['train_holdout.json', 'val_holdout.json']
     train, val = (json.loads(path.read_text()) for path in paths)
     assert (len(train['images']), len(val['images'])) == (7, 3)
     assert (len(train['annotations']), len(val['annotations'])) == (14, 6)
+    assert not caplog.messages
+    write_holdout(coco_of([[900], [30], [40], [30]]), 0.25, 0, tmp_path)
+    assert '25 % of the cells of every class are held out: validation has class1 ' in caplog.text

@@ -1,4 +1,4 @@
-"""Where members' predictions and checkpoints are found, and what cannot be merged."""
+"""Where members' predictions are found, and what cannot be merged."""
 
 import json
 import os
@@ -6,16 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcellseg.ensemble import members as module
-from mmcellseg.ensemble.members import (
-    ImageSet,
-    Member,
-    find_checkpoint,
-    find_results,
-    open_members,
-    read_image_set,
-    run_missing,
-)
+from mmcellseg.ensemble.members import ImageSet, Member, find_results, open_members, read_image_set
 from mmcellseg.structures.results import ResultsError, write_results
 
 IMAGES = ImageSet({1: (40, 60)}, [1, 2], False)
@@ -34,9 +25,11 @@ def test_the_newest_run_of_a_folder(tmp_path, write):
     (tmp_path / 'runs').mkdir()
     with pytest.raises(ResultsError, match=r'runs: neither it nor a run in it has a test-results\.json'):
         find_results(tmp_path / 'runs')
-    for run in ('20260102_000000', '20260103_000000'):
+    # By their records: the clock of the first was a year ahead.
+    for run, started in (('20270103_000000', '2026-01-03T00:00:00'), ('20260104_000000', '2026-01-04T00:00:00')):
         write(f'runs/{run}/test-results.json')
-    assert find_results(tmp_path / 'runs').parent.name == '20260103_000000'
+        (tmp_path / 'runs' / run / 'record.json').write_text(json.dumps({'time': {'started': started}}))
+    assert find_results(tmp_path / 'runs').parent.name == '20260104_000000'
     own = write('runs/test-results.json')
     assert find_results(tmp_path / 'runs') == find_results(own)
     with pytest.raises(ResultsError, match=r'none\.json: there is no such'):
@@ -100,51 +93,3 @@ def test_a_bad_image_or_category_is_named(tmp_path, change, message):
     path.write_text(json.dumps({'images': [{'id': 1, 'height': 40, 'width': 60}], 'categories': [{'id': 1}]} | change))
     with pytest.raises(ValueError, match=rf'ann\.json: {message}'):
         read_image_set(path)
-
-
-def test_checkpoints(tmp_path):
-    member = Member('a', str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="member 'a': no checkpoint"):
-        find_checkpoint(member)
-    (tmp_path / 'epoch_3.pth').touch()
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
-    assert find_checkpoint(member).name == 'epoch_3.pth'
-    (tmp_path / 'best_cell_segm_AP50_epoch_2.pth').touch()
-    assert find_checkpoint(member).name == 'best_cell_segm_AP50_epoch_2.pth'
-    with pytest.raises(FileNotFoundError, match='other'):
-        find_checkpoint(Member('a', str(tmp_path), checkpoint='other.pth'))
-
-
-def test_only_members_without_predictions_are_tested(tmp_path, write, monkeypatch):
-    write('done/test-results.json')
-    folder = tmp_path / 'm05_regnetx-3.2GF_fpn'  # a folder whose name has a dot
-    folder.mkdir()
-    config = tmp_path / 'c.py'
-    config.touch()
-    todo = Member('todo', str(folder), config=str(config))
-    members = [Member('done', str(tmp_path / 'done')), todo]
-    with pytest.raises(FileNotFoundError, match="'todo': no checkpoint"):
-        run_missing(members)
-    (folder / 'best_x.pth').touch()
-    with pytest.raises(FileNotFoundError, match="'todo': no config None"):
-        run_missing([Member('todo', str(folder))])
-    with pytest.raises(FileNotFoundError, match='must be the folder of its runs'):
-        run_missing([Member('todo', str(folder / 'r.json'), config=str(config))])
-    commands = []
-
-    def fake(command, check):
-        commands.append(command)
-        write('m05_regnetx-3.2GF_fpn/20260101_000000/test-results.json')
-
-    monkeypatch.setattr(module.subprocess, 'run', fake)
-    assert run_missing(members) == ['todo']
-    (command,) = commands
-    assert Path(command[1]).is_file()
-    assert command[2:] == [
-        str(config),
-        str(folder / 'best_x.pth'),
-        '--format-only',
-        '--work-dir',
-        str(folder),
-    ]
-    assert run_missing(members) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.overlap import check_measure, common_pixels, greedy_groups, overlap_groups
+from mmcellseg.ensemble.overlap import check_measure, greedy_groups, overlap_groups
 
 
 def dense_overlaps(detections, measure):
@@ -65,11 +65,6 @@ def test_no_detections(rectangles):
     for measure in ('box', 'mask'):
         found = overlap_groups(rectangles([], []), measure, 0.5)
         assert [len(part) for part in found] == [0, 0, 0, 0]
-
-
-def test_common_pixels_of_known_rectangles(rectangles):
-    masks = rectangles([(0, 0, 10, 10, 1, 1), (5, 5, 15, 15, 1, 1), (9, 0, 20, 3, 1, 1)]).masks
-    assert common_pixels(masks, np.array([0, 0, 1]), np.array([1, 2, 0])).tolist() == [25, 3, 25]
 
 
 def test_bad_settings():

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmcellseg.evaluation.ap import ap_metrics, greedy, largest_group, precision_table, ranks
+from mmcellseg.evaluation.ap import ap_metrics, largest_group, match_predictions, precision_table, ranks
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.evaluation.predictions import Predictions
@@ -44,7 +44,7 @@ def reference(
 def ours(data, results, kind, max_dets, edges, image_ids=None) -> np.ndarray:
     gt = GroundTruth(data)
     image_ids = image_ids or sorted(gt.images)
-    return precision_table(gt, Predictions(results, gt), kind, max_dets, edges, image_ids)
+    return precision_table(match_predictions(gt, Predictions(results, gt), kind, max_dets, edges, image_ids))
 
 
 @pytest.mark.parametrize('kind', ['bbox', 'segm'])
@@ -209,12 +209,6 @@ def test_ranks_of_images_whose_ids_no_float_tells_apart() -> None:
     assert ranks(table).tolist() == [0, 0, 0]
 
 
-def test_greedy_takes_each_cell_once_and_crowds_often() -> None:
-    pred, cell = np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 2, 2, 2])
-    assert greedy(pred, cell, cell == 2) == [0, 3, 4, 5]
-    assert greedy(pred, cell, cell == 9) == [0, 3]
-
-
 def test_class_order_is_that_of_the_ground_truth() -> None:
     cells = [(1, 1, rectangle(SHAPE, 0, 0, 9, 9)), (1, 2, rectangle(SHAPE, 20, 0, 29, 9))]
     data = annotations({1: SHAPE}, cells)
@@ -242,3 +236,36 @@ def test_metrics_of_a_table_leave_absent_classes_out() -> None:
     figures = ap_metrics(table, ['a', 'b'], 'segm')
     assert figures['segm_AP'] == 0.5
     assert np.isnan(figures['segm_AP_b'])
+
+
+def test_a_class_named_as_an_area_bin_leaves_the_bin_its_key() -> None:
+    cells = [(1, 1, rectangle(SHAPE, 0, 0, 5, 5)), (1, 2, rectangle(SHAPE, 10, 10, 30, 30))]
+    data = annotations({1: SHAPE}, cells)
+    data['categories'][0]['name'], data['categories'][1]['name'] = 'small', 'large'
+    figures = evaluate_results(as_predictions(data)[:1], data, metrics=['segm'], area_edges=(100.5, 500.5))
+    assert (figures['segm_AP_small'], figures['segm_AP_medium']) == (1.0, 0.0)
+    assert np.isnan(figures['segm_AP_large'])  # no cell above 500.5 px², though there is a class of this name
+    assert (figures['segm_AP_class_small'], figures['segm_AP_class_large']) == (1.0, 0.0)
+    assert (figures['segm_AP50_small'], figures['segm_AP50_large']) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize('kind', ['bbox', 'segm'])
+def test_an_image_drawn_twice_counts_as_two_images(kind: str) -> None:
+    data, results = random_case(np.random.default_rng(11), crowd=True, most=60)
+    gt = GroundTruth(data)
+    ids = sorted(gt.images)
+    matches = match_predictions(gt, Predictions(results, gt), kind, 40, (60.5, 120.5), ids)
+    times = np.array([2, 0, 1, 3, 1])
+    copies: dict = {'images': [], 'annotations': [], 'categories': data['categories']}
+    found = []
+    for position, number in enumerate(times.tolist()):
+        for k in range(number):
+            new = 100 * (position + 1) + k
+            image = next(i for i in data['images'] if i['id'] == ids[position])
+            copies['images'].append({**image, 'id': new})
+            mine = [a for a in data['annotations'] if a['image_id'] == ids[position]]
+            copies['annotations'] += [{**a, 'image_id': new, 'id': 1000 * new + a['id']} for a in mine]
+            found += [{**e, 'image_id': new} for e in results if e['image_id'] == ids[position]]
+    expected = ours(copies, found, kind, 40, (60.5, 120.5))
+    np.testing.assert_allclose(precision_table(matches, times), expected, rtol=0, atol=1e-12)
+    assert np.abs(precision_table(matches) - expected).max() > 0.01

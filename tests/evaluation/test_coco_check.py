@@ -7,7 +7,7 @@ import pytest
 from drawn_cells import annotations, disc, rectangle
 
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.evaluation.tables import EvaluationError
+from mmcellseg.evaluation.instances import EvaluationError
 
 SHAPE = (30, 40)
 

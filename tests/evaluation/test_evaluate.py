@@ -11,10 +11,10 @@ import pytest
 from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
 from pycocotools import mask as coco_mask
 
-from mmcellseg.evaluation.evaluate import evaluate_results
+from mmcellseg.evaluation.evaluate import METRICS, Evaluation, evaluate_results, sweep_score_thresholds
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.evaluation.predictions import Predictions
-from mmcellseg.evaluation.tables import EvaluationError
 from mmcellseg.structures.results import ResultsError, write_results
 
 SHAPE = (30, 40)
@@ -26,11 +26,16 @@ def data() -> dict:
     return annotations({1: SHAPE, 4: SHAPE}, cells)
 
 
+def defined(figures: dict) -> dict:
+    """Without R² of classes that every image has equally many of."""
+    return {key: value for key, value in figures.items() if not math.isnan(value)}
+
+
 def test_from_files(data: dict, tmp_path) -> None:
     (tmp_path / 'ann.json').write_text(json.dumps(data))
     write_results(tmp_path / 'results.json', as_predictions(data))
     figures = evaluate_results(tmp_path / 'results.json', tmp_path / 'ann.json')
-    assert figures == evaluate_results(as_predictions(data), GroundTruth(str(tmp_path / 'ann.json')))
+    assert defined(figures) == defined(evaluate_results(as_predictions(data), GroundTruth(str(tmp_path / 'ann.json'))))
     assert {figures[key] for key in ('segm_AP', 'bbox_AP50_class2', 'PQ', 'mPQ+', 'AJI', 'Dice', 'F1')} == {1.0}
 
 
@@ -43,8 +48,15 @@ def test_keys_are_stable(data: dict) -> None:
     ]
     assert keys == [
         *(f'{kind}_{key}' for kind in ('bbox', 'segm') for key in per_kind),
-        *('PQ', 'PQ_class1', 'PQ_class2', 'mPQ+', 'PQ+_class1', 'PQ+_class2', 'bPQ', 'AJI', 'Dice'),
-        *('F1', 'F1_class1', 'F1_class2', 'max_dets'),
+        *(f'{key}{name}' for key in ('PQ', 'DQ', 'SQ') for name in ('', '_class1', '_class2')),
+        *('mPQ+', 'PQ+_class1', 'PQ+_class2', 'bPQ', 'bDQ', 'bSQ', 'AJI', 'AJI+', 'Dice'),
+        *('F1', 'F1_class1', 'F1_class2', 'R2', 'R2_class1', 'R2_class2', 'max_dets'),
+    ]
+    assert list(evaluate_results([], data, metrics=['matching'])) == [
+        f'{key}@{iou}{name}'
+        for iou in (0.5, 0.6, 0.7, 0.8, 0.9)
+        for key in ('precision', 'recall', 'F1')
+        for name in ('', '_class1', '_class2')
     ]
     assert set(evaluate_results([], data, metrics=['panoptic'])) == {
         k for k in keys if not k.startswith(('bbox', 'segm', 'max'))
@@ -52,11 +64,11 @@ def test_keys_are_stable(data: dict) -> None:
 
 
 def test_no_prediction_gives_zeros_and_says_so(data: dict, caplog) -> None:
-    figures = evaluate_results([], data)
-    assert set(figures.values()) - {figures['max_dets']} == {0.0}
-    assert [(r.message, r.levelno) for r in caplog.records] == [
-        ('There is not a single prediction: every figure is 0.', logging.WARNING)
-    ]
+    figures = evaluate_results([], data, metrics=METRICS)
+    scores = {v for k, v in figures.items() if not k.startswith(('R2', 'max_dets'))}
+    assert scores == {0.0}
+    assert figures['R2_class2'] == 1 - (1**2 + 0**2) / (0.5**2 + 0.5**2)  # one cell, none; the mean is 0.5
+    assert [(r.message, r.levelno) for r in caplog.records] == [('There is not a single prediction.', logging.WARNING)]
 
 
 def test_images_without_cells_count_when_something_is_found_there() -> None:
@@ -92,15 +104,15 @@ def test_ground_truth_serves_again_unchanged() -> None:
 
 
 def test_polygons_and_plain_counts_are_read(data: dict) -> None:
-    expected = evaluate_results(as_predictions(data), data)
+    expected = defined(evaluate_results(as_predictions(data), data))
     results = as_predictions(data)
     mask = rectangle(SHAPE, 0, 0, 8, 8)
     data['annotations'][0]['segmentation'] = [[0, 0, 8, 0, 8, 8, 0, 8]]
     flat = mask.ravel(order='F')
     runs = np.diff(np.flatnonzero(np.diff(flat, prepend=1 - flat[0], append=1 - flat[-1]))).tolist()
-    assert evaluate_results(results, data) == expected
+    assert defined(evaluate_results(results, data)) == expected
     data['annotations'][0]['segmentation'] = {'size': list(SHAPE), 'counts': [0, *runs]}
-    assert evaluate_results(results, data) == expected
+    assert defined(evaluate_results(results, data)) == expected
 
 
 def test_boxes_alone(data: dict) -> None:
@@ -216,6 +228,9 @@ def test_requests_that_make_no_sense(data: dict, tmp_path) -> None:
     for edges in ((50, 10), (5,), (), (-1, 4), (1, math.nan), 7):
         with pytest.raises(EvaluationError, match=f'area_edges is {re.escape(repr(edges))}, expected two areas'):
             evaluate_results([], data, area_edges=edges)
+    for radius in (-1, math.nan, '12'):
+        with pytest.raises(EvaluationError, match='f1_radius is .*, expected a distance in px from 0 up'):
+            evaluate_results([], data, f1_radius=radius)
 
 
 def test_masks_of_an_image_are_in_the_order_of_its_rows(data: dict) -> None:
@@ -235,3 +250,40 @@ def test_masks_of_one_image_are_held_at_a_time(data: dict) -> None:
     gc.collect()
     assert held() is None
     assert gt.masks(1).areas.tolist() == again
+
+
+@pytest.mark.parametrize('crowd', [False, True])
+def test_a_sweep_of_score_thresholds_equals_an_evaluation_at_each(crowd: bool) -> None:
+    """Bit for bit, with scores that tie with each other and with thresholds."""
+    data, results = random_case(np.random.default_rng(21), crowd=crowd, ties=True, most=90)
+    thresholds = (0.0, 0.2, 0.4, 0.45, 0.6, 0.8, 0.95)
+    swept = sweep_score_thresholds(results, data, thresholds, f1_radius=5.0)
+    assert list(swept) == list(thresholds)
+    for threshold, figures in swept.items():
+        whole = evaluate_results(results, data, metrics=['panoptic'], score_thr=threshold, f1_radius=5.0)
+        assert repr(figures) == repr(whole)
+    assert len({figures['bPQ'] for figures in swept.values()}) == 5  # scores are 0.2, 0.4, 0.6 and 0.8
+    some = sweep_score_thresholds(results, data, [0.4], image_ids=[3, 7])
+    one = evaluate_results(results, data, metrics=['panoptic'], score_thr=0.4, image_ids=[3, 7])
+    assert repr(some[0.4]) == repr(one)
+
+
+def test_figures_of_drawn_images_are_those_of_a_data_set_of_these_images() -> None:
+    data, results = random_case(np.random.default_rng(22), most=60)
+    evaluation = Evaluation(results, data, metrics=METRICS, max_dets=30, area_edges=(60.5, 120.5))
+    assert evaluation.image_ids == [3, 7, 12, 20, 21]
+    drawn = np.array([3, 0, 3, 1, 4])
+    copies: dict = {'images': [], 'annotations': [], 'categories': data['categories']}
+    found = []
+    for new, position in enumerate(drawn.tolist(), start=100):
+        old = evaluation.image_ids[position]
+        copies['images'] += [{**i, 'id': new} for i in data['images'] if i['id'] == old]
+        mine = [a for a in data['annotations'] if a['image_id'] == old]
+        copies['annotations'] += [{**a, 'id': 1000 * new + a['id'], 'image_id': new} for a in mine]
+        found += [{**e, 'image_id': new} for e in results if e['image_id'] == old]
+    expected = evaluate_results(found, copies, metrics=METRICS, max_dets=30, area_edges=(60.5, 120.5))
+    figures = evaluation.figures(drawn)
+    assert list(figures) == list(expected)
+    np.testing.assert_allclose(list(figures.values()), list(expected.values()), rtol=0, atol=1e-12)
+    whole = evaluation.figures()
+    assert sum(whole[key] != figures[key] for key in whole) > 50

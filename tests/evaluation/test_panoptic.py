@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
+from scipy.optimize import linear_sum_assignment
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.evaluation import panoptic
@@ -87,16 +88,78 @@ def test_aji_lets_two_cells_take_one_prediction() -> None:
     assert panoptic.aji(maps_overlap(gt_map, pred_map)) == 10 / 20
 
 
-def test_aji_takes_the_first_of_equal_partners() -> None:
-    """Two predictions of equal IoU: the second one's pixels count as a false positive."""
-    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 8, 1)))
-    pred_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 4, 1), rectangle(SHAPE, 4, 0, 8, 1)))
-    assert panoptic.aji(maps_overlap(gt_map, pred_map)) == 4 / (8 + 4)
+def test_aji_takes_the_larger_of_equal_partners_whatever_their_order() -> None:
+    """A cell of 12 px. One prediction has 3 of it and nothing else, one 4 and 4 beside: both of IoU 3/12 = 4/16."""
+    cell, part = rectangle(SHAPE, 0, 0, 12, 1), rectangle(SHAPE, 0, 0, 3, 1)
+    beside = rectangle(SHAPE, 8, 0, 16, 1)
+    gt_map = panoptic.label_map(masks(cell))
+    for pair in ((part, beside), (beside, part)):
+        pairs = maps_overlap(gt_map, panoptic.label_map(masks(*pair)))
+        assert pairs.iou.tolist() == [0.25, 0.25]
+        assert panoptic.aji(pairs) == panoptic.aji_plus(pairs) == 4 / (16 + 3)
+
+
+def test_aji_does_not_depend_on_the_order_of_partners_of_one_size() -> None:
+    """Two halves of cell A; the left one also has cell B's only pixels. Whichever comes first in the file, A takes
+    the half that comes first in the image, so that the other one is left over: (4 + 1) / (8 + 5 + 5)."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 1, 0, 9, 1), rectangle(SHAPE, 0, 1, 5, 2)))
+    left = rectangle(SHAPE, 1, 0, 5, 1) | rectangle(SHAPE, 0, 1, 1, 2)
+    right = rectangle(SHAPE, 5, 0, 10, 1)
+    for pair in ((left, right), (right, left)):
+        pairs = maps_overlap(gt_map, panoptic.label_map(masks(*pair)))
+        assert sorted(pairs.iou.tolist()) == [1 / 9, 4 / 9, 4 / 9]
+        assert panoptic.aji(pairs) == 5 / (9 + 9 + 5)
+
+
+def test_aji_plus_gives_each_cell_a_partner_of_its_own() -> None:
+    """Merged: of two cells (6 and 4 px) in one prediction of 10 px the larger has it: 6 / (10 + 4). Then split."""
+    gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 6, 1), rectangle(SHAPE, 6, 0, 10, 1)))
+    whole = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 10, 1)))
+    assert panoptic.aji_plus(maps_overlap(gt_map, whole)) == 6 / (10 + 4)
+    assert panoptic.aji_plus(maps_overlap(whole, gt_map)) == 6 / (10 + 4)
+
+
+def hovernet_aji_plus(gt_map: np.ndarray, pred_map: np.ndarray) -> float:
+    """By the published rule: one assignment over the whole matrix of IoU (with 1e-6 beside the union)."""
+    cells = [gt_map == k for k in np.unique(gt_map) if k]
+    found = [pred_map == k for k in np.unique(pred_map) if k]
+    inter = np.array([[(c & f).sum() for f in found] for c in cells])
+    union = np.array([[(c | f).sum() for f in found] for c in cells])
+    rows, columns = linear_sum_assignment(-inter / (union + 1e-6))
+    shared = inter[rows, columns] > 0
+    rows, columns = rows[shared], columns[shared]
+    lone = sum(c.sum() for k, c in enumerate(cells) if k not in rows)
+    lone += sum(f.sum() for k, f in enumerate(found) if k not in columns)
+    return inter[rows, columns].sum() / (union[rows, columns].sum() + lone)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_aji_plus_equals_an_assignment_over_all_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (40, 40)
+    cells = masks(*(disc(shape, *rng.uniform(0, 40, 2), rng.uniform(3, 7)) for _ in range(25)))
+    found = masks(*(disc(shape, *rng.uniform(0, 40, 2), rng.uniform(3, 7)) for _ in range(30)))
+    gt_map, pred_map = panoptic.label_map(cells), panoptic.label_map(found)
+    ours = panoptic.aji_plus(panoptic.overlap(gt_map, pred_map, 25, 30))
+    assert ours == pytest.approx(hovernet_aji_plus(gt_map, pred_map), abs=1e-12)
+    assert ours > 0.05
+
+
+def test_only_some_predictions() -> None:
+    """What is left of an overlap is the overlap with the map of the others taken out."""
+    rng = np.random.default_rng(7)
+    gt_map, pred_map = rng.integers(0, 9, (2, 30, 30))
+    kept = np.array([True, False, True, True, False, True, True, False])
+    part = panoptic.overlap(gt_map, pred_map, 8, 8).only(kept)
+    expected = panoptic.overlap(gt_map, np.where(np.append(False, kept)[pred_map], pred_map, 0), 8, 8)
+    for ours, theirs in zip(part, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_nothing_at_all_is_undefined() -> None:
     pairs = panoptic.overlap(np.zeros(SHAPE, int), np.zeros(SHAPE, int), 0, 0)
-    assert np.isnan([panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)]).all()
+    figures = panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.aji_plus(pairs), panoptic.dice(pairs)
+    assert np.isnan(figures).all()
 
 
 @pytest.mark.parametrize('seed', range(6))
@@ -122,10 +185,15 @@ def test_the_two_means_over_classes_by_hand() -> None:
     figures = evaluate_results(results, data, metrics=['panoptic'])
     assert figures['PQ_class1'] == pytest.approx((1 + 0) / 2)
     assert figures['PQ_class2'] == pytest.approx(0.8)
-    assert figures['PQ'] == pytest.approx((1 + 0 + 0.8) / 3)  # three pairs of image and class
+    assert figures['PQ'] == pytest.approx((1 + (0 + 0.8) / 2) / 2)  # of the classes in an image, then of the images
+    assert figures['DQ'] == pytest.approx((1 + (0 + 1) / 2) / 2)
+    assert figures['SQ'] == pytest.approx((1 + (0 + 0.8) / 2) / 2)
+    assert (figures['DQ_class1'], figures['SQ_class2']) == (0.5, pytest.approx(0.8))
     assert figures['PQ+_class1'] == pytest.approx(1 / (1 + 0.5))
     assert figures['mPQ+'] == pytest.approx((1 / 1.5 + 0.8) / 2)
     assert figures['bPQ'] == pytest.approx((1 + 0.8 / (1 + 0.5)) / 2)
+    assert figures['bDQ'] == pytest.approx((1 + 1 / (1 + 0.5)) / 2)
+    assert figures['bSQ'] == pytest.approx((1 + 0.8) / 2)
     assert figures['AJI'] == pytest.approx((1 + 8 / 35) / 2)
     assert figures['Dice'] == pytest.approx((1 + 16 / (35 + 8)) / 2)
 

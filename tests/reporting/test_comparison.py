@@ -115,6 +115,10 @@ def test_the_tool_prints_and_writes(runs, tmp_path, monkeypatch, capsys):
     assert (tmp_path / 'o/t.md').read_text() == shown
     assert (tmp_path / 't.csv').read_text().splitlines()[2] == 'a,18,0.2500,0.5000,finished'
     assert '| model.depth | 18 | 50 |' in call('--diff', 'a', 'b')
+    for other in ('folds.json', 'results.csv', 'notes/x'):  # what work_dirs/consep/* names besides runs
+        (tmp_path / other).parent.mkdir(exist_ok=True)
+        (tmp_path / other).write_text('{}')
+    assert call('a', 'folds.json', 'results.csv', 'notes', 'b/record.json').count('finished') == 2
     with pytest.raises(SystemExit, match=r'nowhere: there is no record|nowhere/record\.json: there is no record'):
         call('a', 'nowhere')
     with pytest.raises(SystemExit, match='2'):

@@ -32,6 +32,16 @@ def test_numbers_by_hand():
     assert (i.tolist(), j.tolist(), iou.tolist()) == ([0, 0], [0, 1], [1, 6 / 26])
 
 
+def test_shared_pixels_of_chosen_pairs():
+    masks = BoxMasks.from_bitmaps(
+        np.stack([rectangle(20, 20, 0, 10, 0, 10), rectangle(20, 20, 5, 15, 5, 15), rectangle(20, 20, 0, 3, 9, 20)])
+    )
+    first, second = np.array([0, 0, 1]), np.array([1, 2, 0])
+    assert overlaps.common_pixels(masks, masks, first, second).tolist() == [25, 3, 25]
+    assert overlaps.common_pixels(masks, masks[1:], first[:1], second[:1] - 1).tolist() == [25]
+    assert overlaps.common_pixels(masks, masks, first[:0], second[:0]).tolist() == []
+
+
 @pytest.mark.parametrize('chunk', [1, 7, 1 << 20])
 def test_candidates_equal_the_full_matrix(rng, monkeypatch, chunk):
     monkeypatch.setattr(box_pairs, '_CHUNK', chunk)

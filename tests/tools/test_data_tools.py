@@ -76,7 +76,13 @@ def test_more_folds_than_images_is_refused_before_images_are_read(run, ann, tmp_
 def test_folds_are_listed(run, ann, tmp_path):
     out = run('dataset_converters/split_folds.py', ann, tmp_path / 'out', '--folds', 2).out
     assert 'fold 0' in out
-    assert json.loads((tmp_path / 'out' / 'folds.json').read_text())['folds'] == 2
+    frozen = tmp_path / 'out' / 'folds.json'
+    assert sorted(json.loads(frozen.read_text()).values()) == [0, 1]
+    assert run('dataset_converters/split_folds.py', ann, tmp_path / 'again', '--folds', frozen).out.startswith('  ')
+    for path in frozen.parent.iterdir():
+        assert (tmp_path / 'again' / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(SystemExit, match=r'folds that are read have no use for --groups auto'):
+        run('dataset_converters/split_folds.py', ann, tmp_path, '--folds', frozen, '--groups', 'auto')
 
 
 def test_runs_without_a_record_are_left_out_with_a_word(run, tmp_path):

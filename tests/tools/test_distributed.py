@@ -2,14 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import REPO, run_tool, start_tool, write_config, write_data
+from tiny_run import REPO, free_port, run_tool, start_tool, write_config, write_data
 
 STEPS = """
 custom_imports['imports'] = ['mmcellseg.components', 'tiny_parts']
@@ -30,12 +29,6 @@ optim_wrapper['accumulative_counts'] = 2
 
 DRAWN = ('default_hooks.visualization.type=CellVisualizationHook', 'visualizer.type=CellVisualizer')
 TESTED = ('tested_by_one', 'tested_by_two')
-
-
-def free_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return str(sock.getsockname()[1])
 
 
 def run_two(tool: Path, *argv: object, cwd: Path) -> list[str]:
@@ -150,7 +143,7 @@ def test_slurm_names_the_processes(tmp_path):
 
 
 def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
-    from mmcellseg.runs.launch import _slurm_environment
+    from mmcellseg.runs.distributed import slurm_environment
 
     scontrol = tmp_path / 'scontrol'
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')
@@ -162,6 +155,6 @@ def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
     for name in ('MASTER_ADDR', 'MASTER_PORT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
-    _slurm_environment()
+    slurm_environment()
     expected = {'MASTER_ADDR': 'node7', 'MASTER_PORT': '29500', 'RANK': '3', 'WORLD_SIZE': '4', 'LOCAL_RANK': '1'}
     assert {name: os.environ[name] for name in expected} == expected

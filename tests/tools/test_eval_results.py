@@ -46,6 +46,24 @@ def test_figures_and_json(files, tmp_path, monkeypatch, capsys) -> None:
     assert content['errors']['confusion'] == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
+def test_intervals_and_options(files, tmp_path, monkeypatch, capsys) -> None:
+    options = ['--intervals', 20, '--metric', 'segm', 'panoptic', 'matching', '--f1-radius', 6]
+    assert run(monkeypatch, *files, '--json', tmp_path / 'out.json', *options) == 0
+    printed = capsys.readouterr().out
+    assert '95 % intervals from 20 draws of the 1 images' in printed
+    assert 'segm_AP50_round          1.0000  1.0000 to 1.0000' in printed
+    assert 'F1@0.9                   1.0000  1.0000 to 1.0000' in printed
+    assert 'max_dets                 1\n' in printed
+    content = json.loads((tmp_path / 'out.json').read_text())
+    assert content['intervals']['bPQ'] == [1.0, 1.0]
+    assert content['intervals']['PQ_long'] == [None, None]
+    assert run(monkeypatch, *files, '--f1-radius', -1) == 1
+    assert 'f1_radius is -1.0, expected a distance in px from 0 up' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *files, '--intervals', 0)
+    assert '--intervals 0: expected one draw of the images or more' in capsys.readouterr().err
+
+
 def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> None:
     results, ann = files
     entries = json.loads(results.read_text())

@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.models.cell_tta_model import mirrored_views
-from mmcellseg.runs import launch
+from mmcellseg.runs import launch, outputs
 
 TEST = REPO / 'tools/test.py'
 
@@ -49,7 +49,7 @@ def test_the_test_has_its_own_record(tiny_trained, tested):
     record = json.loads((tested / 'record.json').read_text())
     trained = json.loads((tiny_trained / 'run/record.json').read_text())
     assert (record['kind'], record['status']) == ('test', 'finished')
-    assert record['checkpoint']['sha256'] == trained['checkpoint']['last']['sha256']
+    assert record['weights']['sha256'] == trained['checkpoint']['last']['sha256']
     assert next(iter(record['data'].values()))['images'] == 3
 
 
@@ -135,7 +135,7 @@ def test_show_dir_needs_its_hook(tmp_path):
 def test_format_only_keeps_the_cell_metric(tmp_path):
     several = "test_evaluator = [dict(type='CocoMetric', metric='segm'), dict(type='CellMetric', max_dets=7)]\n"
     cfg = load(tmp_path, several)
-    launch.set_format_only(cfg)
+    outputs.set_format_only(cfg)
     wanted = {'type': 'CellMetric', 'max_dets': 7, 'format_only': True, 'results_file': 'test-results.json'}
     assert cfg.test_evaluator == ConfigDict(wanted)
 
@@ -143,13 +143,13 @@ def test_format_only_keeps_the_cell_metric(tmp_path):
 def test_the_list_of_test_images(tmp_path):
     cfg = load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r'test_image_name_to_ids\.json, .*test\.json; give --ids FILE'):
-        launch.find_ids_file(cfg)
+        outputs.find_ids_file(cfg)
     (tmp_path / 'data/annotations').mkdir(parents=True)
     for name in ('annotations/test.json', 'test_image_name_to_ids.json'):
         (tmp_path / 'data' / name).write_text('[]')
-        assert launch.find_ids_file(cfg) == tmp_path / 'data' / name
+        assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
-        launch.find_ids_file(cfg, 'other.json')
+        outputs.find_ids_file(cfg, 'other.json')
 
 
 def test_out_must_be_a_pickle(monkeypatch, capsys):

@@ -2,11 +2,12 @@
 """Compare runs by what differs in their configs and by what they reached.
 
     compare_runs.py work_dirs/consep/* --sort cell/segm_AP50 --metrics segm_AP50 PQ --markdown runs.md
-    compare_runs.py work_dirs/consep/s* --columns about --metrics segm_AP50 bPQ --short --into README.md
+    compare_runs.py work_dirs/consep/s* --columns about --metrics segm_AP50 bPQ --short --into docs/consep.md
     compare_runs.py --diff work_dirs/a work_dirs/b
 
-A run is a folder with a record.json, which training writes. Conditions of --filter are KEY=VALUE, also with
-!= > < >= <=; a key may be the end of one, as seed for randomness.seed.
+A run is a folder with a record.json, which training writes. Beside it lies config.json with all keys of its config; of
+runs without it (a clone has the records alone) those keys are compared that their leaves change. Conditions of --filter
+are KEY=VALUE, also with != > < >= <=; a key may be the end of one, as seed for randomness.seed.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import sys
 from pathlib import Path
 
 from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
-from mmcellseg.reporting.records import RECORD_NAME, RecordError, read_record
+from mmcellseg.reporting.records import RecordError, read_record
 from mmcellseg.structures.files import atomic_write
+from mmcellseg.structures.run_files import RECORD_NAME
 
 BEGIN, END = '<!-- results -->', '<!-- end of results -->'
 
@@ -40,8 +42,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def is_something_else(path: Path) -> bool:
-    """Whether a path that ``work_dirs/*`` may name is there, but is no run: a text, or a folder of runs."""
-    return path.exists() and not (path / RECORD_NAME).is_file() and path.suffix != '.json'
+    """Whether a path that ``work_dirs/*`` may name is there, but is no run: a table, the folds, a folder of runs."""
+    return path.exists() and not ((path / RECORD_NAME).is_file() or path.name.startswith('record'))
 
 
 def put_into(path: Path, text: str) -> None:

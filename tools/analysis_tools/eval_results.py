@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Evaluate a predictions file with the figures that a run logs.
 
-    python tools/analysis_tools/eval_results.py RESULTS ANN [--json FILE] [--errors]
+    python tools/analysis_tools/eval_results.py RESULTS ANN [--json FILE] [--errors] [--intervals]
 
-RESULTS is a COCO results list with RLE masks, ANN the COCO annotations of the same images.
+RESULTS is a COCO results list with RLE masks, ANN the COCO annotations of the same images. docs/evaluation.md defines
+the figures.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import math
 import sys
 from pathlib import Path
 
-from mmcellseg.evaluation.errors import analyse, format_report
-from mmcellseg.evaluation.evaluate import METRICS, evaluate_results
+from mmcellseg.evaluation.centroid_f1 import RADIUS
+from mmcellseg.evaluation.error_analysis import analyse, format_report
+from mmcellseg.evaluation.evaluate import DEFAULT_METRICS, METRICS, Evaluation
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.instances import EvaluationError
+from mmcellseg.evaluation.intervals import bootstrap_intervals
 from mmcellseg.evaluation.predictions import Predictions
-from mmcellseg.evaluation.tables import EvaluationError
 from mmcellseg.structures.files import atomic_write
 from mmcellseg.structures.results import ResultsError, read_results
 from mmcellseg.structures.results_check import boxes_fit_xyxy
@@ -28,13 +31,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('ann', type=Path, help='annotation file')
     parser.add_argument('--json', type=Path, help='also write the figures to this file; an undefined one is null')
     parser.add_argument('--errors', action='store_true', help='sort the errors, with a confusion matrix of masks')
-    parser.add_argument('--metric', nargs='+', default=METRICS, choices=METRICS)
+    parser.add_argument('--metric', nargs='+', default=DEFAULT_METRICS, choices=METRICS, help='default: %(default)s')
+    parser.add_argument(
+        '--intervals',
+        type=int,
+        nargs='?',
+        const=1000,
+        metavar='DRAWS',
+        help='95 %% bootstrap intervals from this many draws of the images (1000 where no number is given)',
+    )
     parser.add_argument('--max-dets', type=int, help='detections per image and class for AP; default: all')
     parser.add_argument('--score-thr', type=float, default=0.5, help='least score for PQ, AJI, Dice, F1 and errors')
     parser.add_argument(
         '--area-edges', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='px² between small, medium and large'
     )
-    return parser.parse_args()
+    parser.add_argument('--f1-radius', type=float, default=RADIUS, help='px between paired centroids (%(default)g)')
+    args = parser.parse_args()
+    if args.intervals is not None and args.intervals < 1:
+        parser.error(f'--intervals {args.intervals}: expected one draw of the images or more')
+    return args
 
 
 def defined(value: float) -> float | None:
@@ -50,13 +65,14 @@ def main() -> int:
                 f'{args.results}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height: '
                 'convert them, or leave bbox out (--metric segm panoptic)'
             )
-        figures = evaluate_results(
+        evaluation = Evaluation(
             args.results,
             gt,
             metrics=args.metric,
             max_dets=args.max_dets,
             score_thr=args.score_thr,
             area_edges=tuple(args.area_edges) if args.area_edges else None,
+            f1_radius=args.f1_radius,
         )
         report = None
         if args.errors:
@@ -67,13 +83,21 @@ def main() -> int:
     print(f'{args.results}: {len(gt)} cells in {len(gt.images)} images of {args.ann}')
     low, high = args.area_edges or gt.area_edges(list(gt.images))
     print(f'small < {low:g} px² < medium < {high:g} px² < large; label maps at score >= {args.score_thr:g}')
+    figures, intervals = evaluation.figures(), {}
+    if args.intervals:
+        intervals = bootstrap_intervals(evaluation.figures, len(evaluation.image_ids), args.intervals)
+        print(f'95 % intervals from {args.intervals} draws of the {len(evaluation.image_ids)} images')
+        intervals.pop('max_dets', None)  # a setting
     for key, value in figures.items():
-        print(f'{key:24} {value:.4f}' if key != 'max_dets' else f'{key:24} {value:.0f}')
+        ends = '  {:.4f} to {:.4f}'.format(*intervals[key]) if key in intervals else ''
+        print(f'{key:24} {value:.4f}{ends}' if key != 'max_dets' else f'{key:24} {value:.0f}')
     if report:
         print('\n' + format_report(report))
     if args.json:
         content: dict = {'results': str(args.results), 'annotations': str(args.ann), 'score_thr': args.score_thr}
         content['figures'] = {k: defined(v) for k, v in figures.items()}
+        if intervals:
+            content['intervals'] = {k: [defined(v) for v in ends] for k, ends in intervals.items()}
         if report:
             best = {k: [defined(v) for v in pair] for k, pair in report.best.items()}
             content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist(), 'best': best}

@@ -14,7 +14,8 @@ from itertools import groupby
 from pathlib import Path
 
 from mmcellseg.data.convert import CLASSES, read_dataset, write_conversion, write_findings
-from mmcellseg.data.split import holdout_split, write_holdout
+from mmcellseg.data.split import write_holdout
+from mmcellseg.data.tiff import printable
 
 SHOWN = 5
 
@@ -48,18 +49,15 @@ def convert(args: argparse.Namespace) -> int:
         print(f'--strict: {len(findings)} findings, nothing was converted', file=sys.stderr)
         return 1
     if not conversion.train['images']:
-        raise ValueError(f'{args.source}: not one training image can be used (see above); nothing was written')
+        raise ValueError(f'{args.source}: not one training image can be used (see above); no json was written')
+    written = []
     if args.holdout is not None:
         try:
-            holdout_split(conversion.train, args.holdout, args.seed)  # refused before anything is written
+            written += write_holdout(conversion.train, args.holdout, args.seed, args.out / 'annotations')
         except ValueError as error:
             raise ValueError(f'{args.source}: {error}; nothing was written') from error
-    written = write_conversion(conversion, args.out)
-    for path in written:
-        print(f'wrote {path}')
-    if args.holdout is not None:
-        for path in write_holdout(args.out / 'annotations', args.holdout, args.seed):
-            print(f'wrote {path}')
+    for path in [*write_conversion(conversion, args.out), *written]:
+        print(f'wrote {printable(path)}')
     return 0
 
 

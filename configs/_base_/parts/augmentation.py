@@ -13,6 +13,19 @@ pack_train = [
 ]
 pack_test = [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
 
+# For a leaf's tta_pipeline: dict(type='TestTimeAug', transforms=[views.mirrored, views.pack]) has four views.
+views = dict(
+    mirrored=[
+        dict(type='RandomFlip', prob=0.0),
+        dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+        dict(type='RandomFlip', prob=1.0, direction='vertical'),
+        dict(type='RandomFlip', prob=1.0, direction='diagonal'),
+    ],
+    # After the mirrored: all eight symmetries.
+    transposed=[dict(type='RandomApply', prob=p, transforms=[dict(type='SwapAxes')]) for p in (0.0, 1.0)],
+    pack=[dict(pack_test[0], meta_keys=(*pack_test[0]['meta_keys'], 'flip_direction', 'transposed'))],
+)
+
 crops = dict(
     c128=dict(type='RandomCrop', crop_size=(128, 128), recompute_bbox=True, allow_negative_crop=True),
     c256=dict(type='RandomCrop', crop_size=(256, 256), recompute_bbox=True, allow_negative_crop=True),

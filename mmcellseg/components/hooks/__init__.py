@@ -2,6 +2,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook  # registers
 from .bfloat16_hook import BFloat16Hook  # registers
 from .cell_visualization_hook import CellVisualizationHook  # registers
 from .data_fault_hook import DataFaultHook  # registers
+from .detection_cap_hook import DetectionCapHook  # registers
 from .ensemble_hook import EnsembleHook  # registers
 from .epoch_seed_hook import EpochSeedHook  # registers
 from .exposure_hook import ExposureHook  # registers

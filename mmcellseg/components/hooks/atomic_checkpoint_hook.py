@@ -1,49 +1,35 @@
 """Checkpoints that a kill, a full disk or a foreign file cannot spoil."""
 
-import errno
-import os
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from ...structures.files import atomic_write
-from ..checkpoint import check_resumable, make_plain
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def publish(temporary: Path, path: Path) -> None:
-    """Flush a written file to disk and give it its final name: a reader sees the old one or the whole new one."""
-    _sync(temporary)
-    os.replace(temporary, path)
-    _sync(path.parent)
-
+from .. import folder_lock
+from ..atomic_backend import AtomicBackend
+from ..checkpoint import check_resumable
+from ..plain_checkpoint import history_needed, make_plain, trim_histories
 
 # Our scores and COCO's, after any prefix: 'cell/segm_AP50', 'cell/mPQ+', 'coco/bbox_mAP', 'train_split/F1_immune'.
 _SCORE = re.compile(r'(?:.*/)?(?:bbox_|segm_)?[bm]?(?:AP|PQ|F1|Dice|AJI)')
 
 
-def checked_rule(key: str, rule: str | None) -> str:
+def checked_rule(key: str, rule: str | None) -> str | None:
     """The direction in which a metric gets better: ``rule``, or where it is None what the metric's name says.
+
+    None if neither does.
 
     Raises:
         ValueError: If ``rule`` would keep the worst checkpoint.
     """
     score = _SCORE.match(key) is not None
-    loss = not score and 'loss' in key.lower()
-    natural = 'less' if loss else 'greater'
-    if (score or loss) and rule in ('greater', 'less') and rule != natural:
+    natural = 'greater' if score else 'less' if 'loss' in key.lower() else None
+    if natural is not None and rule in ('greater', 'less') and rule != natural:
         raise ValueError(
             f'AtomicCheckpointHook: rule={rule!r} with save_best={key!r} would keep the worst checkpoint: '
             f'leave rule out, or expected rule={natural!r}'
@@ -76,27 +62,65 @@ def _tell_place(runner: Runner) -> None:
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's checkpoint hook, safe at every moment and for every reader.
 
-    A checkpoint goes to a temporary file, to disk, and then to its name; ``last_checkpoint`` follows in the same
-    way, and only then old files are deleted, so that it always names a whole file. Checkpoints hold plain data
-    (:func:`mmcellseg.components.checkpoint.make_plain`) and the state of early stopping.
+    Checkpoints are written by :class:`~mmcellseg.components.atomic_backend.AtomicBackend`; ``last_checkpoint``
+    follows, whole too, and only then old files are deleted. They hold plain data
+    (:func:`mmcellseg.components.plain_checkpoint.make_plain`), of the logged histories what a resumed run still
+    averages, and the state of early stopping. A folder takes one training at a time
+    (:mod:`mmcellseg.components.folder_lock`).
 
     The checkpoint of an epoch is written before its validation. A resumed run therefore repeats the validation
     due at that place first, so that the best score and early stopping know what they would have known.
 
-    Arguments are those of ``CheckpointHook``, on local disk only. ``rule`` can be left out: of a loss less is better,
-    of all else more.
+    Arguments are those of ``CheckpointHook``, on local disk only. ``rule`` can be left out where the key says it:
+    of a loss less is better, of a score more.
+
+    Raises:
+        ValueError: A folder or file backend that is not the local disk, a rule that would keep the worst checkpoint,
+            or none for a key that does not say it.
     """
+
+    # As of before a validation, which resuming repeats.
+    _states: list[dict] = []
+    _loaded: list[dict] = []
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        backend = (self.backend_args or {}).get('backend', 'local')
+        if self.file_client_args or backend not in ('local', 'LocalBackend') or '://' in str(self.out_dir):
+            raise ValueError(
+                f'AtomicCheckpointHook: out_dir={self.out_dir!r}, backend_args={self.backend_args!r}, '
+                f'file_client_args={self.file_client_args!r}: checkpoints go to the local disk, expected none of them '
+                'remote; for other places take CheckpointHook'
+            )
+        self.backend_args = {'backend': AtomicBackend.__name__}
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         if len(rules) == 1:
             rules = rules * len(key_indicators)
         # The key 'auto' is the first metric's, known after a validation.
-        rules = [rule if key == 'auto' else checked_rule(key, rule) for key, rule in zip(key_indicators, rules)]
+        rules = [rule if key == 'auto' else self._rule(key, rule) for key, rule in zip(key_indicators, rules)]
         super()._init_rule(rules, key_indicators)
+
+    def _rule(self, key: str, rule: str | None) -> str | None:
+        """What is given, else what greater_keys and less_keys say where they are given, else the key's name."""
+        defaults = (self._default_greater_keys, self._default_less_keys)
+        if rule is None and (self.greater_keys, self.less_keys) != defaults:
+            with suppress(ValueError):  # in none of them
+                super()._init_rule([None], [key])
+                rule = self.rules[0]
+        return checked_rule(key, rule)
+
+    def before_run(self, runner: Runner) -> None:
+        if isinstance(runner._train_loop, BaseLoop) and is_main_process():
+            folder_lock.hold(runner.work_dir)
+
+    def after_run(self, runner: Runner) -> None:
+        folder_lock.release(runner.work_dir)
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
         if is_main_process():
+            self.file_backend.remove_outdated()
             for leftover in Path(self.out_dir).glob('.*.pth.tmp'):
                 leftover.unlink(missing_ok=True)
         self._keep_early_stopping(runner)
@@ -111,6 +135,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['early_stopping'] = self._states
+        trim_histories(checkpoint['message_hub'], history_needed(runner.log_processor))
         plain = make_plain(checkpoint)
         checkpoint.clear()
         checkpoint.update(plain)
@@ -118,10 +143,9 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
             check_resumable(checkpoint, runner._load_from or runner.work_dir)
-        self._loaded = checkpoint.get('early_stopping', [])
+        self._states = self._loaded = checkpoint.get('early_stopping', [])
 
     def _keep_early_stopping(self, runner: Runner) -> None:
-        # As of before a validation: resuming repeats that validation.
         self._states = [
             {'wait_count': hook.wait_count, 'best_score': hook.best_score} for hook in _early_stopping(runner)
         ]
@@ -135,30 +159,10 @@ class AtomicCheckpointHook(CheckpointHook):
             self._keep_early_stopping(runner)
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
-    def _write(self, runner: Runner, filename: str, **kwargs) -> Path:
-        path = Path(self.out_dir) / filename
-        temporary = path.with_name(f'.{filename}.tmp')
-        try:
-            runner.save_checkpoint(self.out_dir, temporary.name, backend_args=self.backend_args, **kwargs)
-            if is_main_process():
-                publish(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            free = shutil.disk_usage(path.parent).free >> 20
-            advice = f'; free some space ({free} MB are left) and go on with --resume'
-            raise OSError(
-                error.errno,
-                f'the checkpoint cannot be written ({os.strerror(error.errno or errno.EIO)}); '
-                f'earlier ones are whole{advice if error.errno == errno.ENOSPC else ""}',
-                str(path),
-            ) from error
-        return path
-
-    def _delete(self, name: str) -> None:
-        if is_main_process():
-            (Path(self.out_dir) / name).unlink(missing_ok=True)
-
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        # Stock: the oldest file goes first, and last_checkpoint is written in place.
+        if is_main_process():
+            self.file_backend.remove_outdated()  # a better one is there
         outdated = None
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
@@ -168,60 +172,33 @@ class AtomicCheckpointHook(CheckpointHook):
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = str(Path(self.out_dir) / filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        self._write(
-            runner,
+        runner.save_checkpoint(
+            self.out_dir,
             filename,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             meta=meta,
             by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
             **self.args,
         )
         if is_main_process():
             atomic_write(Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt)
-        if outdated is not None:
-            self._delete(self.filename_tmpl.format(outdated))
+            if outdated is not None:
+                (Path(self.out_dir) / self.filename_tmpl.format(outdated)).unlink(missing_ok=True)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if not self.save_best:
-            return
-        kind, now = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
-        meta = {'epoch': runner.epoch, 'iter': runner.iter}
-        if 'auto' in self.key_indicators:
-            self._init_rule(self.rules, [next(iter(metrics))])
-        unknown = [key for key in self.key_indicators if key not in metrics]
+        unknown = [key for key in (self.key_indicators if self.save_best else ()) if key not in {'auto', *metrics}]
         if unknown:
             raise KeyError(
                 f'AtomicCheckpointHook: save_best={", ".join(unknown)} is no metric of the validation: '
                 f'set it to one of {", ".join(sorted(metrics))}'
             )
-        single = len(self.key_indicators) == 1
-        hub = runner.message_hub
-        updated = False
-        for key, rule in zip(self.key_indicators, self.rules):
-            suffix = '' if single else f'_{key}'
-            best = hub.get_info(f'best_score{suffix}', self.init_value_map[rule])
-            if metrics[key] is None or not self.is_better_than[key](metrics[key], best):
-                continue
-            updated = True
-            previous = self.best_ckpt_path if single else self.best_ckpt_path_dict[key]
-            filename = f'best_{key}_{self.filename_tmpl.format(now)}'.replace('/', '_')
-            path = str(Path(self.out_dir) / filename)
-            hub.update_info(f'best_score{suffix}', metrics[key])
-            hub.update_info(f'best_ckpt{suffix}', path)
-            if single:
-                self.best_ckpt_path = path
-            else:
-                self.best_ckpt_path_dict[key] = path
-            self._write(
-                runner, filename, save_optimizer=False, save_param_scheduler=False, meta=dict(meta), by_epoch=False
-            )
-            if previous and previous != path:
-                self._delete(Path(previous).name)
-            runner.logger.info(f'Best {key} so far, {metrics[key]:.4f} at {kind} {now}: {filename}')
-        # The last checkpoint was written before this validation: write it again with the new best score.
-        if updated and self.last_ckpt is not None:
-            self._save_checkpoint_with_step(runner, now, meta)
+        if not hasattr(self, 'file_backend'):
+            return  # a validation by itself: nothing is trained
+        super()._save_best_checkpoint(runner, metrics)
+        if is_main_process():
+            self.file_backend.remove_outdated()
 
 
 def _early_stopping(runner: Runner) -> list[EarlyStoppingHook]:

@@ -13,9 +13,10 @@ from mmengine.runner import Runner
 
 from ...ensemble.build import build_fusion
 from ...ensemble.driver import merge_files
-from ...ensemble.members import RESULTS_NAME, Member, check_members, find_results, open_members, read_image_set
+from ...ensemble.members import Member, check_members, find_results, open_members, read_image_set
 from ...ensemble.scoring import MERGED, flat_scores, score_files
 from ...export.submission import write_submission
+from ...structures.run_files import RESULTS_NAME
 
 
 @HOOKS.register_module()

@@ -18,6 +18,7 @@ from ...structures.run_files import RECORD_NAME
 from .. import provenance
 from .. import record as ledger
 from ..config_paths import annotation_file, config_datasets
+from ..metrics.cell_metric import write_beside_log
 
 
 def _now() -> str:
@@ -32,13 +33,13 @@ def folder_is_chosen(cfg: Config) -> bool:
     return Path(default).resolve() != Path(cfg.work_dir).resolve()
 
 
-def check_work_dir(cfg: Config) -> dict[str, list]:
+def check_work_dir(cfg: Config, resumed: bool = False) -> dict[str, list]:
     """Refuse a folder that holds the record of another config or seed, unless asked to take it.
 
     Returns the differing keys. Resuming, a folder given on the command line, and ``overwrite_record=True`` in the
     config ask for it.
     """
-    allowed = bool(cfg.get('resume') or cfg.get('overwrite_record')) or folder_is_chosen(cfg)
+    allowed = resumed or bool(cfg.get('resume') or cfg.get('overwrite_record')) or folder_is_chosen(cfg)
     return ledger.check_folder(cfg.work_dir, cfg, allowed)
 
 
@@ -76,7 +77,7 @@ class RecordHook(Hook):
                 'trainable': sum(n for n, trained in sizes if trained),
             },
             'code': provenance.git_state(),
-            'weights': ledger.weights_fact(runner.cfg),
+            'weights': ledger.weights_fact(runner._load_from),
             'versions': provenance.package_versions(),
             'hardware': provenance.hardware(),
             'data': {
@@ -87,7 +88,7 @@ class RecordHook(Hook):
         }
 
     def before_train(self, runner: Runner) -> None:
-        differing = check_work_dir(runner.cfg)
+        differing = check_work_dir(runner.cfg, runner._resume)
         if not is_main_process():
             return
         self.folder = Path(runner.work_dir)
@@ -105,8 +106,8 @@ class RecordHook(Hook):
             self.record = {**facts, **kept, 'code': code}
             changed = ledger.changes_since(earlier, values)
             start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
-            if 'error' in earlier:
-                start['after'] = earlier['error']
+            if earlier['status'] == 'unfinished':
+                start['after'] = earlier.get('error', 'an end without a note, as when killed')
             self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
         else:
             kept = records.set_aside(self.folder)
@@ -157,6 +158,7 @@ class RecordHook(Hook):
         self._update(runner)
 
     def before_test(self, runner: Runner) -> None:
+        write_beside_log(runner)  # MMDetection's own test.py does not
         if not is_main_process():
             return
         self.folder = Path(runner.log_dir)

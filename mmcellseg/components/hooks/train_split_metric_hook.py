@@ -2,7 +2,6 @@
 
 import copy
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...data.split import write_subset
-from ..config_paths import innermost_datasets
+from ...data.split import subset
 from ..datasets.innermost import innermost
+from ..metrics.cell_metric import CellMetric
 
 
 def spread_indices(length: int, number: int) -> list[int]:
@@ -48,7 +47,7 @@ class TrainSplitMetricHook(Hook):
             raise ValueError('TrainSplitMetricHook: it scores after validation, but there is no val_dataloader')
         train = innermost(runner.train_dataloader.dataset)[0]
         loader = copy.deepcopy(runner.cfg.val_dataloader)
-        dataset = loader['dataset'] = innermost_datasets(loader['dataset'])[0]
+        dataset = loader['dataset'] = innermost(loader['dataset'])[0]
         dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
         coco = json.loads(Path(train.ann_file).read_text())
         # The training set may have left images out, those without cells first of all; test_mode keeps all of them.
@@ -56,13 +55,10 @@ class TrainSplitMetricHook(Hook):
         ids = set(trained)
         dataset['indices'] = [i for i, image in enumerate(coco['images']) if image['id'] in ids]
         self.loader = runner.build_dataloader(loader, seed=0)
-        subset = self.loader.dataset
-        # Of all annotations CellMetric would warn that most images were not predicted.
-        with tempfile.TemporaryDirectory() as folder:
-            path = write_subset(coco, ids, Path(folder) / Path(train.ann_file).name)
-            metric = {'type': 'CellMetric', 'ann_file': str(path), 'metric': self.metric, 'prefix': 'train_split'}
-            self.evaluator = Evaluator([metric])
-            self.evaluator.dataset_meta = subset.metainfo  # reads the file
+        # Only their annotations: CellMetric would warn that most images were not predicted.
+        metric = CellMetric(subset(coco, ids), self.metric, prefix='train_split')
+        metric.dataset_meta = self.loader.dataset.metainfo
+        self.evaluator = Evaluator([metric])
 
     @torch.no_grad()
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -13,20 +13,29 @@ from mmdet.structures.mask.structures import BaseInstanceMasks
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
+from ...evaluation.centroid_f1 import RADIUS
+from ...evaluation.evaluate import DEFAULT_METRICS, check_settings, evaluate_results
 from ...evaluation.evaluate import METRICS as KINDS
-from ...evaluation.evaluate import check_settings, evaluate_results
 from ...evaluation.ground_truth import GroundTruth
-from ...evaluation.tables import EvaluationError
+from ...evaluation.instances import EvaluationError
+from ...structures.point_boxes import with_mask_boxes
 from ...structures.results import write_results
+from ...structures.run_files import RESULTS_NAME
 from ..box_masks import BoxMasks
-
-RESULTS_NAME = 'test-results.json'
 
 
 def view_file(results_file: str | os.PathLike, view: int) -> Path:
     """Where the predictions of one view are written: ``test-results.view0.json`` beside ``test-results.json``."""
     return Path(results_file).with_suffix(f'.view{view}.json')
+
+
+def write_beside_log(runner: Runner) -> None:
+    """Let the metrics of a test write into the folder of its log, those that were told no other."""
+    for metric in runner.test_evaluator.metrics:
+        if getattr(metric, 'out_dir', '') is None:
+            metric.out_dir = runner.log_dir
 
 
 def to_rles(masks: Any) -> list[dict]:
@@ -50,24 +59,33 @@ def to_rles(masks: Any) -> list[dict]:
     ]
 
 
+def _mask_boxes(rles: Sequence[dict] | None, points: np.ndarray) -> np.ndarray:
+    """The tight boxes (M, 4) of some of the masks; zeros without masks."""
+    if rles is None:
+        return np.zeros((len(points), 4))
+    return BoxMasks.from_rles([rles[i] for i in points.tolist()], *rles[0]['size']).tight_boxes()
+
+
 @METRICS.register_module()
 class CellMetric(BaseMetric):
     """AP at one detection cap, panoptic quality, AJI, Dice and F1 of cells; in a config where CocoMetric would be.
 
     The figures, their keys and what is left out of which are in
     :func:`~mmcellseg.evaluation.evaluate.evaluate_results`; a run logs them as ``cell/segm_AP50``, ``cell/PQ``, …
-    Only images that were predicted are evaluated, and it is said if the annotation file has more.
+    Only images that were predicted are evaluated, and it is said if the annotation file has more. A prediction
+    without a box takes its mask's; one that then has none is left out, which is said once.
 
     Args:
-        ann_file: COCO json of the evaluated images. None is for ``format_only`` alone; category ids are then the
-            labels + 1.
-        metric: Any of 'bbox', 'segm' and 'panoptic'.
+        ann_file: str | Mapping | None = None,
+        metric: str | Sequence[str] = DEFAULT_METRICS,
         max_dets: Detections per image and class that count for AP; None: no cap that cuts anything.
         score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
-        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which the runner's
-            tools set, or else in the working directory. None: no file, or test-results.json with ``format_only``.
-            Where the model keeps the views of test-time augmentation, each has a file beside it (``view_file``).
+        f1_radius: px between two centroids that F1 still pairs: 12 at 40× magnification, 6 at 20×.
+        results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which a test sets to
+            the folder of its log (:func:`write_beside_log`), or else in the working directory. None: no file, or
+            test-results.json with ``format_only``. Where the model keeps the views of test-time augmentation, each
+            has a file beside it (``view_file``).
         format_only: Write the results file and compute nothing.
         backend_args: mmengine's file backend for ``ann_file``.
         collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
@@ -77,11 +95,12 @@ class CellMetric(BaseMetric):
 
     def __init__(
         self,
-        ann_file: str | None = None,
-        metric: str | Sequence[str] = KINDS,
+        ann_file: str | Mapping | None = None,
+        metric: str | Sequence[str] = DEFAULT_METRICS,
         max_dets: int | None = None,
         score_thr: float = 0.5,
         area_edges: tuple[float, float] | None = None,
+        f1_radius: float = RADIUS,
         results_file: str | os.PathLike | None = None,
         format_only: bool = False,
         backend_args: dict | None = None,
@@ -95,14 +114,15 @@ class CellMetric(BaseMetric):
             raise ValueError(f'CellMetric: metric={metric!r}, expected one or more of {KINDS}')
         if ann_file is None and not format_only:
             raise ValueError('CellMetric: ann_file is needed to compute figures; give it or set format_only=True')
-        check_settings(max_dets, area_edges)
+        check_settings(max_dets, area_edges, f1_radius)
         self.ann_file = ann_file
         self.backend_args = backend_args
-        self.settings = {'max_dets': max_dets, 'score_thr': score_thr, 'area_edges': area_edges}
+        self.settings = {'max_dets': max_dets, 'score_thr': score_thr, 'area_edges': area_edges, 'f1_radius': f1_radius}
         self.format_only = format_only
         self.out_dir: str | os.PathLike | None = None
         self._file = RESULTS_NAME if results_file is None and format_only else results_file
         self._ground_truth: GroundTruth | None = None
+        self._dropping_is_said = False
 
     @property
     def results_file(self) -> str | None:
@@ -113,14 +133,22 @@ class CellMetric(BaseMetric):
     def dataset_meta(self, dataset_meta: dict) -> None:
         """Known when the loop is built: a bad annotation file is refused before training, not after an epoch."""
         self._dataset_meta = dataset_meta
-        if self.ann_file is not None:
+        if isinstance(self.ann_file, Mapping):
+            self._ground_truth = GroundTruth(self.ann_file, dataset_meta.get('classes'))
+        elif self.ann_file is not None:
             with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
                 self._ground_truth = GroundTruth(path, dataset_meta.get('classes'))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep one item per image; masks become RLE at once."""
         for sample in data_samples:
+            if 'pred_instances' not in sample:
+                raise EvaluationError(
+                    f'image {sample.get("img_id")}: its data sample has no pred_instances but {sorted(sample)}; '
+                    'CellMetric needs the predictions of a detector'
+                )
             item = self._item(sample['img_id'], sample['pred_instances'])
+            item['dropped'] += sample.get('dropped', 0)
             item['views'] = [self._item(sample['img_id'], view) for view in sample.get('views', [])]
             self.results.append(item)
 
@@ -133,12 +161,12 @@ class CellMetric(BaseMetric):
                 raise EvaluationError(f'image {image_id}: {len(item["masks"])} masks for {len(item["scores"])} scores')
         elif set(self.metrics) != {'bbox'}:
             raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
-        # A box that lies beyond the image's edge is clipped to a line: no cell, and a submission with it is refused.
-        sides = (item['bboxes'][:, 2:] > item['bboxes'][:, :2]).all(1)
-        if not sides.all():
-            item |= {key: item[key][sides] for key in ('bboxes', 'scores', 'labels')}
+        item['bboxes'], kept = with_mask_boxes(item['bboxes'], lambda points: _mask_boxes(item.get('masks'), points))
+        item['dropped'] = int((~kept).sum())
+        if item['dropped']:  # a submission with a box that is a line or a point is refused
+            item |= {key: item[key][kept] for key in ('bboxes', 'scores', 'labels')}
             if 'masks' in item:
-                item['masks'] = [mask for mask, kept in zip(item['masks'], sides) if kept]
+                item['masks'] = [mask for mask, stays in zip(item['masks'], kept) if stays]
         return item
 
     def entries(self, results: Sequence[dict]) -> list[dict]:
@@ -160,6 +188,7 @@ class CellMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Write the results file, and evaluate. Called on rank 0 with the items of all ranks."""
         entries = self.entries(results)
+        self._tell_dropped(results)
         if self.results_file is not None:
             number = write_results(self.results_file, entries)
             print_log(f'{number} predictions of {len(results)} images in {self.results_file}', 'current')
@@ -178,3 +207,13 @@ class CellMetric(BaseMetric):
                 logging.WARNING,
             )
         return evaluate_results(entries, self._ground_truth, metrics=self.metrics, image_ids=seen, **self.settings)  # type: ignore[arg-type]
+
+    def _tell_dropped(self, results: Sequence[dict]) -> None:
+        number = sum(item['dropped'] for item in results)
+        if number and not self._dropping_is_said:
+            self._dropping_is_said = True
+            print_log(
+                f'{number} predictions without a pixel, or with a box beyond the edge of the image, were left out',
+                'current',
+                logging.WARNING,
+            )

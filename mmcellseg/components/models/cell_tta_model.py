@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 
 from ...ensemble.build import build_fusion
 from ...ensemble.detections import Detections
+from ...structures.point_boxes import with_mask_boxes
 from ..box_masks import BoxMasks
 
 
@@ -36,8 +37,8 @@ def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
 def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, BoxMasks]:
     """Boxes (N, 4) xyxy, scores, labels and masks that a view predicts, in the frame of the unaugmented image.
 
-    Predictions with an empty mask, or a box without width or height, are left out. The masks may be RLEs or
-    full-size bitmaps.
+    A prediction without a box takes its mask's; one with an empty mask, or a box without width or height, is left
+    out. The masks may be RLEs or full-size bitmaps.
 
     Raises:
         ValueError: The view's meta data do not say whether it was mirrored.
@@ -51,19 +52,25 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     rles = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks.cpu().numpy())
     masks = BoxMasks.from_rles(rles, height, width)
     boxes = found.bboxes.cpu().double().reshape(-1, 4)
+    if view.metainfo.get('transposed'):
+        height, width = width, height
+        boxes, windows = boxes[:, [1, 0, 3, 2]], [window.T for window in masks.windows()]
+        masks = BoxMasks.from_windows(masks.boxes[:, [1, 0, 3, 2]], windows, height, width)
     if view.flip_direction is not None:
         masks = masks.flip(view.flip_direction)
         boxes = bbox_flip(boxes, (height, width), view.flip_direction)
-    filled = (masks.areas > 0) & (boxes[:, 2:] > boxes[:, :2]).all(1).numpy()
+    xyxy, kept = with_mask_boxes(boxes.numpy(), lambda points: masks[points].tight_boxes())
+    kept &= masks.areas > 0
     scores, labels = found.scores.cpu().double().numpy(), found.labels.cpu().numpy()
-    return boxes.numpy()[filled], scores[filled], labels[filled], masks[filled]
+    return xyxy[kept], scores[kept], labels[kept], masks[kept]
 
 
 @MODELS.register_module()
 class CellTTAModel(BaseTTAModel):
     """Predicts each view that ``tta_pipeline`` makes of an image, and merges them with a fusion of the ensembles.
 
-    Views may be mirrored (``RandomFlip``) and resized. ``tools/test.py --tta`` puts the config's model into it.
+    Views may be mirrored (``RandomFlip``, ``SwapAxes``) and resized. ``tools/test.py --tta`` puts the config's model
+    into it.
 
     Args:
         fusion: Config of the fusion; the views are its members, all of the same weight.
@@ -80,7 +87,13 @@ class CellTTAModel(BaseTTAModel):
         self.fusion = build_fusion(fusion or {'type': 'WeightedMaskFusion'})
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
-        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks."""
+        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks.
+
+        Raises:
+            ValueError: The first view, whose meta data the sample keeps, is transposed.
+        """
+        if any(views[0].metainfo.get('transposed') for views in data_samples_list):
+            raise ValueError('CellTTAModel: expected a first view that is not transposed in tta_pipeline')
         return [self._merge_views(views) for views in data_samples_list]
 
     def _merge_views(self, views: Sequence[DetDataSample]) -> DetDataSample:
@@ -89,6 +102,9 @@ class CellTTAModel(BaseTTAModel):
         rles, lengths = [of_view.to_rles() for of_view in masks], [len(s) for s in scores]
         device = views[0].pred_instances.bboxes.device
         out = views[0].new()
+        predicted = [len(view.pred_instances) for view in views]
+        # For CellMetric, and for the hook that looks at the caps of each view.
+        out.set_metainfo({'dropped': sum(predicted) - sum(lengths), 'most_detections': max(predicted)})
         if self.keep_views:
             columns = zip(boxes, scores, labels, rles)
             out.views = [_instances(*of_view, device=device).to_dict() for of_view in columns]

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...structures.ragged import batches, offsets
@@ -15,6 +16,12 @@ from ..box_masks import BoxMasks
 
 # Pixels pasted and encoded at one time; they take about 50 bytes each on the way. A larger mask goes alone.
 BATCH_PIXELS = 2**19
+
+
+def enlarge(boxes: Tensor, margin: float) -> Tensor:
+    """Boxes (N, 4) xyxy that go on by ``margin`` × their width, or height, on each side."""
+    extent = (boxes[:, 2:] - boxes[:, :2]) * margin
+    return torch.cat([boxes[:, :2] - extent, boxes[:, 2:] + extent], 1)
 
 
 def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[int], whole_image: bool) -> np.ndarray:
@@ -126,7 +133,31 @@ class RLEMaskHead(FCNMaskHead):
     is an RLE of a cell, and both give FCNMaskHead's tensor.
 
     Of the visualisers only ``CellVisualizer`` draws these predictions: the stock one cannot read RLEs.
+
+    Args:
+        margin: Masks go on beyond their box by this share of its width and height on each side, so that a box which
+            is too tight does not cut off its cell. For a ``MarginRoIExtractor`` of the same margin. 0 is stock's.
+        args, kwargs: FCNMaskHead's.
     """
+
+    def __init__(self, *args, margin: float = 0.0, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.margin = margin
+
+    def get_targets(
+        self, sampling_results: list, batch_gt_instances: list[InstanceData], rcnn_train_cfg: ConfigDict
+    ) -> Tensor:
+        """Targets (P, h, w) of all images' positive proposals; with a margin, also of what lies off the image."""
+        if self.margin == 0:
+            return super().get_targets(sampling_results, batch_gt_instances, rcnn_train_cfg)
+        size, binarize = (rcnn_train_cfg.mask_size,) * 2, not rcnn_train_cfg.get('soft_mask_target', False)
+        targets = []
+        for sampled, cells in zip(sampling_results, batch_gt_instances):
+            boxes = enlarge(sampled.pos_priors, self.margin)
+            owners = sampled.pos_assigned_gt_inds.cpu().numpy()
+            cut = cells.masks.crop_and_resize(boxes.cpu().numpy(), size, owners, boxes.device, binarize=binarize)
+            targets.append(torch.from_numpy(cut.to_ndarray()).float().to(boxes.device))
+        return torch.cat(targets)
 
     def _predict_by_feat_single(
         self,
@@ -141,6 +172,8 @@ class RLEMaskHead(FCNMaskHead):
         """RLEs of the masks (N, num_classes, h, w) of one image; rescales ``bboxes`` (N, 4) in place."""
         threshold = rcnn_test_cfg.mask_thr_binary
         if threshold <= 0:
+            if self.margin:
+                raise ValueError(f'RLEMaskHead: mask_thr_binary is {threshold}, which margin={self.margin} cannot have')
             return super()._predict_by_feat_single(
                 mask_preds, bboxes, labels, img_meta, rcnn_test_cfg, rescale, activate_map
             )
@@ -154,5 +187,6 @@ class RLEMaskHead(FCNMaskHead):
             height, width = np.round(height * scale[1].item()), np.round(width * scale[0].item())
         if not self.class_agnostic:
             masks = masks[torch.arange(len(masks), device=labels.device), labels][:, None]
+        boxes = enlarge(bboxes, self.margin) if self.margin else bboxes
         whole_image = bboxes.device.type != 'cpu'
-        return paste_as_rles(masks, bboxes, int(height), int(width), threshold, whole_image)
+        return paste_as_rles(masks, boxes, int(height), int(width), threshold, whole_image)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config, write_data
 
 from mmcellseg.components.hooks.atomic_checkpoint_hook import AtomicCheckpointHook, checked_rule
+from mmcellseg.runs import launch
 
 TRAIN = REPO / 'tools/train.py'
 KILLED = -9
@@ -172,9 +174,37 @@ def test_the_rule_comes_from_the_key_and_its_opposite_is_refused(key, natural):
         AtomicCheckpointHook(save_best=key, rule=opposite)
 
 
-def test_a_metric_of_unknown_kind_takes_either_rule():
-    assert checked_rule('score', None) == checked_rule('score', 'greater') == 'greater'
+def test_a_metric_of_unknown_kind_takes_either_rule_but_not_none():
+    assert checked_rule('score', 'greater') == 'greater'
     assert checked_rule('score', 'less') == 'less'
+    assert AtomicCheckpointHook(save_best='err', rule='less').rules == ['less']
+    with pytest.raises(ValueError, match='Cannot infer the rule for key err'):
+        AtomicCheckpointHook(save_best='err')
+
+
+def test_given_keys_say_the_rule():
+    hook = AtomicCheckpointHook(
+        save_best=['err', 'val_loss', 'cell/PQ', 'gain'], less_keys=['err'], greater_keys='gain'
+    )
+    assert hook.rules == ['less', 'less', 'greater', 'greater']
+    assert hook.is_better_than['err'](0.1, 0.2)
+    with pytest.raises(ValueError, match=r"rule='less' with save_best='cell/PQ' would keep the worst"):
+        AtomicCheckpointHook(save_best='cell/PQ', less_keys=['PQ'])
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        {'out_dir': 's3://bucket/runs'},
+        {'backend_args': {'backend': 'petrel'}},
+        {'file_client_args': {'backend': 'disk'}},
+    ],
+)
+def test_checkpoints_elsewhere_than_on_disk_are_refused_at_once(place):
+    key, value = next(iter(place.items()))
+    with pytest.raises(ValueError, match=re.escape(f'{key}={value!r}') + '.*checkpoints go to the local disk'):
+        AtomicCheckpointHook(**place)
+    AtomicCheckpointHook(backend_args={'backend': 'local'})
 
 
 def merged_hook(folder, save_best):
@@ -210,3 +240,27 @@ def test_a_mistyped_key_names_the_known_ones(tmp_path):
     runner = SimpleNamespace(epoch=1, iter=2, message_hub=None)
     with pytest.raises(KeyError, match=r'save_best=cell/segm_AP5O is no metric.*one of cell/PQ, cell/segm_AP50'):
         hook.after_val_epoch(runner, {'cell/segm_AP50': 0.1, 'cell/PQ': 0.2})
+
+
+def test_a_loaded_run_is_saved_without_training(place, tmp_path, monkeypatch):
+    """What early stopping had counted stays, too."""
+    monkeypatch.chdir(place)
+    cfg = launch.load_config('alone.py', {'load_from': 'alone/epoch_4.pth'}, str(tmp_path / 'on'))
+    cfg.custom_hooks = cfg.custom_hooks[1:]  # mmengine's moving average needs a training
+    runner = launch.build_runner(cfg)
+    runner.load_or_resume()
+    runner.save_checkpoint(str(tmp_path), 'again.pth', save_optimizer=False, save_param_scheduler=False)
+    again, before = (torch.load(path, weights_only=True) for path in (tmp_path / 'again.pth', 'alone/epoch_4.pth'))
+    assert again['early_stopping'] == before['early_stopping'] == [{'wait_count': 1, 'best_score': 0.4}]
+    assert all(torch.equal(again['state_dict'][name], value) for name, value in before['state_dict'].items())
+
+
+def test_a_checkpoint_holds_no_more_history_than_resuming_needs(place):
+    """Eight iterations were logged; the log processor averages over the last three."""
+    write_config(place / 'short.py', place / 'data', LONG + 'log_processor = dict(window_size=3)\n')
+    run_tool(TRAIN, 'short.py', '--work-dir', 'short', cwd=place)
+    lengths = {}
+    for name in ('alone', 'short'):
+        hub = torch.load(place / name / 'epoch_4.pth', weights_only=True)['message_hub']
+        lengths[name] = len(hub['log_scalars']['train/loss']['_history_values_and_counts'][0])
+    assert lengths == {'alone': 8, 'short': 3}

@@ -50,6 +50,21 @@ default_hooks['checkpoint'].update(save_best='cell/Dice', rule='greater')
     assert record['checkpoint'].keys() <= {'last', 'best'}
     assert record['metrics']['best']['epoch'] == 1
 
+    # Nothing is left to train: what was recorded stays.
+    run_tool(REPO / 'tools/train.py', 'c.py', '--resume', cwd=tmp_path)
+    resumed = json.loads((tmp_path / 'work_dirs/c/record.json').read_text())
+    assert resumed['exposure'].keys() >= {'drawn_share', 'seen_share'}
+    assert resumed == record
+
+    # A killed run that is resumed says so, and keeps its shares until new ones are measured.
+    (tmp_path / 'work_dirs/c/record.json').write_text(json.dumps({**record, 'status': 'unfinished'}))
+    run_tool(REPO / 'tools/train.py', 'c.py', '--resume', cwd=tmp_path)
+    resumed = json.loads((tmp_path / 'work_dirs/c/record.json').read_text())
+    assert resumed['exposure'] == record['exposure']
+    (start,) = resumed['resumed']
+    assert (start['epoch'], start['after'], start['changed']) == (1, 'an end without a note, as when killed', {})
+    (tmp_path / 'work_dirs/c/record.json').write_text(json.dumps(record))
+
     output = run_tool(REPO / 'tools/train.py', 'c.py', cwd=tmp_path)
     assert 'Restarting in the folder of an earlier run of this config' in output
     (kept,) = (tmp_path / 'work_dirs/c').glob('record_*.json')

@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.metrics.cell_metric import CellMetric, to_rles
 from mmcellseg.evaluation.evaluate import evaluate_results
-from mmcellseg.evaluation.tables import EvaluationError
+from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.structures.results import read_results
 
 SHAPE = (30, 40)
@@ -129,6 +129,55 @@ def test_a_box_that_is_a_line_is_no_prediction(tmp_path) -> None:
     assert (entry['score'], entry['bbox']) == (0.25, as_predictions(data)[1]['bbox'])
 
 
+def test_a_detector_without_boxes_is_measured_by_its_masks(case, tmp_path) -> None:
+    """SOLO and SOLOv2 give every mask the box (0, 0, 0, 0): truth as predictions is 1 here as with CocoMetric."""
+    data, _ = case
+    batch = samples(data, as_predictions(data))
+    for sample in batch:
+        sample['pred_instances']['bboxes'] = torch.zeros_like(sample['pred_instances']['bboxes'])
+    metric = build(data, tmp_path, results_file=tmp_path / 'results.json')
+    stock = METRICS.build({'type': 'CocoMetric', 'ann_file': str(tmp_path / 'ann.json'), 'metric': 'segm'})
+    stock.dataset_meta = metric.dataset_meta
+    for one in (metric, stock):
+        one.process(None, batch)
+    figures = metric.evaluate(len(batch))
+    assert figures['cell/segm_AP50'] == figures['cell/bbox_AP50'] == figures['cell/PQ'] == 1.0
+    assert stock.evaluate(len(batch))['coco/segm_mAP_50'] == 1.0
+    assert [e['bbox'] for e in read_results(tmp_path / 'results.json')] == [e['bbox'] for e in as_predictions(data)]
+
+
+def test_what_is_left_out_for_good_is_counted_and_said_once(tmp_path, monkeypatch) -> None:
+    """A box that is a line, a point whose mask is empty, and what the views of test-time augmentation have lost."""
+    cell = rectangle(SHAPE, 2, 2, 9, 9)
+    data = annotations({1: SHAPE}, [(1, 1, cell)])
+    said = []
+    where = 'mmcellseg.components.metrics.cell_metric.print_log'
+    monkeypatch.setattr(where, lambda text, logger, level=logging.INFO: said.append((text, level)))
+    metric = build(data, tmp_path)
+    for _ in range(2):
+        (sample,) = samples(data, as_predictions(data) * 3)
+        pred = sample['pred_instances']
+        pred['bboxes'][1] = torch.tensor([40, 5, 40, 9])
+        pred['bboxes'][2] = 0
+        pred['masks'][2] = coco_mask.encode(np.asfortranarray(np.zeros(SHAPE, np.uint8)))
+        metric.process(None, [{**sample, 'dropped': 3}])
+        assert metric.evaluate(1)['cell/segm_AP50'] == 1.0
+    text = '5 predictions without a pixel, or with a box beyond the edge of the image, were left out'
+    assert said == [(text, logging.WARNING)]
+    metric = build(data, tmp_path, metric='bbox')  # without masks there is nothing to take a box from
+    (sample,) = samples(data, as_predictions(data), masks=False)
+    sample['pred_instances']['bboxes'][:] = 0
+    metric.process(None, [sample])
+    assert metric.evaluate(1)['cell/bbox_AP50'] == 0.0
+
+
+def test_a_data_sample_without_predictions_is_named(tmp_path) -> None:
+    data = annotations({8: SHAPE}, [(8, 1, rectangle(SHAPE, 0, 0, 8, 8))])
+    message = r"image 8: its data sample has no pred_instances but \['gt_instances', 'img_id'\]; CellMetric needs"
+    with pytest.raises(EvaluationError, match=message):
+        build(data, tmp_path).process(None, [{'img_id': 8, 'gt_instances': {}}])
+
+
 def test_results_file_is_whole_and_evaluates_the_same(case, tmp_path) -> None:
     data, results = case
     metric = build(data, tmp_path, results_file='test-results.json')
@@ -216,7 +265,7 @@ def test_part_of_the_images_is_evaluated_as_such_and_said(case, tmp_path, monkey
 
 
 def test_refused_at_once(tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"metric='mask', expected one or more of \('bbox', 'segm', 'panoptic'\)"):
+    with pytest.raises(ValueError, match=r"metric='mask', expected one or more of \('bbox', 'segm', 'panoptic', "):
         CellMetric(ann_file='a.json', metric='mask')
     with pytest.raises(ValueError, match='ann_file is needed to compute figures'):
         CellMetric()

@@ -3,19 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
 from mmengine.structures import InstanceData
+from tiny_run import REPO
 from torch import nn
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.models.cell_tta_model import CellTTAModel, read_view
+from mmcellseg.components.transforms.swap_axes import SwapAxes
 from mmcellseg.ensemble.nms_fusion import NMSFusion
 
 HEIGHT, WIDTH = 20, 30
-# An asymmetric cell: an L whose corner is at the top left.
+# An asymmetric cell: an L whose corner is at the top left, without a pixel of one end.
 CELL = np.zeros((HEIGHT, WIDTH), np.uint8)
 CELL[3:9, 4:6] = 1
 CELL[3:5, 4:10] = 1
+CELL[8, 4] = 0
 FLIPS = {None: CELL, 'horizontal': CELL[:, ::-1], 'vertical': CELL[::-1], 'diagonal': CELL[::-1, ::-1]}
 
 
@@ -50,6 +55,49 @@ def test_a_view_comes_back_into_the_frame_of_the_image(direction, rles):
     assert boxes.tolist() == [[4, 3, 10, 9]]
     assert (scores.tolist(), labels.tolist()) == ([0.5], [2])
     np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
+
+
+@pytest.mark.parametrize('direction', list(FLIPS))
+def test_a_transposed_view_comes_back_too(direction):
+    turned = view(direction, [FLIPS[direction].T], [0.5], rles=False)
+    turned.set_metainfo({'ori_shape': (WIDTH, HEIGHT), 'transposed': True})
+    boxes, scores, _, masks = read_view(turned)
+    assert (boxes.tolist(), scores.tolist()) == ([[4, 3, 10, 9]], [0.5])
+    np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
+    with pytest.raises(ValueError, match='expected a first view that is not transposed'):
+        CellTTAModel(module=Detector()).merge_preds([[turned]])
+
+
+def test_eight_views_of_a_pipeline_are_the_eight_symmetries():
+    """What a detector sees in them comes back to the image, sizes that differ in height and width included."""
+    axes = Config.fromfile(REPO / 'configs/_base_/parts/augmentation.py').views
+    steps = [axes.mirrored, axes.transposed, axes.pack]
+    image = np.repeat(CELL[..., None], 3, 2)
+    loaded = {'img': image, 'img_shape': CELL.shape, 'ori_shape': CELL.shape, 'scale_factor': (1.0, 1.0), 'img_id': 7}
+    views = TRANSFORMS.build({'type': 'TestTimeAug', 'transforms': steps, '_scope_': 'mmdet'})(loaded)
+    seen = [inputs[0].numpy() for inputs in views['inputs']]
+    assert len({(bitmap.shape, bitmap.tobytes()) for bitmap in seen}) == 8
+    for bitmap, sample in zip(seen, views['data_samples'], strict=True):
+        assert sample.ori_shape == sample.img_shape == bitmap.shape
+        found = view(sample.flip_direction, [bitmap], [0.5], rles=False)
+        found.set_metainfo(sample.metainfo)
+        boxes, _, _, masks = read_view(found)
+        assert boxes.tolist() == [[4, 3, 10, 9]]
+        np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
+
+
+def test_a_transposition_before_the_flip_is_refused():
+    with pytest.raises(ValueError, match='SwapAxes: expected RandomFlip before it'):
+        SwapAxes()({'img': np.zeros((4, 6, 3), np.uint8)})
+
+
+def test_scale_factors_are_swapped_with_the_sides():
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    done = SwapAxes()(
+        {'img': image, 'flip': False, 'img_shape': (4, 6), 'ori_shape': (2, 3), 'scale_factor': (1.9, 2.1)}
+    )
+    assert (done['img_shape'], done['ori_shape'], done['scale_factor']) == ((6, 4), (3, 2), (2.1, 1.9))
+    np.testing.assert_array_equal(done['img'], image.transpose(1, 0, 2))
 
 
 def test_scores_in_bfloat16_are_read():
@@ -101,6 +149,23 @@ def test_a_box_that_is_a_line_is_no_cell():
     clipped.pred_instances.bboxes[1] = torch.tensor([WIDTH, 3, WIDTH, 9])
     boxes, scores, _, masks = read_view(clipped)
     assert (boxes.tolist(), scores.tolist(), len(masks)) == ([[4, 3, 10, 9]], [0.5], 1)
+
+
+@pytest.mark.parametrize('direction', list(FLIPS))
+def test_a_view_of_a_detector_without_boxes_takes_those_of_its_masks(direction):
+    blank = view(direction, [FLIPS[direction], np.zeros_like(CELL)], [0.5, 0.4])
+    blank.pred_instances.bboxes[:] = 0
+    boxes, scores, _, masks = read_view(blank)
+    assert (boxes.tolist(), scores.tolist()) == ([[4, 3, 10, 9]], [0.5])
+    np.testing.assert_array_equal(masks.to_ndarray()[0], CELL)
+
+
+def test_what_is_left_out_of_views_and_the_largest_view_are_counted():
+    clipped = view('horizontal', [FLIPS['horizontal']] * 3, [0.5, 0.4, 0.3])
+    clipped.pred_instances.bboxes[1] = torch.tensor([WIDTH, 3, WIDTH, 9])
+    (out,) = CellTTAModel(module=Detector()).merge_preds([[view(None, [CELL, CELL * 0], [0.8, 0.1]), clipped]])
+    assert (out.dropped, out.most_detections) == (2, 3)
+    assert (out.to_dict()['dropped'], len(out.pred_instances)) == (2, 1)
 
 
 def test_images_without_a_cell():

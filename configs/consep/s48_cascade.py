@@ -1,0 +1,18 @@
+"""Step 48: step 34 with a cascade of three box heads."""
+
+_base_ = [
+    '../_base_/models/cascade-mask-rcnn_lite0_fpn-64.py',
+    '../_base_/datasets/consep_fold0.py',
+    '../_base_/schedules/adamw-1e-3_cosine.py',
+    '../_base_/default_runtime.py',
+]
+stages = [dict(stage, sampler=dict(stage.sampler, num=128, pos_fraction=0.5)) for stage in _base_.model.train_cfg.rcnn]
+model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=stages))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
+train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150pct, *_base_.histology.c256_no_stain[5:]]
+train_dataloader = dict(num_workers=1, dataset=dict(weighting='log', dataset=dict(pipeline=train_pipeline)))
+val_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
+test_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
+train_cfg = dict(max_epochs=20, val_interval=20)
+param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=20, convert_to_iter_based=True)]
+custom_hooks = [*_base_.custom_hooks, _base_.bfloat16_hook, dict(_base_.ema_hook, momentum=0.002)]

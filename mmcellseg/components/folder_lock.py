@@ -1,0 +1,74 @@
+"""One training in a folder at a time: a lock that ends with its process, however that ends."""
+
+import fcntl
+import logging
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from mmengine.logging import print_log
+
+LOCK_NAME = '.training'
+_held: dict[Path, TextIO] = {}
+
+
+class FolderInUseError(RuntimeError):
+    """A folder that another training writes into."""
+
+
+def hold(folder: str | os.PathLike) -> None:
+    """Keep other trainings out of a folder until :func:`release` or the end of this process.
+
+    The lock is POSIX's, so that NFS has it too. Where the disk has no locks, it is only said who was there last.
+
+    Raises:
+        FolderInUseError: Another process holds it; the message names host, process and since when.
+    """
+    path = Path(folder).resolve() / LOCK_NAME
+    if path in _held:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host = socket.gethostname()
+    while True:
+        file = open(path, 'a+')  # noqa: SIM115 (closing it ends the lock)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            holder = _read(file)
+            file.close()
+            raise FolderInUseError(
+                f'{folder}: {holder or "another process"} trains into this folder; wait for it or stop it, or give '
+                '--work-dir for another folder'
+            ) from None
+        except OSError as error:
+            print_log(f'{path}: cannot be locked ({error.strerror}): take care that no other training writes here')
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            break
+        file.close()  # the process that held it has just removed it
+    left = _read(file)
+    if left and f' on {host} ' not in left:
+        print_log(
+            f'{folder}: {left} trained here and did not end it. Where this disk keeps no locks between machines, see '
+            'that it does not run any more',
+            'current',
+            logging.WARNING,
+        )
+    file.truncate(0)
+    file.write(f'process {os.getpid()} on {host} (since {datetime.now().isoformat(" ", timespec="seconds")})')
+    file.flush()
+    _held[path] = file
+
+
+def release(folder: str | os.PathLike) -> None:
+    """Let others train in a folder; nothing happens where this process does not hold it."""
+    path = Path(folder).resolve() / LOCK_NAME
+    if path in _held:
+        path.unlink(missing_ok=True)
+        _held.pop(path).close()
+
+
+def _read(file: TextIO) -> str:
+    file.seek(0)
+    return file.read().strip()

@@ -1,0 +1,148 @@
+"""What an image file lacks, or declares beyond the data that it holds: seen before anything is decoded.
+
+Decoders fill what is missing with zeros, allocate what a damaged header asks for, and pass over checksums. Each
+function returns the end of a sentence that begins with the file's name, or '' if it finds nothing.
+"""
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import tifffile
+
+# The most bytes that one byte of compressed data can become; more cannot be meant. An all-zero label map of
+# 2500 × 2000 float64 comes near: 1028 (deflate), 1313 (LZW), 32,232 (zstd).
+DEFLATE = 1032  # 258 bytes from 2 bits
+LZW = 2730  # fewer than 4096 bytes from 12 bits
+ZSTD = 32768  # 128 KB from 4 bytes; LZMA stays below
+PACKBITS = 64  # 128 bytes from 2
+RATIOS = {1: 1, 5: LZW, 8: DEFLATE, 32946: DEFLATE, 32773: PACKBITS, 34925: ZSTD, 34926: ZSTD, 50000: ZSTD}
+OTHER_RATIO = 2**20  # codecs of images describe a blank tile of 4096 × 4096 px in some fifty bytes
+JPEG_PIXELS = 1024  # of one byte: a block of 8 × 8 px takes at least 1 bit
+JPEG_IN_TIFF = (6, 7, 33007, 34892)
+PADDING = 2**26  # bytes by which a tile may exceed its image
+PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
+    """Strips or tiles that are absent, reach beyond the file, or hold too little for what the page declares.
+
+    ``sparse``: absent ones are meant.
+    """
+    kind = 'tile' if page.is_tiled else 'strip'
+    n, size = math.prod(page.chunked), page.parent.filehandle.size
+    tag = page.tags.get(324 if page.is_tiled else 273)
+    listed = min(len(page.dataoffsets), len(page.databytecounts))
+    if listed >= n and tag is not None and not page.is_lsm:
+        listed = tag.count  # tifffile cuts what is too much
+    if listed < n or (listed > n and tag is not None):
+        return f'is damaged: it lists {listed} {kind}s, but its {page.imagelength} × {page.imagewidth} px take {n}'
+    offsets, counts = (np.array(values[:n], np.float64) for values in (page.dataoffsets, page.databytecounts))
+    absent = np.flatnonzero((offsets <= 0) | (counts <= 0))
+    if absent.size and not sparse:
+        return (
+            f'is damaged, or was not written to its end: {absent.size} of its {n} {kind}s have no data, the first of '
+            f'them {kind} {absent[0] + 1}'
+        )
+    beyond = np.flatnonzero(offsets + counts > size)
+    if beyond.size:
+        k = beyond[0]
+        end = offsets[k] + counts[k]
+        return f'is truncated: {kind} {k + 1} of {n} should reach to byte {end:.0f}, but the file ends at {size}'
+    needed, ratio = _segment_bytes(page), RATIOS.get(int(page.compression), OTHER_RATIO)
+    short = np.flatnonzero((needed > ratio * counts) & (counts > 0))
+    if short.size:
+        k = short[0]
+        most = '' if ratio == 1 else f', which can become {ratio * counts[k]:.0f} at most'
+        return (
+            f'is damaged: {kind} {k + 1} of {n} holds {counts[k]:.0f} bytes{most}, but its part of '
+            f'{page.imagelength} × {page.imagewidth} px takes {needed[k]:.0f}'
+        )
+    whole_rows = -(-page.imagelength // 16) * 16  # a JPEG may be padded
+    rows, columns = min(page.rowsperstrip, whole_rows), page.imagewidth
+    if page.is_tiled:
+        rows, columns = page.tilelength, page.tilewidth
+    if page.is_tiled and rows * columns * _pixel_bits(page) / 8 > max(needed.sum(), PADDING):
+        return f'is damaged: its tiles are {rows} × {columns} px, its image {page.imagelength} × {page.imagewidth}'
+    if int(page.compression) in JPEG_IN_TIFF and page.jpegheader is None:
+        for k, (height, width) in enumerate(_jpeg_sizes(page)):
+            if height > rows or width > columns:
+                return f'is damaged: {kind} {k + 1} of {n} holds a JPEG of {height} × {width} px'
+    return ''
+
+
+def _pixel_bits(page: tifffile.TiffPage) -> int:
+    bits = page.bitspersample
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        return max(bits) if isinstance(bits, tuple) else bits
+    return sum(bits) if isinstance(bits, tuple) else bits * page.samplesperpixel
+
+
+def _segment_bytes(page: tifffile.TiffPage) -> np.ndarray:
+    """(n,) bytes that the part of the image in each strip or tile takes, without the padding of tiles."""
+    height, width = page.imagelength, page.imagewidth
+    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
+    rows = np.minimum(tall, height - np.arange(0, height, tall, np.int64)).astype(np.float64)
+    columns = np.minimum(wide, width - np.arange(0, width, wide, np.int64))
+    needed = (rows[:, None] * np.ceil(columns * _pixel_bits(page) / 8)).ravel()
+    return np.tile(needed, math.prod(page.chunked) // len(needed))
+
+
+def _jpeg_sizes(page: tifffile.TiffPage) -> Iterator[tuple[int, int]]:
+    """Height and width that the frame header of each strip's or tile's JPEG declares; (0, 0) where it is not found."""
+    file = page.parent.filehandle
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        file.seek(offset)
+        data, at = file.read(count), 2
+        while at + 9 <= len(data) and data[at] == 0xFF and not 0xC0 <= data[at + 1] <= 0xC3:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+        found = at + 9 <= len(data) and data[at] == 0xFF
+        yield struct.unpack('>HH', data[at + 5 : at + 9]) if found else (0, 0)
+
+
+def jpeg_fault(data: bytes, height: int, width: int) -> str:
+    """A JPEG that declares more pixels than its data can make. There are no checksums that could be looked at."""
+    if height * width > JPEG_PIXELS * len(data):
+        return f'is damaged: it declares {height} × {width} px, more than its {len(data)} bytes can hold'
+    return ''
+
+
+def png_fault(data: bytes) -> str:
+    """A PNG's checksums, its end, and pixels that cannot be inflated to what it declares."""
+    header, pixels, at = b'', [], 8
+    while data[at + 4 : at + 8] != b'IEND':
+        name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], 'big')
+        if end > len(data):
+            return f'is truncated: it ends at byte {len(data)}, within or before a chunk that its end (IEND) follows'
+        body = data[at + 8 : end - 4]
+        if zlib.crc32(body, zlib.crc32(name)) != int.from_bytes(data[end - 4 : end], 'big'):
+            return f'is damaged: the checksum of its chunk {name!r} at byte {at} does not fit its content'
+        if name == b'IHDR':
+            header = header or body
+        elif name == b'IDAT':
+            pixels.append(body)
+        at = end
+    if data[at : at + 12] != b'\0\0\0\0IEND\xaeB`\x82' or len(header) != 13:
+        return 'is damaged: it has no header (IHDR) or a broken end (IEND)'
+    width, height, depth, colour, *_, interlaced = struct.unpack('>IIBBBBB', header)
+    bits, needed = depth * PNG_SAMPLES.get(colour, 0), 0
+    for top, left, down, across in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        rows, columns = -(-(height - top) // down), -(-(width - left) // across)
+        needed += rows * (1 + -(-columns * bits // 8)) if rows > 0 and columns > 0 else 0
+    held = sum(map(len, pixels))
+    if needed > DEFLATE * held:
+        return f'is damaged: it declares {height} × {width} px, more than its {held} bytes of pixels can become'
+    inflate, found = zlib.decompressobj(), 0
+    try:
+        for body in pixels:
+            while body:
+                found += len(inflate.decompress(body, 2**20))
+                body = inflate.unconsumed_tail
+    except zlib.error as error:
+        return f'is damaged: its pixels cannot be inflated ({error})'
+    if found < needed or not inflate.eof:
+        return f'is damaged: its pixels are {found} bytes without their end, where {needed} were declared'
+    return ''

@@ -1,0 +1,90 @@
+"""What a run says on the terminal; its log file holds everything."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pycocotools.coco
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.logging.logger import MMFormatter
+from mmengine.runner import Runner
+
+from ..components.config_paths import annotation_file, config_datasets
+
+LINES = 25  # of one message
+# What mmengine says of itself, by how it begins.
+_OF_ITSELF = (
+    '\n------',  # the environment
+    'Config:\n',
+    'Hooks will be executed',
+    'Distributed training is not used',
+    'Exp name:',
+    'Loads checkpoint by',
+    '"FileClient" will be',
+    '"HardDiskBackend" is',
+)
+
+
+def is_shown(record: logging.LogRecord) -> bool:
+    """Whether a message goes to the terminal."""
+    return not record.getMessage().startswith(_OF_ITSELF)
+
+
+class ShortFormatter(MMFormatter):
+    """Shows the first :data:`LINES` lines of a message, and where the others are."""
+
+    def __init__(self, log_file: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.log_file = log_file
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).split('\n')
+        if len(lines) <= LINES:
+            return '\n'.join(lines)
+        return '\n'.join([*lines[:LINES], f'… {len(lines) - LINES} more lines in {self.log_file}'])
+
+
+class TerseRunner(Runner):
+    """The standard runner, but for what it shows."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(is_shown)
+                handler.setFormatter(ShortFormatter(logger.log_file, color=True, datefmt='%m/%d %H:%M:%S'))
+        pycocotools.coco.print = lambda *args: None  # it shadows the builtin: four lines for each annotation file
+        return logger
+
+
+def summary(cfg: Config, runner: Runner, resume: str | None, *kinds: str) -> str:
+    """What is trained or tested on what: the leaf, its data and classes, its weights, the machine, the folder."""
+    datasets = config_datasets(cfg, *kinds)
+    files = dict.fromkeys(filter(None, map(annotation_file, datasets)))
+    classes = (datasets[0].get('metainfo') or {}).get('classes', ()) if datasets else ()
+    device = get_device()
+    if device == 'cuda':
+        device = f'cuda ({torch.cuda.get_device_name()})'
+    rows = {
+        'config': cfg.filename,
+        'data': ', '.join(files),
+        'classes': f'{len(classes)}: {", ".join(classes)}' if classes else 'those of the data set',
+        'weights': f'resumed from {resume}' if resume else _weights(cfg),
+        'device': f'{device}, {runner.world_size} process{"es" * (runner.world_size > 1)}',
+        'folder': f'{runner.work_dir} (the whole log in {Path(runner.log_dir).name})',
+    }
+    if not kinds[0].startswith('test'):
+        rows['device'] += f', {cfg.optim_wrapper.get("type", "OptimWrapper")}'
+    head = 'Testing' if kinds == ('test',) else 'Training'
+    return '\n'.join([f'{head} {runner.model_name}', *(f'  {name:8} {value}' for name, value in rows.items())])
+
+
+def _weights(cfg: Config) -> str:
+    if cfg.get('load_from'):
+        return str(cfg.load_from)
+    init = cfg.model.get('backbone', {}).get('init_cfg')
+    pretrained = init.get('checkpoint') if isinstance(init, dict) else None
+    return f'backbone from {pretrained}, the rest random' if pretrained else 'random'

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from drawn_cells import random_case
+
+from mmcellseg.evaluation.evaluate import Evaluation
+from mmcellseg.evaluation.intervals import bootstrap_intervals
+
+
+def test_the_mean_of_many_images_has_the_interval_of_the_normal_law() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    error = values.std() / 20
+    (interval,) = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 400, resamples=4000).values()
+    assert interval == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.02)
+    (narrow,) = bootstrap_intervals(lambda d: {'mean': values[d].mean()}, 400, resamples=4000, confidence=0.5).values()
+    assert narrow == pytest.approx((values.mean() - 0.674 * error, values.mean() + 0.674 * error), abs=0.02)
+
+
+def test_two_images_by_hand() -> None:
+    """Of four equally likely draws the means are 0, 0.5, 0.5 and 1, so that the quartiles are about 0 or 0.5."""
+    values = np.array([0.0, 1.0])
+    out = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 2, confidence=0.95)
+    assert out == {'mean': (0.0, 1.0)}
+    out = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 2, confidence=0.3)
+    assert out == {'mean': (0.5, 0.5)}
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    data, results = random_case(np.random.default_rng(30), most=60)
+    evaluation = Evaluation(results, data, metrics=['segm', 'panoptic'])
+    first, second = (bootstrap_intervals(evaluation.figures, 5, resamples=40, seed=3) for _ in range(2))
+    assert repr(first) == repr(second)
+    other = bootstrap_intervals(evaluation.figures, 5, resamples=40, seed=4)
+    assert first['bPQ'] != other['bPQ']
+    figures = evaluation.figures()
+    for key in ('segm_AP50', 'bPQ', 'Dice', 'F1'):
+        low, high = first[key]
+        assert low < figures[key] < high, key
+    assert np.isnan(first['segm_AP_class4']).all()  # no such cells
+
+
+def test_draws_without_a_figure_are_left_out() -> None:
+    values = np.array([np.nan, 2.0, np.nan])
+    out = bootstrap_intervals(lambda d: {'x': float(np.nanmean(values[d])) if (d == 1).any() else np.nan}, 3, 200)
+    assert out == {'x': (2.0, 2.0)}
+
+
+def test_settings_that_make_no_sense() -> None:
+    for settings in ({'images': 0}, {'images': 3, 'resamples': 0}, {'images': 3, 'confidence': 1.0}):
+        with pytest.raises(ValueError, match='expected an image and a draw or more and a confidence between'):
+            bootstrap_intervals(lambda drawn: {}, **settings)
