@@ -7,20 +7,20 @@ from .regions import RegionImage
 from .tiles import Grid
 
 THUMBNAIL = 2048  # px of its longer side, at most
-SATURATED = 0.08  # stains are above it, glass and its shadows below
+SATURATION = (0.04, 0.08)  # glass and its shadows are below the first, stains above the second
 DARK = 0.6  # so is a fold, a pen mark or a dark field: predicting it costs time only
 
 
 def tissue_mask(thumbnail: np.ndarray) -> np.ndarray:
     """Bool (h, w) of the px of a thumbnail (h, w, 3) uint8 that are not clearly background.
 
-    Background is bright and has less colour than Otsu's threshold on the saturation says, and less than
-    ``SATURATED``: on a slide that is all tissue, Otsu's alone would part pale tissue from dark.
+    Background is bright, and its saturation is below Otsu's threshold, within ``SATURATION``: on a slide that is all
+    tissue, Otsu's alone would part pale tissue from dark, and on one without any, noise.
     """
-    value, least = thumbnail.max(axis=2), thumbnail.min(axis=2)
+    value, least = thumbnail.max(axis=2).astype(np.float32), thumbnail.min(axis=2)
     saturation = np.rint(255 * (value - least) / np.maximum(value, 1)).astype(np.uint8)
     otsu, _ = cv2.threshold(saturation, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return (saturation > min(otsu, 255 * SATURATED)) | (value < 255 * DARK)
+    return (saturation > np.clip(otsu / 255, *SATURATION) * 255) | (value < 255 * DARK)
 
 
 def tiles_without_tissue(image: RegionImage, grid: Grid) -> np.ndarray:
