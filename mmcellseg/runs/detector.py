@@ -15,7 +15,6 @@ from mmengine.runner.amp import autocast
 
 from ..components.checkpoint import check_fits
 from ..components.config_paths import config_datasets
-from ..components.datasets.cell_dataset import CellDataset
 from ..components.hooks.bfloat16_hook import use_bfloat16
 from ..components.metrics.cell_metric import to_rles
 from ..components.models.unwrap import unwrapped
@@ -24,6 +23,7 @@ from ..ensemble.fusion import Fusion
 from ..export.cells import CellClass, Cells
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
+from ..structures.palette import PALETTE, extended
 from .launch import set_tta
 
 _SAME_CELL = 0.5
@@ -76,11 +76,14 @@ class Detector:
         detector = unwrapped(self._model)
         check_fits(detector, checkpoint)
         meta = load_checkpoint(detector, checkpoint, map_location='cpu').get('meta', {}).get('dataset_meta', {})
-        known = CellDataset._load_metainfo(
-            {k: meta[k] for k in ('classes', 'palette') if k in meta} or dict(datasets[0].get('metainfo') or {})
-        )
-        colours = zip(known['classes'], known['palette'], strict=False)
-        self.classes = tuple(CellClass(k, name, tuple(colour)) for k, (name, colour) in enumerate(colours, 1))
+        meta = meta if 'classes' in meta else dict(datasets[0].get('metainfo') or {})
+        if 'classes' not in meta:
+            raise ValueError(
+                f'{checkpoint} does not name its classes: set metainfo=dict(classes=…) in the test data set'
+            )
+        names = list(meta['classes'])
+        colours = extended(meta.get('palette', PALETTE[: len(names)]), len(names))
+        self.classes = tuple(CellClass(k, name, colour) for k, (name, colour) in enumerate(zip(names, colours), 1))
         hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
         if any(hook and hook.get('type') == 'BFloat16Hook' for hook in hooks):
             use_bfloat16(detector)
