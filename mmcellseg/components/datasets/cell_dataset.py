@@ -1,6 +1,5 @@
 """The data set of cells: a COCO json with RLE masks, and a word for all that MMDetection drops without one."""
 
-import colorsys
 import logging
 from collections import Counter
 from pathlib import Path
@@ -11,6 +10,7 @@ from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
 from ...structures.coco import read_coco
+from ...structures.palette import PALETTE, extended
 
 
 def dropped_reason(annotation: dict[str, Any], image: dict[str, Any], category_ids: list[int]) -> str | None:
@@ -41,7 +41,7 @@ class CellDataset(CocoDataset):
 
     METAINFO = {
         'classes': ('class1', 'class2', 'class3', 'class4'),
-        'palette': [(230, 60, 60), (60, 120, 230), (250, 200, 40), (60, 190, 90)],
+        'palette': PALETTE,
     }
 
     def __init__(self, *args: Any, filter_cfg: dict | None = None, **kwargs: Any) -> None:
@@ -51,12 +51,7 @@ class CellDataset(CocoDataset):
     @classmethod
     def _load_metainfo(cls, metainfo: Any = None) -> dict:
         loaded = super()._load_metainfo(metainfo)
-        palette = list(loaded.get('palette', []))
-        for number in range(len(palette), len(loaded['classes'])):
-            # Steps of the golden ratio keep any number of hues apart.
-            red, green, blue = colorsys.hsv_to_rgb((0.1 + 0.618 * number) % 1, 0.75, 0.9)
-            palette.append((round(255 * red), round(255 * green), round(255 * blue)))
-        loaded['palette'] = palette
+        loaded['palette'] = extended(loaded.get('palette', []), len(loaded['classes']))
         return loaded
 
     def _check_content(self) -> None:
