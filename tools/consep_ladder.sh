@@ -18,5 +18,5 @@ done
 for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
-python tools/analysis_tools/compare_runs.py work_dirs/consep/[gs][0-9][0-9]_* --short --into README.md \
+python tools/analysis_tools/compare_runs.py work_dirs/consep/[gs][0-9][0-9]_* --short --into docs/consep.md \
   --columns about label_map_score_threshold wall_s --metrics segm_AP50 bPQ AJI Dice

@@ -86,5 +86,5 @@ runs            $RUNS/m1 and m2: checkpoints, record.json, logs
 curves          python tools/analysis_tools/plot_curves.py $RUNS/m1 $RUNS/m2
 pictures        $(ls -d $RUNS/m2/*/show | tail -n 1)
 submission      $RUNS/ensemble/submission.zip
-next            README.md, "From class TIFFs to a submission"
+next            README.md, "From your own data to a submission"
 END

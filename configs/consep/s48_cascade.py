@@ -10,7 +10,8 @@ stages = [dict(stage, sampler=dict(stage.sampler, num=128, pos_fraction=0.5)) fo
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=stages))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
 train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150pct, *_base_.histology.c256_no_stain[5:]]
-train_dataloader = dict(num_workers=1, dataset=dict(weighting='log', dataset=dict(pipeline=train_pipeline)))
+dataset = dict(_base_.balanced.dataset, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(_base_.balanced, num_workers=1, dataset=dataset)
 val_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
 test_dataloader = dict(dataset=dict(pipeline=_base_.pipelines.s150pct.test))
 train_cfg = dict(max_epochs=20, val_interval=20)

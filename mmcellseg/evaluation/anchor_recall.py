@@ -4,8 +4,8 @@ Widths, heights and strides are pixels of the network's input.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +64,37 @@ def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndar
     return best
 
 
+def resized(size: tuple[int, int], pipeline: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Width and height of an image after the pipeline's Resize, if it has one, rounded as MMCV does."""
+    for step in pipeline:
+        if step.get('type') != 'Resize':
+            continue
+        factor, scale = step.get('scale_factor'), step.get('scale')
+        if factor is None and scale is not None:
+            if not step.get('keep_ratio'):
+                size = (scale[0], scale[1])
+                continue
+            factor = min(max(scale) / max(size), min(scale) / min(size))
+        width, height = (factor, factor) if isinstance(factor, int | float) else (factor[0], factor[1])
+        size = int(size[0] * float(width) + 0.5), int(size[1] * float(height) + 0.5)
+    return size
+
+
+def boxes_as_seen(
+    coco: Mapping[str, Any], pipeline: Sequence[Mapping[str, Any]], divisor: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) xyxy of the cells of a COCO json and their images' padded sizes (N, 2), in px of the network's
+    input. Crowd regions and boxes without an area are left out."""
+    old = {image['id']: (image['width'], image['height']) for image in coco['images']}
+    new = {i: resized(size, pipeline) for i, size in old.items()}
+    cells = [a for a in coco.get('annotations') or [] if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
+    xywh = np.array([a['bbox'] for a in cells], np.float64).reshape(-1, 4)
+    seen = np.array([new[a['image_id']] for a in cells], np.float64).reshape(-1, 2)
+    factor = seen / np.array([old[a['image_id']] for a in cells], np.float64).reshape(-1, 2)
+    boxes = np.concatenate([xywh[:, :2] * factor, (xywh[:, :2] + xywh[:, 2:]) * factor], axis=1)
+    return boxes, np.ceil(seen / divisor) * divisor
+
+
 def recall_by_side(boxes: np.ndarray, ious: np.ndarray) -> list[tuple[str, int, list[float], float]]:
     """Rows (band, boxes, recall at each of IOU_THRESHOLDS, mean best IoU), one a band of sides, then all together."""
     sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
@@ -84,6 +115,28 @@ def ratio_quantiles(boxes: np.ndarray) -> list[float]:
     return [round(float(q), 1) for q in np.quantile(height / width, (0.1, 0.5, 0.9))]
 
 
+def measure(
+    boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], scales: Sequence[float], ratios: Sequence[float]
+) -> Suggestion:
+    """What :func:`best_ious` finds for one set of scales and ratios."""
+    ious = best_ious(boxes, sizes, make_anchors(scales, ratios, strides))
+    recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
+    return Suggestion(list(scales), list(ratios), recall, float(ious.mean()))
+
+
+def best_named(
+    boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], sets: Mapping[str, Mapping[str, Sequence[float]]]
+) -> tuple[str, Suggestion] | None:
+    """Of named sets (their ``scales``, ``ratios`` and ``strides``) with these strides the one of the best mean IoU,
+    the first of equals; None if no set has these strides."""
+    measured = [
+        (name, measure(boxes, sizes, strides, one['scales'], one['ratios']))
+        for name, one in sets.items()
+        if list(one['strides']) == list(strides)
+    ]
+    return max(measured, key=lambda found: round(found[1].mean_iou, 4), default=None)
+
+
 def suggest(
     boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], ratios: Iterable[Sequence[float]]
 ) -> list[Suggestion]:
@@ -94,10 +147,6 @@ def suggest(
     steps = [round(2 ** (k / 2), 2) for k in range(7)]
     best = []
     for several in ([[s] for s in steps], [[s, round(s * 2**0.5, 2)] for s in steps]):
-        tried = []
-        for scales, shape in itertools.product(several, ratios):
-            ious = best_ious(boxes, sizes, make_anchors(scales, shape, strides))
-            recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
-            tried.append(Suggestion(list(scales), list(shape), recall, float(ious.mean())))
+        tried = [measure(boxes, sizes, strides, scales, shape) for scales, shape in itertools.product(several, ratios)]
         best.append(max(tried, key=lambda s: round(s.mean_iou, 4)))
     return best

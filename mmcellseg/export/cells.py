@@ -92,11 +92,12 @@ class Cells:
 def join(parts: Sequence[Cells]) -> Cells:
     """The cells of batches of one image, in their order; agreement stays where all have it."""
     agreement = [part.agreement for part in parts if part.agreement is not None]
+    rated = all(part.agreement is not None or not len(part) for part in parts)
     return replace(
         parts[0],
         boxes=np.concatenate([part.boxes for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         masks=InstanceMasks.cat([part.masks for part in parts]),
-        agreement=np.concatenate(agreement) if len(agreement) == len(parts) else None,
+        agreement=np.concatenate(agreement) if agreement and rated else None,
     )

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from ..components.models.cell_tta_model import mirrored_views
 from ..reporting.comparison import to_markdown
 from .steps import about
 
@@ -63,8 +65,15 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _test(cfg: Config) -> str:
-    views = f'4 views, {cfg.tta_model.fusion.type}' if cfg.get('tta') else ''
-    return ', '.join(filter(None, [*map(_step, cfg.test_dataloader.dataset.pipeline), views])) or 'own size'
+    pipeline, views = cfg.test_dataloader.dataset.pipeline, ''
+    if cfg.get('tta'):
+        *pipeline, last = cfg.get('tta_pipeline') or mirrored_views(pipeline)
+        axes = last['transforms']
+        pipeline += [
+            {'type': 'RandomChoice', 'transforms': [[s] for s in axis]} for axis in axes if axis[0]['type'] == 'Resize'
+        ]
+        views = f'{math.prod(len(axis) for axis in axes)} views, {cfg.tta_model.fusion.type}'
+    return ', '.join(filter(None, [*map(_step, pipeline), views])) or 'own size'
 
 
 def _draw(cfg: Config) -> str:

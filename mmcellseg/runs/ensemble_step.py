@@ -11,10 +11,10 @@ from mmengine.config import Config
 from ..components import provenance
 from ..ensemble.build import build_fusion
 from ..ensemble.driver import Merged, merge_files
-from ..ensemble.members import Member, read_image_set
+from ..ensemble.members import Member, read_image_set, write_ensemble
 from ..export.submission import write_submission
 from ..reporting import records
-from ..structures.run_files import METRICS_NAME, RESULTS_NAME, ZIP_NAME
+from ..structures.run_files import METRICS_NAME, RESULTS_NAME, VALIDATION_NAME, ZIP_NAME
 from .steps import check_publishable, finish_step, submitted
 
 
@@ -61,9 +61,11 @@ def run_ensemble_step(config: str, folder: Path) -> None:
             f'{config}: expected oof_ann_file, and one oof file a member; lacking: {lacking or "oof_ann_file"}'
         )
     check_publishable(folder)
-    results = folder / 'val-results.json'
+    results = folder / VALIDATION_NAME
     begun = time.monotonic()
-    _merge(cfg, [replace(member, results=str(member.oof)) for member in members], cfg.oof_ann_file, results)
+    validated = [replace(member, results=str(member.oof)) for member in members]
+    _merge(cfg, validated, cfg.oof_ann_file, results)
+    write_ensemble(folder, validated, cfg.fusion.to_dict(), cfg.oof_ann_file)
     finish_step(config, folder, _record(config, cfg, time.monotonic() - begun), results, cfg.oof_ann_file)
 
 

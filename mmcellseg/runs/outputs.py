@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from ..components.config_paths import annotation_file, config_datasets
 from ..export.submission import CATEGORY_IDS, write_submission
-from ..structures.run_files import RESULTS_NAME, ZIP_NAME
+from ..structures.run_files import RESULTS_NAME, VALIDATION_NAME, ZIP_NAME
 
 IDS_NAME = 'test_image_name_to_ids.json'
 
@@ -26,6 +26,13 @@ def set_format_only(cfg: Config) -> None:
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     chosen = next((e for e in evaluators if e.type == 'CellMetric'), {'type': 'CellMetric'})
     cfg.test_evaluator = {**chosen, 'format_only': True, 'results_file': RESULTS_NAME}
+
+
+def set_validation(cfg: Config, results_file: str = VALIDATION_NAME) -> None:
+    """Test on the validation images: measured, with their predictions in ``results_file`` (in the log's folder)."""
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.test_evaluator = {**cfg.val_evaluator, 'results_file': results_file}
+    cfg.test_cfg = {'type': 'TestLoop'}
 
 
 def find_ids_file(cfg: Config, path: str | None = None) -> Path:

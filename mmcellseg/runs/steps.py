@@ -25,11 +25,13 @@ from ..structures.run_files import (
     METRICS_NAME,
     RECORD_NAME,
     RESULTS_NAME,
+    VALIDATION_NAME,
     ZIP_NAME,
     checkpoint_of,
     has_checkpoint,
     newest,
 )
+from .outputs import set_validation
 from .process import run_tool
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
@@ -46,27 +48,36 @@ def is_trained(folder: Path) -> bool:
     return record['status'] == 'finished' and record.get('kind', 'train') == 'train' and has_checkpoint(folder)
 
 
-def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
-    """The folder of the step whose weights a step takes, beside its own; None if it trains its own.
+def weights_leaf(config: str | Path, name: str) -> Path:
+    """The leaf beside a config that ``weights = name`` means.
 
     Raises:
-        ValueError: Not exactly one leaf beside the config begins so, or that one trains nothing either.
-        FileNotFoundError: That step's training is not finished, or its checkpoint is not there.
+        ValueError: Not exactly one begins so, or that one trains nothing either.
     """
-    name = cfg.get('weights')
-    if name is None:
-        return None
-    leaves = sorted({*Path(config).parent.glob(f'{name}.py'), *Path(config).parent.glob(f'{name}_*.py')})
+    here = Path(config).parent
+    leaves = sorted({*here.glob(f'{name}.py'), *here.glob(f'{name}_*.py')})
     if len(leaves) != 1:
         found = ', '.join(path.name for path in leaves) or 'none'
         raise ValueError(
             f'{config}: weights = {name!r}: expected one leaf {name}.py or {name}_….py beside it, found {found}'
         )
-    (leaf,) = leaves
-    if (further := Config.fromfile(leaf).get('weights')) is not None:
+    if (further := Config.fromfile(leaves[0]).get('weights')) is not None:
         raise ValueError(
-            f'{config}: weights = {name!r}: {leaf.name} takes those of {further!r} itself; name the step that trained'
+            f'{config}: weights = {name!r}: {leaves[0].name} takes those of {further!r}; name the step that trained'
         )
+    return leaves[0]
+
+
+def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
+    """The folder of the step whose weights a step takes, beside its own; None if it trains its own.
+
+    Raises:
+        ValueError: As :func:`weights_leaf`.
+        FileNotFoundError: That step's training is not finished, or its checkpoint is not there.
+    """
+    if (name := cfg.get('weights')) is None:
+        return None
+    leaf = weights_leaf(config, name)
     source = folder.parent / leaf.stem
     if not is_trained(source):
         raise FileNotFoundError(
@@ -113,9 +124,7 @@ def check_publishable(folder: Path) -> None:
 def validation_config(cfg: Config, results_file: Path) -> Config:
     """The config whose test run predicts the validation images, through the validation pipeline."""
     cfg = Config(cfg._cfg_dict.to_dict(), filename=cfg.filename)
-    cfg.test_dataloader = cfg.val_dataloader
-    cfg.test_evaluator = {**cfg.val_evaluator, 'results_file': str(results_file.resolve())}
-    cfg.test_cfg = {'type': 'TestLoop'}
+    set_validation(cfg, str(results_file.resolve()))
     return cfg
 
 
@@ -186,7 +195,7 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
         check_start(config, cfg, folder)
         run_tool('train.py', config, '--work-dir', str(folder), '--resume', *options)
     folder.mkdir(parents=True, exist_ok=True)
-    results = folder / 'val-results.json'
+    results = folder / VALIDATION_NAME
     validated = validation_config(cfg, results)
     validated.dump(folder / 'validate.py')
     checkpoint = checkpoint_of(source or folder)

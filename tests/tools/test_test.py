@@ -63,6 +63,19 @@ def test_the_config_in_the_folder_of_a_resumed_run_can_be_tested(tiny_trained, t
     assert len(list(tmp_path.glob('tested/*/submission.zip'))) == 1
 
 
+def test_val_measures_the_validation_images_and_keeps_their_predictions(tiny_trained):
+    output = run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', '--val', '--work-dir', 'validated', cwd=tiny_trained)
+    (results,) = tiny_trained.glob('validated/*/val-results.json')
+    images = json.loads((tiny_trained / 'data/annotations/train.json').read_text())['images']
+    found = {entry['image_id'] for entry in json.loads(results.read_text())}
+    assert found
+    assert found <= {image['id'] for image in images}
+    assert 'cell/segm_AP50' in output
+    assert not list(tiny_trained.glob('validated/*/submission.zip'))
+    both = ('--val', '--format-only')
+    assert 'one of them' in run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', *both, cwd=tiny_trained, code=2)
+
+
 def load(tmp_path, extra=''):
     return launch.load_config(str(write_config(tmp_path / 'c.py', tmp_path / 'data', extra)))
 

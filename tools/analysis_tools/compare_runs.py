@@ -2,7 +2,7 @@
 """Compare runs by what differs in their configs and by what they reached.
 
     compare_runs.py work_dirs/consep/* --sort cell/segm_AP50 --metrics segm_AP50 PQ --markdown runs.md
-    compare_runs.py work_dirs/consep/s* --columns about --metrics segm_AP50 bPQ --short --into README.md
+    compare_runs.py work_dirs/consep/s* --columns about --metrics segm_AP50 bPQ --short --into docs/consep.md
     compare_runs.py --diff work_dirs/a work_dirs/b
 
 A run is a folder with a record.json, which training writes. Beside it lies config.json with all keys of its config; of
