@@ -263,7 +263,7 @@ def test_predictions_that_do_not_fit_are_refused(case, tool, tmp_path):
     good = read_results(results)
     for change, message in [
         ({'image_id': 9}, 'expected ids of the images given, found image 9'),
-        ({'category_id': 1}, r'entry 1 \(image 1\): unknown category 1'),
+        ({'category_id': 1}, r'image 1 was written\nentry 1 \(image 1\): unknown category 1'),
     ]:
         write_results(results, [good[0], {**good[1], **change}, *good[2:]])
         with pytest.raises(SystemExit, match=message):
