@@ -1,6 +1,5 @@
 """A COCO results list of one image, written batch by batch."""
 
-import json
 from collections.abc import Generator
 
 from ..structures.files import atomic_open
@@ -22,14 +21,14 @@ class CocoResultsWriter(Writer):
     def _write(self, cells: Cells, first: int) -> None:
         boxes = cells.boxes.copy()
         boxes[:, 2:] -= boxes[:, :2]
-        agreement = [None] * len(cells) if cells.agreement is None else cells.agreement.tolist()
-        entries = []
-        for label, score, box, rle, agreed in zip(
-            cells.labels.tolist(), cells.scores.tolist(), boxes.tolist(), cells.to_rles(), agreement
-        ):
-            entry = {'image_id': self.image_id, 'category_id': label, 'score': score, 'bbox': box}
-            entry['segmentation'] = {'size': rle['size'], 'counts': rle['counts'].decode('ascii')}
-            if agreed is not None:
-                entry['agreement'] = agreed
-            entries.append(json.dumps(entry))
-        self._file.write((('\n' if first == 1 else ',\n') + ',\n'.join(entries)).encode())
+        agreement = [''] * len(cells)
+        if cells.agreement is not None:
+            agreement = [f', "agreement": {value!r}' for value in cells.agreement.tolist()]
+        entry = (
+            f'{{"image_id": {self.image_id}, "category_id": %d, "score": %r, "bbox": %s, '
+            f'"segmentation": {{"size": [{self.height}, {self.width}], "counts": "%s"}}%s}}'
+        )
+        # Of the characters of an RLE only the backslash has a meaning in JSON.
+        counts = [rle['counts'].decode('ascii').replace('\\', '\\\\') for rle in cells.to_rles()]
+        entries = zip(cells.labels.tolist(), cells.scores.tolist(), boxes.tolist(), counts, agreement)
+        self._file.write((('\n' if first == 1 else ',\n') + ',\n'.join(entry % values for values in entries)).encode())

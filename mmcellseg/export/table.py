@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Generator
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .writer import Writer
 COLUMNS = ('id', 'class', 'score', 'area_px2', 'area_um2', 'centroid_x', 'centroid_y', 'agreement')
 
 
+@lru_cache(maxsize=1)  # several writers take the same batch one after the other
 def areas_and_centroids(masks: InstanceMasks) -> tuple[np.ndarray, np.ndarray]:
     """Area (N,) int64 in px², and centroid (N, 2) float64 xy in px, of each mask.
 
