@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from .answer import Answer
 
@@ -38,8 +39,8 @@ def check_workers(folder: str = SHARED_MEMORY) -> Answer:
     import torch
     from torch.utils.data import DataLoader
 
-    batches = DataLoader(torch.ones(8, 2**20), batch_size=4, num_workers=1, timeout=20)  # type: ignore[arg-type]
-    total = sum(batch.sum().item() for batch in batches)
+    data: Any = torch.ones(8, 2**20)
+    total = sum(batch.sum().item() for batch in DataLoader(data, batch_size=4, num_workers=1, timeout=20))
     if total != 2**23:
         return Answer('fail', f'a data worker passed a sum of {total} for {2**23}', advice)
     return Answer('ok', f'{text}, a data worker passes tensors') if free >= GB else Answer('warning', text, advice)
@@ -114,10 +115,12 @@ def check_data(config: str | Path) -> Answer:
     datasets = config_datasets(load_config(str(config)), 'train', 'val', 'test')
     root = (datasets[0].get('data_root') or '.') if datasets else '.'
     if not Path(root).is_dir():
-        return Answer('warning', f'{root} is not there', 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT')
+        return Answer(
+            'warning', f'{root} is not there', 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT'
+        )
     named = {path: dataset for dataset in datasets if (path := annotation_file(dataset))}
     missing = [path for path in named if not Path(path).is_file()]
-    sizes: dict[Path, tuple[int, int]] = {}
+    seen: set[Path] = set()
     again = f'python tools/dataset_converters/cells2coco.py {root} {root} --holdout 0.2'
     for file in sorted({*named} - {*missing}):
         images = read_coco(file)['images']
@@ -126,11 +129,13 @@ def check_data(config: str | Path) -> Answer:
         if gone:
             return Answer('fail', f'{file}: {len(gone)} of its {len(images)} images are not there, as {gone[0]}', again)
         for image in images:
-            path, stated = folder / image['file_name'], (image['height'], image['width'])
-            found = sizes.setdefault(path, image_size(path)) if path not in sizes else sizes[path]
-            if found != stated:
-                text = f'{file}: it is of other images: {path} has {found} px (height, width), not {stated}'
+            path = folder / image['file_name']
+            seen.add(path)
+            height, width = image_size(path)
+            if (height, width) != (image['height'], image['width']):
+                stated = f'{image["height"]} × {image["width"]}'
+                text = f'{file}: of other images: {path} has {height} × {width} px (height, width), not {stated}'
                 return Answer('fail', text, again)
     if missing:
         return Answer('warning', f'{root}: no {", ".join(Path(path).name for path in missing)}', again)
-    return Answer('ok', f'{root}: {len(named)} json files match their {len(sizes)} images')
+    return Answer('ok', f'{root}: {len(named)} json files match their {len(seen)} images')
