@@ -52,6 +52,8 @@ def _meet(rank: int, device: str, world: int, port: int) -> None:
 
     torch.set_num_threads(1)
     where = torch.device(device, rank) if device == 'cuda' else torch.device(device)
+    if device == 'cuda':
+        torch.cuda.set_device(rank)
     backend, address = 'nccl' if device == 'cuda' else 'gloo', f'tcp://127.0.0.1:{port}'
     torch.distributed.init_process_group(backend, init_method=address, rank=rank, world_size=world)
     value = torch.full((1024,), rank + 1.0, device=where)
@@ -59,6 +61,13 @@ def _meet(rank: int, device: str, world: int, port: int) -> None:
     if value.unique().tolist() != [world * (world + 1) / 2]:
         raise RuntimeError(f'{backend} sums 1 to {world} to {value.unique().tolist()}')
     torch.distributed.destroy_process_group()
+
+
+def check_processes() -> Answer:
+    """Two processes and gloo. A process that has used CUDA may not be forked."""
+    import torch
+
+    return all_reduce('cpu', 2, 'forkserver' if torch.cuda.is_initialized() else 'fork')
 
 
 def all_reduce(device: str, world: int, start: str, limit: float = 30) -> Answer:
