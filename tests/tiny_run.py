@@ -163,11 +163,11 @@ def _child(tool: str, argv: list[str], cwd: str, log: str, env: dict[str, str]) 
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     import torch
-    from mmengine.config import config
+    from yapf.yapflib import yapf_api
 
     torch.set_num_threads(1)
     # Half of a tiny run would be the layout of its config's text, written into every checkpoint, and gc.
-    config.FormatCode = lambda text, **kwargs: (text, False)
+    yapf_api.FormatCode = lambda text, **kwargs: (text, False)
     gc.freeze()
     sys.argv = [tool, *argv]
     runpy.run_path(tool, run_name='__main__')

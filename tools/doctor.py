@@ -13,24 +13,20 @@ import sys
 import warnings
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))  # works where the package is not installed, which is one thing to find out
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # that the package is not installed is one thing to say
 
 from mmcellseg import doctor
 
-DATA = [PROJECT / 'configs/_base_/datasets' / name for name in ('cells_holdout.py', 'consep_fold0.py', 'demo.py')]
+DATASETS = Path(__file__).resolve().parents[1] / 'configs/_base_/datasets'
+DATA = [DATASETS / name for name in ('cells_holdout.py', 'consep_fold0.py', 'demo.py')]
 
 
 def parse_args() -> argparse.Namespace:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument(
-        'config', nargs='*', default=DATA, help="configs whose data are looked at (default: the project's)"
-    )
+    parser.add_argument('config', nargs='*', default=DATA, help="whose data are looked at (default: the project's)")
     parser.add_argument('--work-dir', default='work_dirs', help='where runs go (default: %(default)s)')
-    parser.add_argument(
-        '--json', type=Path, help='also write the answers to this file (--gpu: default doctor-gpu.json)'
-    )
+    parser.add_argument('--json', type=Path, help='also write the answers there (--gpu: doctor-gpu.json unless given)')
     parser.add_argument('--gpu', action='store_true', help='run what only a GPU can show')
     parser.add_argument('--minutes', type=float, default=8, help='time for --gpu (default: %(default)s)')
     parser.add_argument('--device', default='cuda', choices=['cuda', 'cpu'], help='of --gpu; cpu: in tiny sizes')

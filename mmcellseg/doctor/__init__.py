@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from . import machine, packages
@@ -23,10 +24,10 @@ def checks(work_dir: str, configs: Sequence[str | Path]) -> dict[str, Callable[[
         'TIFF': packages.check_codecs,
         'memory': machine.check_memory,
         'workers': machine.check_workers,
-        'processes': lambda: machine.all_reduce('cpu', 2, 'fork'),
+        'processes': machine.check_processes,
         'disk': lambda: machine.check_disk(work_dir),
         'folders': lambda: machine.check_folders(work_dir, tempfile.gettempdir()),
-        **{f'data {Path(config).stem}': lambda config=config: machine.check_data(config) for config in configs},
+        **{f'data {Path(config).stem}': partial(machine.check_data, config) for config in configs},
     }
 
 

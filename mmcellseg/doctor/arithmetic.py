@@ -124,5 +124,6 @@ def rle_head(bench: Bench) -> Answer:
     figures = {'other than stock': sum(a != b for a, b in zip(ours, stock)), 'other than the CPU': len(other)}
     text = f'of {number} masks {figures["other than stock"]} are other than stock on {bench.device}, '
     text += f'and {len(other)} other than on the CPU (in {pixels} px)'
-    good = not any(figures.values())
-    return Answer('ok' if good else 'fail', text, '' if good else 'report it', {**figures, 'pixels': pixels})
+    status = 'fail' if figures['other than stock'] else 'warning' if other else 'ok'
+    advice = '' if status == 'ok' else 'a few px on outlines are the rounding of the device; report anything else'
+    return Answer(status, text, advice, {**figures, 'pixels': pixels})

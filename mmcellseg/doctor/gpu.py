@@ -33,7 +33,7 @@ def processes(bench: Bench) -> Answer:
     import torch
 
     count = torch.cuda.device_count() if bench.device == 'cuda' else 2
-    return all_reduce(bench.device, count, 'spawn', limit=60)
+    return all_reduce(bench.device, count, 'forkserver', limit=60)
 
 
 PARTS = {

@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from .answer import Answer
 
@@ -38,8 +39,8 @@ def check_workers(folder: str = SHARED_MEMORY) -> Answer:
     import torch
     from torch.utils.data import DataLoader
 
-    batches = DataLoader(torch.ones(8, 2**20), batch_size=4, num_workers=1, timeout=20)  # type: ignore[arg-type]
-    total = sum(batch.sum().item() for batch in batches)
+    data: Any = torch.ones(8, 2**20)
+    total = sum(batch.sum().item() for batch in DataLoader(data, batch_size=4, num_workers=1, timeout=20))
     if total != 2**23:
         return Answer('fail', f'a data worker passed a sum of {total} for {2**23}', advice)
     return Answer('ok', f'{text}, a data worker passes tensors') if free >= GB else Answer('warning', text, advice)
@@ -51,6 +52,8 @@ def _meet(rank: int, device: str, world: int, port: int) -> None:
 
     torch.set_num_threads(1)
     where = torch.device(device, rank) if device == 'cuda' else torch.device(device)
+    if device == 'cuda':
+        torch.cuda.set_device(rank)
     backend, address = 'nccl' if device == 'cuda' else 'gloo', f'tcp://127.0.0.1:{port}'
     torch.distributed.init_process_group(backend, init_method=address, rank=rank, world_size=world)
     value = torch.full((1024,), rank + 1.0, device=where)
@@ -58,6 +61,13 @@ def _meet(rank: int, device: str, world: int, port: int) -> None:
     if value.unique().tolist() != [world * (world + 1) / 2]:
         raise RuntimeError(f'{backend} sums 1 to {world} to {value.unique().tolist()}')
     torch.distributed.destroy_process_group()
+
+
+def check_processes() -> Answer:
+    """Two processes and gloo. A process that has used CUDA may not be forked."""
+    import torch
+
+    return all_reduce('cpu', 2, 'forkserver' if torch.cuda.is_initialized() else 'fork')
 
 
 def all_reduce(device: str, world: int, start: str, limit: float = 30) -> Answer:
@@ -119,7 +129,7 @@ def check_data(config: str | Path) -> Answer:
         )
     named = {path: dataset for dataset in datasets if (path := annotation_file(dataset))}
     missing = [path for path in named if not Path(path).is_file()]
-    sizes: dict[Path, tuple[int, int]] = {}
+    seen: set[Path] = set()
     again = f'python tools/dataset_converters/cells2coco.py {root} {root} --holdout 0.2'
     for file in sorted({*named} - {*missing}):
         images = read_coco(file)['images']
@@ -128,11 +138,13 @@ def check_data(config: str | Path) -> Answer:
         if gone:
             return Answer('fail', f'{file}: {len(gone)} of its {len(images)} images are not there, as {gone[0]}', again)
         for image in images:
-            path, stated = folder / image['file_name'], (image['height'], image['width'])
-            found = sizes.setdefault(path, image_size(path)) if path not in sizes else sizes[path]
-            if found != stated:
-                text = f'{file}: it is of other images: {path} has {found} px (height, width), not {stated}'
+            path = folder / image['file_name']
+            seen.add(path)
+            height, width = image_size(path)
+            if (height, width) != (image['height'], image['width']):
+                stated = f'{image["height"]} × {image["width"]}'
+                text = f'{file}: of other images: {path} has {height} × {width} px (height, width), not {stated}'
                 return Answer('fail', text, again)
     if missing:
         return Answer('warning', f'{root}: no {", ".join(Path(path).name for path in missing)}', again)
-    return Answer('ok', f'{root}: {len(named)} json files match their {len(sizes)} images')
+    return Answer('ok', f'{root}: {len(named)} json files match their {len(seen)} images')

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -16,7 +19,10 @@ from typing import Any
 
 from .answer import PROJECT, Answer
 
-RECIPE = PROJECT / 'configs/baselines/r50v2_a8-128_cw.py'
+RECIPES = {
+    'cuda': PROJECT / 'configs/baselines/r50v2_a8-128_cw.py',
+    'cpu': PROJECT / 'configs/demo/m1.py',  # r50v2 takes a minute a step on two cores
+}
 MODELS = {
     'lite0': PROJECT / 'configs/_base_/models/mask-rcnn_lite0_fpn-64.py',
     'x101': PROJECT / 'configs/_base_/models/mask-rcnn_x101-32x4d_fpn.py',
@@ -42,7 +48,6 @@ class Bench:
     device: str
     folder: Path
     deadline: float
-    recipe: Path = RECIPE
 
     @property
     def tiny(self) -> bool:
@@ -89,7 +94,8 @@ class Bench:
         if not root.exists():
             side = 96 if self.tiny else 512
             make_synthetic(root, num_train=3 if self.tiny else 16, num_test=2, size_range=(side, side), dense=False)
-            write_conversion(read_dataset(root), root)
+            with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+                write_conversion(read_dataset(root), root)
         return root
 
 
@@ -100,7 +106,7 @@ def write_config(bench: Bench, name: str, steps: int, model: Path | None = None)
     from ..components.config_paths import config_datasets
     from ..runs.launch import load_config
 
-    cfg = load_config(str(bench.recipe))
+    cfg = load_config(str(RECIPES[bench.device]))
     if model is not None:
         cfg.model = Config.fromfile(model).model
     cfg.model.backbone.init_cfg = cfg.load_from = None
@@ -130,6 +136,7 @@ def train(bench: Bench, precision: str, model: Path | None = None) -> Answer:
     bench.run_tool('train.py', config, '--work-dir', run, *amp, **PRECISIONS[precision])
     log = next(run.glob('*/vis_data/scalars.json'))
     rows: list[dict[str, Any]] = [row for row in read_scalars(log) if 'loss' in row]
+    shutil.rmtree(run)  # a checkpoint takes half a gigabyte
     losses = [value for row in rows for key, value in row.items() if 'loss' in key]
     timed = rows[WARM_UP:]
     if len(rows) != steps or not all(map(math.isfinite, losses)):
