@@ -25,6 +25,7 @@ from .gallery import SWITCHES, tiles
 from .measures import Measured, anchor_table, figure_table, measure, member_table, over_folds
 from .sources import Source
 
+_COLOURS = tuple(colour for colour in COLOURS if colour != '#CC79A7')  # pink is lost on tissue
 _LINES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _HEADLINE = ('segm_AP50', 'segm_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'F1')
 _LONGEST_VALUE = 160  # characters of a config's value in the table of differences
@@ -45,7 +46,7 @@ def score_curves(measured: Measured) -> Figure:
     left, right = figure.subplots(1, 2)
     for k, (name, precision) in enumerate(zip(measured.errors.class_names, measured.precision.T)):
         if precision[0] >= 0:
-            style = {'color': COLOURS[k % len(COLOURS)], 'ls': _LINES[k % len(_LINES)]}
+            style = {'color': _COLOURS[k % len(_COLOURS)], 'ls': _LINES[k % len(_LINES)]}
             left.plot(RECALLS, precision, label=f'{name} ({precision.mean():.3f})', lw=1.8, **style)
     left.set(title='precision and recall at mask IoU 0.5 (AP50)', xlabel='recall', ylabel='precision')
     left.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -215,5 +216,5 @@ def build_page(
         gallery=gallery,
         missing=missing,
         switches=SWITCHES,
-        colours=COLOURS,
+        colours=_COLOURS,
     )
