@@ -168,7 +168,7 @@ def test_kinds_of_the_gallery(run: Path) -> None:
 def test_a_page_of_one_run_holds_every_part(run: Path) -> None:
     source = read_source(run)
     page = build_page([source], draws=20)
-    assert source.missing == ['Not in the log: train ap.']
+    assert source.missing == ['Not in the log: train AP.']
     for part in ('At a glance', 'Learning curves', 'Confusion matrix', 'Class exposure', 'Anchor recall', 'Gallery'):
         assert part in page
     assert facts(source)['commit'] == 'abc123 with changes'
@@ -199,7 +199,7 @@ def test_missing_parts_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     assert 'Learning curves' in page
     assert 'Gallery</h2>' not in page
     said = ' '.join(source.missing)
-    for sentence in ('No record of what was run', 'No predictions of annotated images', 'val loss, train ap, val ap'):
+    for sentence in ('No record of what was run', 'No predictions of annotated images', 'val loss, train AP, val AP'):
         assert sentence in said
     empty = tmp_path / 'empty'
     empty.mkdir()
