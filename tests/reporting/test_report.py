@@ -209,6 +209,15 @@ def test_missing_parts_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
         read_source(tmp_path / 'gone')
 
 
+def test_without_predictions_the_recorded_figures_stand(tmp_path: Path) -> None:
+    run = tmp_path / 'clone'
+    record(
+        run, CONFIG, {'epoch': 3, 'cell/segm_AP50': 0.43215}, data={f'{"long/" * 40}a.json': {'images': 1, 'cells': {}}}
+    )
+    page = build_page([read_source(run)])
+    assert re.search(r'clone</th>\s*<td>0.4321|clone</th>\s*<td>0.4322', page)
+
+
 def test_absent_images_annotations_and_broken_predictions_are_named(run: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / 'data' / 'images')
     assert '2 images are not there (images/1.png …): give their folder with --images.' in build_page(

@@ -147,6 +147,10 @@ def _section(source: Source, draws: int, score_thr: float | None) -> tuple[dict[
     threshold = score_thr if score_thr is not None else source.score_threshold or 0.5
     section: dict[str, Any] = {'source': source, 'facts': facts(source), 'exposure': exposure_table(source)}
     section |= {'threshold': threshold, 'tables': [], 'anchors': [], 'members': [], 'measured': None}
+    best = ((source.record or {}).get('metrics') or {}).get('best') or {}
+    recorded = ((source.record or {}).get('validation') or {}).get('metrics') or best
+    recorded = {key.removeprefix('cell/'): value for key, value in recorded.items()}
+    section['headline'] = {key: (recorded.get(key), None) for key in _HEADLINE} if 'segm_AP50' in recorded else {}
     measured = None
     if source.results and source.ann_files:
         try:
