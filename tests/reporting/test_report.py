@@ -172,7 +172,7 @@ def test_a_page_of_one_run_holds_every_part(run: Path) -> None:
     for part in ('At a glance', 'Learning curves', 'Confusion matrix', 'Class exposure', 'Anchor recall', 'Gallery'):
         assert part in page
     assert facts(source)['commit'] == 'abc123 with changes'
-    assert facts(source)['time'] == '1.50 h'
+    assert facts(source)['time'] == '90 min'
     # Anchors of 10 px, at points 4 px apart, lie 1 px off the cells of 10 px both ways: IoU 81 / 119.
     assert '<td>1.000</td><td>0.000</td><td>0.681</td>' in page
     assert 'http' not in page.replace('http://www.w3.org/2000/svg', '').replace('http-equiv', '')

@@ -91,7 +91,7 @@ def facts(source: Source) -> dict[str, str]:
         'weights from': weights.get('step') or weights.get('file'),
         'machine': '; '.join(machine),
         'started': time.get('started'),
-        'time': time.get('wall_s') is not None and f'{time["wall_s"] / 3600:.2f} h',
+        'time': time.get('wall_s') is not None and f'{time["wall_s"] / 60:,.0f} min',
         'peak memory': memory is not None and f'{memory:,} MB',
         'done': progress and f'epoch {progress.get("epoch")} of {progress.get("max_epochs")}',
         'resumed': '; '.join(started),
@@ -101,8 +101,8 @@ def facts(source: Source) -> dict[str, str]:
 
 
 def differences(sources: Sequence[Source]) -> list[list[str]]:
-    """A header, and a row each key of the configs in which the runs differ."""
-    recorded = [source for source in sources if source.record]
+    """A header, and a row each key of the configs in which the trained runs differ."""
+    recorded = [source for source in sources if source.record and source.record.get('kind') != 'ensemble']
     values = all_values([source.record for source in recorded if source.record])
     texts = [{key: '' if v == ABSENT else json.dumps(v) for key, v in flat.items()} for flat in values]
     keys = dict.fromkeys(key for flat in texts for key in flat)
