@@ -10,5 +10,5 @@ model = dict(
     train_cfg=dict(rpn_proposal=_base_.caps.rpn2k.rpn),
     test_cfg=dict(rpn=_base_.caps.rpn2k.rpn, rcnn=_base_.caps.rpn2k.rcnn),
 )
-train_cfg = dict(max_epochs=5, val_interval=5)
+train_cfg = dict(max_epochs=5, val_interval=1)
 param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=5, convert_to_iter_based=True)]

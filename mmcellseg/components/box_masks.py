@@ -76,8 +76,12 @@ class BoxMasks(InstanceMasks, BaseInstanceMasks):
         return self._as_stock(out_shape, lambda masks: masks.shear(out_shape, magnitude, direction, 0, interpolation))
 
     def translate(self, out_shape, offset, direction='horizontal', border_value=0, interpolation='bilinear') -> Self:
-        """See ``BitmapMasks.translate``."""
+        """See ``BitmapMasks.translate``; an unknown direction is an error without masks, too."""
         refuse_border('border_value', border_value)
+        if direction not in ('horizontal', 'vertical', 'both'):
+            raise ValueError(
+                f"translate: expected the direction 'horizontal', 'vertical' or 'both', found {direction!r}"
+            )
         return self._as_stock(out_shape, lambda masks: masks.translate(out_shape, offset, direction, 0, interpolation))
 
     def _as_stock(self, out_shape: tuple[int, int], function: Callable[[BitmapMasks], BitmapMasks]) -> Self:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..structures.json_file import numbers, short, whole
 from ..structures.results import read_results
 from .ap import Matches, ap_metrics, largest_group, match_predictions, precision_table
 from .centroid_f1 import RADIUS
 from .ground_truth import GroundTruth
-from .instances import EvaluationError, numbers, short, whole
+from .instances import EvaluationError
 from .label_map_figures import Counts, count_images, matching_figures, panoptic_figures, sweep
 from .predictions import Predictions
 

@@ -30,17 +30,20 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style: Any) -> None:
-    """A curve, with a star on the point nearest to the chosen checkpoint, and its value there."""
+    """A curve, with a star on the point nearest to the chosen checkpoint, and its value there; a single point is a
+    dot with its value."""
     if not points:
         return
     x, y = np.array(points, float).T
-    axes.plot(x, y, **{'marker': '.' if len(points) <= 30 else None, 'markevery': max(len(points) // 12, 1), **style})
+    single = len(points) == 1
+    marker = {'marker': 'o' if single else '.' if len(points) <= 30 else None, 'markevery': max(len(points) // 12, 1)}
+    axes.plot(x, y, **{**marker, **style})
+    at = 0 if chosen is None else int(np.argmin(np.abs(x - chosen)))
     if chosen is not None:
-        at = int(np.argmin(np.abs(x - chosen)))
         axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
-        if tell and np.isfinite(y[at]):
-            text = f'{y[at]:.3f}'
-            axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
+    if (single or (tell and chosen is not None)) and np.isfinite(y[at]):
+        text = f'{y[at]:.3f}'
+        axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
 
 
 def _legend_text(run: Run, name: str) -> str:
@@ -83,12 +86,17 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
         axes.margins(y=0.12)
         axes.grid(alpha=0.25, lw=0.6)
         axes.spines[['top', 'right']].set_visible(False)
-    colours = ('0.3', '0.3') if several else COLOURS[:2]
-    handles = [
-        Line2D([], [], color=colours[0], ls='--', label='training'),
-        Line2D([], [], color=colours[1], label='validation'),
-        Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'),
-    ]
+    drawn = [line for axes in figure.axes for line in axes.lines]
+    handles = []
+    for label, text, colour in zip(('train', 'val'), ('training', 'validation'), COLOURS):
+        lengths = [len(line.get_xdata()) for line in drawn if line.get_label() == label]  # type: ignore[arg-type]
+        if lengths:
+            line = Line2D([], [], color='0.3' if several else colour, ls='--' if label == 'train' else '-', label=text)
+            if max(lengths) == 1:
+                line.set(linestyle='', marker='o')
+            handles.append(line)
+    if any(line.get_label() == 'chosen' for line in drawn):
+        handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
     if several:
         handles = [

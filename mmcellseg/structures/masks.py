@@ -131,7 +131,14 @@ class InstanceMasks:
         return geometry.tight(self.boxes, self.windows())[0]
 
     def crop(self, bbox: np.ndarray) -> Self:
-        """What lies inside ``bbox`` (4,) int xyxy, which is clipped to the image, and at least 1 px."""
+        """What lies inside ``bbox`` (4,) xyxy in whole px, which is clipped to the image, and at least 1 px.
+
+        Raises:
+            ValueError: The box is not in whole px.
+        """
+        if (np.asarray(bbox) % 1 != 0).any():
+            raise ValueError(f'expected a box (x1, y1, x2, y2) in whole px to crop to, found {list(bbox)}; round it')
+        bbox = np.asarray(bbox).astype(np.int64)
         x1, x2 = np.clip(bbox[0::2], 0, self.width).tolist()
         y1, y2 = np.clip(bbox[1::2], 0, self.height).tolist()
         x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)

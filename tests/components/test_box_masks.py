@@ -190,3 +190,14 @@ def test_random():
     masks = BoxMasks.random(num_masks=4, height=9, width=5, rng=0)
     assert (len(masks), masks.height, masks.width) == (4, 9, 5)
     np.testing.assert_array_equal(masks.to_ndarray(), BitmapMasks.random(4, 9, 5, np.uint8, 0).masks)
+
+
+def test_fractional_crops_and_unknown_directions_are_refused(full):
+    masks = BoxMasks.from_bitmaps(full)
+    np.testing.assert_array_equal(masks.crop(np.array([3.0, 2, 9, 7])).to_ndarray(), full[:, 2:7, 3:9])
+    for box in ([3.5, 2, 9, 7], [3, 2, np.nan, 7]):
+        with pytest.raises(ValueError, match='expected a box .* in whole px to crop to, found'):
+            masks.crop(np.array(box))
+    for some in (masks, masks[[]]):
+        with pytest.raises(ValueError, match="'horizontal', 'vertical' or 'both', found 'diagonal'"):
+            some.translate((12, 17), 4, 'diagonal')

@@ -15,6 +15,7 @@ from scipy.ndimage import find_objects
 
 from mmcellseg.evaluation.anchor_recall import (
     best_ious,
+    best_named,
     boxes_as_seen,
     make_anchors,
     ratio_quantiles,
@@ -88,13 +89,33 @@ def test_suggestion_finds_the_size_of_the_cells(rng: np.random.Generator):
     assert two.mean_iou >= one.mean_iou
 
 
+def test_the_ready_made_set_that_fits_best():
+    # Boxes of 16 px around points of the map of stride 4: an anchor of 16 px is the box, one of 8 px a quarter of it.
+    boxes = np.array([[8, 8, 24, 24], [16, 12, 32, 28]], float)
+    sets = {
+        'small': {'scales': [2], 'ratios': [1.0], 'strides': [4]},
+        'right': {'scales': [4], 'ratios': [1.0], 'strides': [4]},
+        'same': {'scales': [4, 4], 'ratios': [1.0], 'strides': [4]},
+        'of other strides': {'scales': [2], 'ratios': [1.0], 'strides': [8]},
+    }
+    sizes = np.full((2, 2), 64)
+    name, found = best_named(boxes, sizes, [4], sets)
+    assert (name, found.scales, found.recall, found.mean_iou) == ('right', [4], [1.0, 1.0], 1.0)
+    del sets['right'], sets['same']
+    name, found = best_named(boxes, sizes, [4], sets)
+    assert (name, found.recall, found.mean_iou) == ('small', [0.0, 0.0], 0.25)
+    assert best_named(boxes, sizes, [16], sets) is None
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A data set of one image with cells of 20 px at own size, in a config that doubles it."""
     coco = {
         'images': [{'id': 1, 'width': 100, 'height': 50}],
-        'annotations': [{'image_id': 1, 'bbox': [10 * i, 10, 20, 20]} for i in range(5)],
-        'categories': [],
+        'annotations': [
+            {'id': i, 'image_id': 1, 'category_id': 1, 'area': 400, 'bbox': [10 * i, 10, 20, 20]} for i in range(5)
+        ],
+        'categories': [{'id': 1, 'name': 'cell'}],
     }
     (tmp_path / 'ann.json').write_text(json.dumps(coco))
     text = f"""
@@ -122,16 +143,32 @@ def test_tool_measures_after_the_resize(
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert rows['32-64'][0] == '5'  # 40 px as the network sees them
     assert 'scales=' in out
+    assert 'ready-made' not in out  # these are of five levels
+
+
+def test_tool_names_the_ready_made_set(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    leaf = config.read_text().replace(
+        'ratios=[1.0], strides=[4, 8]', 'ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]'
+    )
+    config.write_text(leaf)
+    run_tool(monkeypatch, config)
+    out = capsys.readouterr().out
+    assert 'best ready-made set (the one in use):\n  anchor_generator=_base_.anchors.a32_512: recall 1.000@0.5' in out
+    config.write_text(leaf.replace('scales=[8]', 'scales=[2]'))
+    run_tool(monkeypatch, config)
+    assert 'best ready-made set:\n  anchor_generator=_base_.anchors.a32_512: recall' in capsys.readouterr().out
 
 
 def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file; give one with --ann'):
+    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file \(give another'):
         run_tool(monkeypatch, config, '--ann', config.parent / 'none.json')
 
 
 def test_tool_says_what_is_no_annotation_file_and_no_config(config: Path, monkeypatch: pytest.MonkeyPatch):
     (config.parent / 'results.json').write_text('[]')
-    with pytest.raises(SystemExit, match=r'results\.json: not a COCO annotation file'):
+    with pytest.raises(SystemExit, match=r'results\.json: expected a COCO annotation file'):
         run_tool(monkeypatch, config, '--ann', config.parent / 'results.json')
     with pytest.raises(SystemExit, match=r'none\.py: there is no such config'):
         run_tool(monkeypatch, config.parent / 'none.py')

@@ -268,6 +268,7 @@ def test_folds_are_put_together(tmp_path: Path) -> None:
         ann_file = write_data(tmp_path, cells, f'fold{fold}_val.json')
         content = json.loads(ann_file.read_text())
         content['images'] = content['images'][fold : fold + 1]
+        content['annotations'][0]['id'] = fold + 1  # ids are those of the data set
         ann_file.write_text(json.dumps(content))
         described = {'images': 1, 'cells': {'round': 1}}
         record(folder / f'fold{fold}', CONFIG, data={'gone_train.json': described, str(ann_file): described})

@@ -33,7 +33,7 @@ class ClassWeightedDataset:
         dataset: A detection data set (``CellDataset``, or a ``ConcatDataset`` of them) or its config.
         weighting: From counts to class weights, see :func:`~mmcellseg.data.class_weights.class_weights`.
         by: From class weights to image weights, see :func:`~mmcellseg.data.class_weights.image_weights`.
-        lazy_init: Load the annotations only at :meth:`full_init`.
+        lazy_init: Load the annotations when they are asked for: by length, by item or by :meth:`full_init`.
 
     Attributes:
         image_counts: (I, C) instances of each class in each image.
@@ -66,9 +66,11 @@ class ClassWeightedDataset:
         self._fully_initialized = True
 
     def __len__(self) -> int:
+        self.full_init()
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
+        self.full_init()
         return self.dataset[index]
 
     def __getattr__(self, name: str) -> Any:

@@ -86,12 +86,24 @@ class CellTTAModel(BaseTTAModel):
         self.keep_views = keep_views
         self.fusion = build_fusion(fusion or {'type': 'WeightedMaskFusion'})
 
+    @torch.no_grad()
+    def test_step(self, data: dict | tuple | list) -> list[DetDataSample]:
+        """Merged predictions of a batch; gradients are off, since masks leave torch here."""
+        return super().test_step(data)
+
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
         """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks.
 
         Raises:
-            ValueError: The first view, whose meta data the sample keeps, is transposed.
+            ValueError: The detector predicts no masks; or the first view, whose meta data the sample keeps, is
+                transposed.
         """
+        for view in (view for views in data_samples_list for view in views):
+            if 'masks' not in view.pred_instances:
+                raise ValueError(
+                    f'CellTTAModel: expected a detector that predicts masks, found {type(self.module).__name__} with '
+                    f'{sorted(view.pred_instances.keys())}; test it without --tta'
+                )
         if any(views[0].metainfo.get('transposed') for views in data_samples_list):
             raise ValueError('CellTTAModel: expected a first view that is not transposed in tta_pipeline')
         return [self._merge_views(views) for views in data_samples_list]

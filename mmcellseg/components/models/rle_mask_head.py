@@ -127,7 +127,8 @@ class RLEMaskHead(FCNMaskHead):
 
     ``pred_instances.masks`` is ``[{'size': [h, w], 'counts': bytes}, …]``, equal to the last byte to what mmdet's
     ``encode_mask_results`` makes of FCNMaskHead's masks on the same device. For an image without detections it is
-    an empty tensor (0, H, W), which comes from the RoI head.
+    an empty tensor (0, H, W), which comes from the RoI head. Without ``scale_factor`` in an image's meta data, which
+    only Resize and ``LoadTiffImage`` set, the image is at its own size.
 
     A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for debugging; neither
     is an RLE of a cell, and both give FCNMaskHead's tensor.
@@ -170,6 +171,7 @@ class RLEMaskHead(FCNMaskHead):
         activate_map: bool = False,
     ) -> list[dict] | Tensor:
         """RLEs of the masks (N, num_classes, h, w) of one image; rescales ``bboxes`` (N, 4) in place."""
+        img_meta = {'scale_factor': (1.0, 1.0), **img_meta}  # no Resize, no scale: any reader will do
         threshold = rcnn_test_cfg.mask_thr_binary
         if threshold <= 0:
             if self.margin:

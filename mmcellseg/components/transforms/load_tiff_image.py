@@ -1,22 +1,26 @@
 """LoadTiffImage: the project's one reader as a pipeline step."""
 
+import os
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 
-from ...data.tiff import Scale, check_scale, read_image
+from ...data.tiff import ImageReadError, Scale, check_scale, read_image
 
 
 @TRANSFORMS.register_module()
 class LoadTiffImage(BaseTransform):
     """Load a TIFF (or PNG or JPEG) image of any integer or float type as uint8 (H, W, 3).
 
-    ``scale_factor`` is set because a test pipeline without Resize needs it: MMDetection's heads divide by it.
+    ``scale_factor`` is set because a test pipeline without Resize needs it: MMDetection's heads divide by it. For
+    notebooks, a path or an image may stand in place of the dict.
 
     Required Keys:
 
-    - img_path
+    - img_path, or
+    - img: uint8 (H, W, 3), taken as it is, its channels in ``channel_order``
 
     Modified Keys:
 
@@ -40,10 +44,22 @@ class LoadTiffImage(BaseTransform):
         check_scale(scale)
         self.channel_order, self.scale, self.page, self.to_float32 = channel_order, scale, page, to_float32
 
-    def transform(self, results: dict) -> dict:
-        image = read_image(results['img_path'], page=self.page, scale=self.scale)
-        if self.channel_order == 'bgr':
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    def transform(self, results: dict | str | os.PathLike | np.ndarray) -> dict:
+        if isinstance(results, np.ndarray):
+            results = {'img': results}
+        elif not isinstance(results, dict):
+            results = {'img_path': os.fspath(results)}
+        if 'img' in results:
+            image = results['img']
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise ImageReadError(
+                    f'LoadTiffImage: found an array of {image.dtype} {image.shape}, expected uint8 (H, W, 3) with '
+                    f'channels in the order {self.channel_order}; mmcellseg.data.tiff.read_image reads any TIFF as RGB'
+                )
+        else:
+            image = read_image(results['img_path'], page=self.page, scale=self.scale)
+            if self.channel_order == 'bgr':
+                image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         results['scale_factor'] = (1.0, 1.0)

@@ -107,3 +107,11 @@ def test_unknown_weightings_are_refused_before_loading():
     with pytest.raises(ValueError, match="unknown image weighting 'cell'"):
         ClassWeightedDataset(lazy, by='cell')
     assert not lazy._fully_initialized
+
+
+def test_a_lazy_wrapper_loads_when_its_length_is_asked_for():
+    wrapped = ClassWeightedDataset(make(IMAGES, lazy_init=True), lazy_init=True)
+    assert not hasattr(wrapped, 'image_weights')
+    assert len(wrapped) == 3
+    assert len(wrapped.image_weights) == 3
+    assert ClassWeightedDataset(make(IMAGES, lazy_init=True), lazy_init=True)[1]['img_id'] == 1

@@ -179,3 +179,24 @@ def test_a_view_that_does_not_tell_whether_it_is_mirrored_is_refused():
     lacking.pred_instances = sample.pred_instances
     with pytest.raises(ValueError, match="expected 'flip_direction' among the meta_keys of PackDetInputs"):
         read_view(lacking)
+
+
+def test_gradients_may_be_on():
+    weight = nn.Parameter(torch.ones(1))
+
+    class Learning(Detector):
+        def test_step(self, data):
+            sample = view(data['direction'], [FLIPS[data['direction']]], [0.5])
+            sample.pred_instances.bboxes = sample.pred_instances.bboxes * weight
+            return [sample]
+
+    with torch.enable_grad():
+        (merged,) = CellTTAModel(module=Learning()).test_step({'direction': [None, 'horizontal']})
+    assert merged.pred_instances.bboxes.tolist() == [[4, 3, 10, 9]]
+
+
+def test_a_detector_without_masks_is_named():
+    boxes = view(None, [CELL], [0.5])
+    del boxes.pred_instances.masks
+    with pytest.raises(ValueError, match=r"predicts masks, found Detector with \['bboxes', 'labels', 'scores'\]"):
+        CellTTAModel(module=Detector()).merge_preds([[boxes]])

@@ -64,3 +64,18 @@ def test_options(tmp_path):
 def test_registered_by_the_package():
     assert mmcellseg.__version__
     assert TRANSFORMS.get('LoadTiffImage') is LoadTiffImage
+
+
+def test_a_path_or_an_image_in_place_of_the_dict(tmp_path, rng):
+    rgb = rng.integers(0, 256, (20, 31, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', rgb, photometric='rgb')
+    of_dict, step = load(tmp_path / 'a.tif'), LoadTiffImage()
+    for results in (step(tmp_path / 'a.tif'), step(rgb[..., ::-1]), step({'img': rgb[..., ::-1], 'img_id': 3})):
+        assert np.array_equal(results['img'], of_dict['img'])
+        assert results['ori_shape'] == (20, 31)
+        assert results['scale_factor'] == (1.0, 1.0)
+    assert results['img_id'] == 3
+    with pytest.raises(
+        ImageReadError, match=r'found an array of uint16 \(4, 5\), expected uint8 \(H, W, 3\) .* order bgr'
+    ):
+        step(np.zeros((4, 5), np.uint16))
