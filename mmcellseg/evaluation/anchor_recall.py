@@ -69,8 +69,9 @@ def resized(size: tuple[int, int], pipeline: Sequence[Mapping[str, Any]]) -> tup
     for step in pipeline:
         if step.get('type') != 'Resize':
             continue
-        factor, scale = step.get('scale_factor'), step.get('scale')
-        if factor is None and scale is not None:
+        factor = step.get('scale_factor')
+        if factor is None:
+            scale = step['scale']
             if not step.get('keep_ratio'):
                 size = (scale[0], scale[1])
                 continue

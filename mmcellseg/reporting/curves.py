@@ -99,8 +99,10 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
         handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
     if several:
-        styles = [{'color': COLOURS[i % len(COLOURS)], 'marker': MARKERS[i % len(MARKERS)]} for i in range(len(texts))]
-        handles = [Line2D([], [], lw=2, label=text, **style) for style, text in zip(styles, texts)]
+        handles = [
+            Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], lw=2, label=text)
+            for i, text in enumerate(texts)
+        ]
         figure.legend(handles=handles, loc='outside lower center', ncols=1, frameon=False)
     else:
         figure.supxlabel(texts[0], fontsize='small', color='0.3')

@@ -163,8 +163,12 @@ def test_the_tool_merges_scores_and_zips(tmp_path, members, monkeypatch, capsys)
     assert {p.name for p in (tmp_path / 'out').iterdir()} == {
         'test-results.json',
         'scores.json',
+        'ensemble.json',
         'submission.zip',
     }
+    merged = json.loads((tmp_path / 'out' / 'ensemble.json').read_text())
+    assert [m['name'] for m in merged['members']] == ['m0', 'm1', 'm2']
+    assert (merged['ann_file'], merged['fusion']) == (str(tmp_path / 'ann.json'), {'type': 'NMSFusion'})
     call('--fit-calibration', tmp_path / 'curves.json')
     assert set(json.loads((tmp_path / 'curves.json').read_text())) == {'m0', 'm1', 'm2'}
     printed = call('--select', tmp_path / 'chosen.py', '--rounds', '2', '--workers', '1')

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmcv.image import rescale_size
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.structures.bbox import bbox_overlaps
 from scipy.ndimage import find_objects
@@ -15,9 +16,11 @@ from scipy.ndimage import find_objects
 from mmcellseg.evaluation.anchor_recall import (
     best_ious,
     best_named,
+    boxes_as_seen,
     make_anchors,
     ratio_quantiles,
     recall_by_side,
+    resized,
     suggest,
 )
 
@@ -54,6 +57,22 @@ def test_by_hand():
     assert rows[0][:2] == ('0-8', 0)
     assert rows[1] == ('8-16', 3, [1.0, pytest.approx(1 / 3)], pytest.approx(0.7))
     assert rows[-1][:2] == ('all', 3)
+
+
+@pytest.mark.parametrize('size', [(1000, 1000), (337, 501), (640, 99)])
+def test_sizes_are_those_of_mmcv(size: tuple[int, int]):
+    for scale in ((1333, 800), (200, 600)):
+        assert resized(size, [{'type': 'Resize', 'scale': scale, 'keep_ratio': True}]) == rescale_size(size, scale)
+        assert resized(size, [{'type': 'Resize', 'scale': list(scale)}]) == scale
+    assert resized(size, [{'type': 'Resize', 'scale_factor': 1.5}]) == rescale_size(size, 1.5)
+    assert resized(size, [{'type': 'LoadTiffImage'}]) == size
+
+
+def test_boxes_as_the_network_sees_them():
+    boxes = [{'image_id': 1, 'bbox': [4, 6, 10, 5]}, {'image_id': 1, 'bbox': [0, 0, 0, 5]}]
+    coco = {'images': [{'id': 1, 'width': 30, 'height': 20}], 'annotations': [*boxes, {**boxes[0], 'iscrowd': 1}]}
+    seen, sizes = boxes_as_seen(coco, [{'type': 'Resize', 'scale_factor': 2.0}], 32)
+    assert (seen.tolist(), sizes.tolist()) == ([[8, 12, 28, 22]], [[64, 64]])
 
 
 def test_ratio_is_height_by_width():

@@ -168,11 +168,11 @@ def test_kinds_of_the_gallery(run: Path) -> None:
 def test_a_page_of_one_run_holds_every_part(run: Path) -> None:
     source = read_source(run)
     page = build_page([source], draws=20)
-    assert source.missing == ['Not in the log: train ap.']
+    assert source.missing == ['Not in the log: train AP.']
     for part in ('At a glance', 'Learning curves', 'Confusion matrix', 'Class exposure', 'Anchor recall', 'Gallery'):
         assert part in page
     assert facts(source)['commit'] == 'abc123 with changes'
-    assert facts(source)['time'] == '1.50 h'
+    assert facts(source)['time'] == '90 min'
     # Anchors of 10 px, at points 4 px apart, lie 1 px off the cells of 10 px both ways: IoU 81 / 119.
     assert '<td>1.000</td><td>0.000</td><td>0.681</td>' in page
     assert 'http' not in page.replace('http://www.w3.org/2000/svg', '').replace('http-equiv', '')
@@ -199,7 +199,7 @@ def test_missing_parts_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     assert 'Learning curves' in page
     assert 'Gallery</h2>' not in page
     said = ' '.join(source.missing)
-    for sentence in ('No record of what was run', 'No predictions of annotated images', 'val loss, train ap, val ap'):
+    for sentence in ('No record of what was run', 'No predictions of annotated images', 'val loss, train AP, val AP'):
         assert sentence in said
     empty = tmp_path / 'empty'
     empty.mkdir()
@@ -207,6 +207,15 @@ def test_missing_parts_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     assert 'holds no */vis_data/scalars.json' in build_page([source])
     with pytest.raises(FileNotFoundError, match='gone: there is no such folder; give the folder of a run'):
         read_source(tmp_path / 'gone')
+
+
+def test_without_predictions_the_recorded_figures_stand(tmp_path: Path) -> None:
+    run = tmp_path / 'clone'
+    record(
+        run, CONFIG, {'epoch': 3, 'cell/segm_AP50': 0.43215}, data={f'{"long/" * 40}a.json': {'images': 1, 'cells': {}}}
+    )
+    page = build_page([read_source(run)])
+    assert re.search(r'clone</th>\s*<td>0.4321|clone</th>\s*<td>0.4322', page)
 
 
 def test_absent_images_annotations_and_broken_predictions_are_named(run: Path, tmp_path: Path) -> None:
@@ -259,6 +268,7 @@ def test_folds_are_put_together(tmp_path: Path) -> None:
         ann_file = write_data(tmp_path, cells, f'fold{fold}_val.json')
         content = json.loads(ann_file.read_text())
         content['images'] = content['images'][fold : fold + 1]
+        content['annotations'][0]['id'] = fold + 1  # ids are those of the data set
         ann_file.write_text(json.dumps(content))
         described = {'images': 1, 'cells': {'round': 1}}
         record(folder / f'fold{fold}', CONFIG, data={'gone_train.json': described, str(ann_file): described})

@@ -17,7 +17,6 @@ from ...evaluation.ap import class_key, precision_table
 from ...evaluation.error_analysis import (
     RIGHT,
     ErrorReport,
-    ImagePairs,
     analyse,
     image_pairs,
     match_cells,
@@ -64,10 +63,6 @@ def calibration_bins(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> l
     return [(float(scores[one].mean()), float(right[one].mean()), int(one.sum())) for one in chosen]
 
 
-def _right(pairs: ImagePairs) -> np.ndarray:
-    return sort_errors(pairs, match_cells(pairs))[0] == RIGHT
-
-
 def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: float) -> Measured:
     """The figures of ``tools/analysis_tools/eval_results.py``, and what the report's curves and gallery need.
 
@@ -81,7 +76,7 @@ def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: flo
     scores, right, image_f1 = [np.zeros(0)], [np.zeros(0, bool)], {}
     for image_id in evaluation.image_ids:
         pairs = image_pairs(truth, predictions, image_id)
-        hits = _right(pairs)
+        hits = sort_errors(pairs, match_cells(pairs))[0] == RIGHT
         scores.append(pairs.scores)
         right.append(hits)
         counted = pairs.scores >= score_thr  # a prediction's match does not depend on those of lower score

@@ -25,6 +25,7 @@ from .gallery import SWITCHES, tiles
 from .measures import Measured, anchor_table, figure_table, measure, member_table, over_folds
 from .sources import Source
 
+_COLOURS = tuple(colour for colour in COLOURS if colour != '#CC79A7')  # pink is lost on tissue
 _LINES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _HEADLINE = ('segm_AP50', 'segm_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'F1')
 _LONGEST_VALUE = 160  # characters of a config's value in the table of differences
@@ -45,7 +46,7 @@ def score_curves(measured: Measured) -> Figure:
     left, right = figure.subplots(1, 2)
     for k, (name, precision) in enumerate(zip(measured.errors.class_names, measured.precision.T)):
         if precision[0] >= 0:
-            style = {'color': COLOURS[k % len(COLOURS)], 'ls': _LINES[k % len(_LINES)]}
+            style = {'color': _COLOURS[k % len(_COLOURS)], 'ls': _LINES[k % len(_LINES)]}
             left.plot(RECALLS, precision, label=f'{name} ({precision.mean():.3f})', lw=1.8, **style)
     left.set(title='precision and recall at mask IoU 0.5 (AP50)', xlabel='recall', ylabel='precision')
     left.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -90,7 +91,7 @@ def facts(source: Source) -> dict[str, str]:
         'weights from': weights.get('step') or weights.get('file'),
         'machine': '; '.join(machine),
         'started': time.get('started'),
-        'time': time.get('wall_s') is not None and f'{time["wall_s"] / 3600:.2f} h',
+        'time': time.get('wall_s') is not None and f'{time["wall_s"] / 60:,.0f} min',
         'peak memory': memory is not None and f'{memory:,} MB',
         'done': progress and f'epoch {progress.get("epoch")} of {progress.get("max_epochs")}',
         'resumed': '; '.join(started),
@@ -100,8 +101,8 @@ def facts(source: Source) -> dict[str, str]:
 
 
 def differences(sources: Sequence[Source]) -> list[list[str]]:
-    """A header, and a row each key of the configs in which the runs differ."""
-    recorded = [source for source in sources if source.record]
+    """A header, and a row each key of the configs in which the trained runs differ."""
+    recorded = [source for source in sources if source.record and source.record.get('kind') != 'ensemble']
     values = all_values([source.record for source in recorded if source.record])
     texts = [{key: '' if v == ABSENT else json.dumps(v) for key, v in flat.items()} for flat in values]
     keys = dict.fromkeys(key for flat in texts for key in flat)
@@ -146,6 +147,10 @@ def _section(source: Source, draws: int, score_thr: float | None) -> tuple[dict[
     threshold = score_thr if score_thr is not None else source.score_threshold or 0.5
     section: dict[str, Any] = {'source': source, 'facts': facts(source), 'exposure': exposure_table(source)}
     section |= {'threshold': threshold, 'tables': [], 'anchors': [], 'members': [], 'measured': None}
+    best = ((source.record or {}).get('metrics') or {}).get('best') or {}
+    recorded = ((source.record or {}).get('validation') or {}).get('metrics') or best
+    recorded = {key.removeprefix('cell/'): value for key, value in recorded.items()}
+    section['headline'] = {key: (recorded.get(key), None) for key in _HEADLINE} if 'segm_AP50' in recorded else {}
     measured = None
     if source.results and source.ann_files:
         try:
@@ -215,5 +220,5 @@ def build_page(
         gallery=gallery,
         missing=missing,
         switches=SWITCHES,
-        colours=COLOURS,
+        colours=_COLOURS,
     )

@@ -140,9 +140,10 @@ def _read_log(source: Source, folder: Path) -> None:
             source.runs.append(read_run(folder, 'val_loss'))
         source.missing.append(f'Learning curves: {error}.')
         return
-    empty = [name for name in ('train_loss', 'val_loss', 'train_ap', 'val_ap') if not getattr(source.runs[-1], name)]
+    names = ('train loss', 'val loss', 'train AP', 'val AP')
+    empty = [name for name in names if not getattr(source.runs[-1], name.replace(' ', '_').lower())]
     if empty:
-        source.missing.append(f'Not in the log: {", ".join(name.replace("_", " ") for name in empty)}.')
+        source.missing.append(f'Not in the log: {", ".join(empty)}.')
 
 
 def _read_folds(source: Source, path: Path, folders: Sequence[Path]) -> None:
