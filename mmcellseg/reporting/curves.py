@@ -37,7 +37,7 @@ def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style:
     single = len(points) == 1
     axes.plot(x, y, marker='o' if single else '.' if len(points) <= 30 else None, **style)
     at = 0 if chosen is None else int(np.argmin(np.abs(x - chosen)))
-    if chosen is not None:
+    if chosen is not None and not single:
         axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
     if (single or (tell and chosen is not None)) and np.isfinite(y[at]):
         text = f'{y[at]:.3f}'
