@@ -29,7 +29,8 @@ def draw_overlay(
     """
     longest = max(image.shape[:2])
     zoom = max(1, -(-SMALLEST // longest))
-    drawn = draw_contours(image, masks, labels, palette, line_width or max(1, round(longest * zoom / LINE_EVERY)), zoom)
+    line_width = line_width or max(min(zoom, 2), round(longest / LINE_EVERY))
+    drawn = draw_contours(image, masks, labels, palette, line_width, zoom)
     return np.concatenate([drawn, legend(names, palette, drawn.shape[1], max(14, longest // 50))]) if names else drawn
 
 
