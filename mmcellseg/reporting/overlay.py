@@ -29,7 +29,7 @@ def draw_overlay(
     """
     longest = max(image.shape[:2])
     zoom = max(1, -(-SMALLEST // longest))
-    line_width = line_width or max(min(zoom, 2), round(longest / LINE_EVERY))
+    line_width = line_width or max(min(zoom, 3), round(longest / LINE_EVERY))
     drawn = draw_contours(image, masks, labels, palette, line_width, zoom)
     return np.concatenate([drawn, legend(names, palette, drawn.shape[1], max(14, longest // 50))]) if names else drawn
 
@@ -74,7 +74,7 @@ def draw_contours(
         masks: N masks of this image, as box masks or as COCO RLEs.
         labels: (N,) index into the palette; it starts again behind the last colour.
         palette: Colours in the image's channel order.
-        thickness: Of the line, in px of the drawn image.
+        thickness: Of the line, in px of the drawn image; an even one is drawn as the odd one below.
         zoom: Whole factor by which the image is enlarged before lines are drawn.
 
     Raises:
@@ -100,5 +100,6 @@ def draw_contours(
             window = np.repeat(np.repeat(window, zoom, 0), zoom, 1)
         offset = (box[0] * zoom, box[1] * zoom)
         lines, _ = cv2.findContours(window, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=offset)
-        cv2.drawContours(drawn, lines, -1, [int(c) for c in palette[label % len(palette)]], thickness)
+        # OpenCV draws each step of a contour with round ends: its thickness n makes lines of 2n - 1 px.
+        cv2.drawContours(drawn, lines, -1, [int(c) for c in palette[label % len(palette)]], (thickness + 1) // 2)
     return drawn
