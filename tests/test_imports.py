@@ -24,6 +24,7 @@ FLOORS = (
     {'export', 'slides', 'reporting'},
     {'components'},
     {'runs'},
+    {'doctor'},
 )
 
 

@@ -21,7 +21,7 @@ from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble.build import build_fusion
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.members import Member, find_results, read_image_set
+from mmcellseg.ensemble.members import Member, find_results, read_image_set, write_ensemble
 from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
 from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members
 from mmcellseg.ensemble.selection_report import selection_config, selection_table
@@ -64,6 +64,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     if images.annotated:
         files = {m.name: find_results(m.results) for m in members} | {MERGED: out_dir / RESULTS_NAME}
         scores = score_files(files, cfg.ann_file)
+        write_ensemble(out_dir, members, cfg.fusion.to_dict(), cfg.ann_file)
         atomic_write(out_dir / 'scores.json', json.dumps(scores, indent=1) + '\n')
         print(score_table(scores, ('segm_AP50', 'segm_AP', 'segm_AP75')))
     if cfg.get('ids_file'):

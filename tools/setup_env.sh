@@ -143,10 +143,8 @@ import_everything() {
   library=$("$VENV/bin/python" -c 'import cv2, glob, os; print(glob.glob(os.path.join(os.path.dirname(cv2.__file__), "cv2*.so"))[0])')
   if ldd "$library" | grep libGL >/dev/null; then fail "$library needs libGL: not the headless OpenCV"; fi
   "$VENV/bin/python" - <<'PYTHON'
-import cv2, imagecodecs, matplotlib, mmcv, mmcv.ops, mmdet.apis, mmengine, pycocotools.mask, tifffile, torch
-
-import mmcellseg
 import mmcellseg.components
+import cv2, imagecodecs, matplotlib, mmcv, mmcv.ops, mmdet.apis, mmengine, pycocotools.mask, tifffile, torch
 
 print(f'[set-up] torch {torch.__version__}, mmcv {mmcv.__version__}, mmengine {mmengine.__version__}, OpenCV {cv2.__version__}, '
       f'mmcellseg {mmcellseg.__version__}, ' + (torch.cuda.get_device_name() if torch.cuda.is_available() else 'no accelerator'))

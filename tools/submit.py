@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmcellseg.data.image_ids import read_category_ids
-from mmcellseg.export.submission import CATEGORY_IDS, SubmissionError, describe, validate_submission, write_submission
-from mmcellseg.structures.results_check import EMPTY_MASK, Violation
+from mmcellseg.export.submission import CATEGORY_IDS, SubmissionError, validate_submission, write_submission
+from mmcellseg.structures.coco import read_category_ids
+from mmcellseg.structures.results_rules import CATEGORY, EMPTY_MASK, Violation
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,9 +32,9 @@ def parse_args() -> argparse.Namespace:
 def advice(violations: Sequence[Violation]) -> str:
     """Which option some violations may call for."""
     lines = ''
-    if any(violation.problem == EMPTY_MASK for violation in violations):
+    if any(violation.rule == EMPTY_MASK for violation in violations):
         lines += '\n--drop-empty leaves out predictions whose mask is empty, as tools/test.py --format-only does'
-    if any(violation.problem.startswith('unknown category') for violation in violations):
+    if any(violation.rule == CATEGORY for violation in violations):
         lines += '\n--categories names the category ids, unless --ids is a COCO json with categories'
     return lines
 
@@ -46,7 +46,7 @@ def main() -> int:
         if args.out is None:
             violations = validate_submission(args.results, args.ids, categories)
             for violation in violations:
-                print(describe(violation), file=sys.stderr)
+                print(violation, file=sys.stderr)
             print(f'{args.results}: {len(violations)} violations{advice(violations)}')
             return int(bool(violations))
         print(write_submission(args.results, args.ids, args.out, categories, args.drop_empty))

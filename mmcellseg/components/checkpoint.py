@@ -47,8 +47,11 @@ def check_checksums(path: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            checked = any(record.CRC for record in archive.infolist())
-            damaged = archive.testzip() if checked else None
+            records = archive.infolist()
+            # Of what is marked as a folder torch reads nothing, and gives the memory as it was.
+            damaged = next((record.filename for record in records if record.external_attr & 0x10), None)
+            if damaged is None and any(record.CRC for record in records):
+                damaged = archive.testzip()
     except Exception as error:  # of many kinds: each field of a zip can be damaged
         raise CheckpointError(f'{path}: the checkpoint is damaged or cut off ({_line(error)}): take another') from error
     if damaged is not None:
@@ -99,7 +102,7 @@ def load(path: str | os.PathLike, map_location: str | torch.device | Callable | 
         reason = _line(error)
     objects = ', '.join(sorted(inert.replaced))
     if weights:
-        print_log(f'{path}: took the weights only; other objects: {objects}', 'current', logging.WARNING)
+        print_log(f'{path}: took the weights only; other objects: {objects or "none"}', 'current', logging.WARNING)
         return {'state_dict': weights, 'replaced': sorted(inert.replaced)}
     if not objects:
         raise CheckpointError(f'{path}: cannot be read as a checkpoint ({reason or "it holds no weights"})')

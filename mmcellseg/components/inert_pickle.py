@@ -49,7 +49,8 @@ class InertPickle:
     def __init__(self) -> None:
         self.replaced = replaced = set[str]()
 
-        class Unpickler(pickle.Unpickler):
+        # The one in Python: in C, a damaged index of an object takes gigabytes.
+        class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             def find_class(self, module: str, name: str) -> Any:
                 found = _SAFE.get((module, name))
                 if found is None and module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype):

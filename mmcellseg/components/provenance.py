@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -99,10 +100,17 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
+def median_cell_area(content: dict[str, Any]) -> float | None:
+    """Median area in px² of the cells in the content of a COCO json; None if it has none."""
+    areas = [annotation['area'] for annotation in content.get('annotations', []) if 'area' in annotation]
+    return float(median(areas)) if areas else None
+
+
 def describe_annotations(path: str | os.PathLike) -> dict[str, Any]:
-    """Hash of a COCO json, its number of images and its cells of each class."""
+    """Hash of a COCO json, its number of images, its cells of each class, and their median area in px²."""
     content = json.loads(Path(path).read_text())
     names = {category['id']: category['name'] for category in content.get('categories', [])}
     counts = Counter(annotation['category_id'] for annotation in content.get('annotations', []))
     cells = {name: counts[category] for category, name in names.items()}
-    return {'sha256': sha256(path), 'images': len(content.get('images', [])), 'cells': cells}
+    images, area = len(content.get('images', [])), median_cell_area(content)
+    return {'sha256': sha256(path), 'images': images, 'cells': cells, 'median_area': area}

@@ -14,10 +14,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..structures.coco import read_image_ids
 from ..structures.files import atomic_write
 from . import check
 from .check import Finding
-from .image_ids import read_image_ids
 from .read_folder import TEST, TRAIN, ReadImage, read_test_image, read_training_folder
 from .tiff import printable
 

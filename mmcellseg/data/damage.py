@@ -27,8 +27,11 @@ PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
-def tiff_fault(page: tifffile.TiffPage) -> str:
-    """Strips or tiles that are absent, reach beyond the file, or hold too little for what the page declares."""
+def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
+    """Strips or tiles that are absent, reach beyond the file, or hold too little for what the page declares.
+
+    ``sparse``: absent ones are meant.
+    """
     kind = 'tile' if page.is_tiled else 'strip'
     n, size = math.prod(page.chunked), page.parent.filehandle.size
     tag = page.tags.get(324 if page.is_tiled else 273)
@@ -39,7 +42,7 @@ def tiff_fault(page: tifffile.TiffPage) -> str:
         return f'is damaged: it lists {listed} {kind}s, but its {page.imagelength} × {page.imagewidth} px take {n}'
     offsets, counts = (np.array(values[:n], np.float64) for values in (page.dataoffsets, page.databytecounts))
     absent = np.flatnonzero((offsets <= 0) | (counts <= 0))
-    if absent.size:
+    if absent.size and not sparse:
         return (
             f'is damaged, or was not written to its end: {absent.size} of its {n} {kind}s have no data, the first of '
             f'them {kind} {absent[0] + 1}'
@@ -50,7 +53,7 @@ def tiff_fault(page: tifffile.TiffPage) -> str:
         end = offsets[k] + counts[k]
         return f'is truncated: {kind} {k + 1} of {n} should reach to byte {end:.0f}, but the file ends at {size}'
     needed, ratio = _segment_bytes(page), RATIOS.get(int(page.compression), OTHER_RATIO)
-    short = np.flatnonzero(needed > ratio * counts)
+    short = np.flatnonzero((needed > ratio * counts) & (counts > 0))
     if short.size:
         k = short[0]
         most = '' if ratio == 1 else f', which can become {ratio * counts[k]:.0f} at most'

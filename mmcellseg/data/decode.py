@@ -50,25 +50,38 @@ def decode(path: str | os.PathLike, page: int, colours: bool = True) -> Stored:
 def _read_tiff(path: str | os.PathLike, page: int, colours: bool) -> Stored:
     with tifffile.TiffFile(path) as file:
         chosen = page_of(file, page)
-        photometric = getattr(chosen.photometric, 'name', str(chosen.photometric))
-        known = photometric in PHOTOMETRIC and (photometric != 'YCBCR' or int(chosen.compression) in JPEG_IN_TIFF)
-        if not known or chosen.imagedepth > 1:
-            raise Refused(
-                f'holds shape {chosen.shape}, {chosen.dtype}, in the colour model {photometric}: '
-                f'accepted are {LAYOUTS}, in the colour models {", ".join(sorted(PHOTOMETRIC))} (JPEG only)'
-            )
-        if fault := tiff_fault(chosen):
-            raise Refused(fault)
+        photometric = check_page(chosen)
         samples = chosen.asarray(maxworkers=1)  # data loading has its own processes
         if chosen.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
         palette = photometric == 'PALETTE' and colours
         if palette and chosen.colormap is not None:
             samples = np.moveaxis(chosen.colormap[:, samples], 0, -1)
-        bits = 16 if palette else int(np.max(chosen.bitspersample))
-    if samples.dtype.kind == 'i':
-        bits -= 1
-    return Stored(samples, 1.0 if samples.dtype == bool else 2.0**bits - 1, photometric == 'MINISWHITE')
+        return Stored(samples, 65535.0 if palette else max_value(chosen), photometric == 'MINISWHITE')
+
+
+def check_page(page: tifffile.TiffPage, sparse: bool = False) -> str:
+    """The colour model of a page. Raises Refused if it cannot be read right, or if data are missing.
+
+    ``sparse``: strips or tiles without data are a slide's background.
+    """
+    photometric = getattr(page.photometric, 'name', str(page.photometric))
+    known = photometric in PHOTOMETRIC and (photometric != 'YCBCR' or int(page.compression) in JPEG_IN_TIFF)
+    if not known or page.imagedepth > 1:
+        raise Refused(
+            f'holds shape {page.shape}, {page.dtype}, in the colour model {photometric}: '
+            f'accepted are {LAYOUTS}, in the colour models {", ".join(sorted(PHOTOMETRIC))} (JPEG only)'
+        )
+    if fault := tiff_fault(page, sparse):
+        raise Refused(fault)
+    return photometric
+
+
+def max_value(page: tifffile.TiffPage) -> float:
+    """What a sample of a page can be at most, by its bits."""
+    if page.dtype is None or page.dtype == bool:
+        return 1.0
+    return 2.0 ** (int(np.max(page.bitspersample)) - (page.dtype.kind == 'i')) - 1
 
 
 def _read_picture(path: str | os.PathLike) -> Stored:

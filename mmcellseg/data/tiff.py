@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from .decode import LAYOUTS, Refused, decode, is_tiff, page_of
+from .decode import LAYOUTS, Refused, Stored, decode, is_tiff, page_of
 
 Scale = str | tuple[float, float]
 
@@ -42,20 +42,24 @@ def read_image(path: str | os.PathLike, page: int = 0, scale: Scale = 'dtype') -
     as another image of the size that the header declares.
     """
     check_scale(scale)
-    with _explained(path):
-        stored = decode(path, page)
-        samples = stored.samples
-        channels = samples.shape[2] if samples.ndim == 3 else 1
-        if samples.ndim not in (2, 3) or not 1 <= channels <= 4 or samples.size == 0:
-            raise Refused(f'{_found(samples)}, which is no image: accepted are {LAYOUTS}')
-        if samples.ndim == 3:
-            if channels == 4 and samples.dtype == np.uint8:  # 20 times faster than slicing
-                samples = cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_RGBA2RGB)
-            samples = samples[..., :3] if channels >= 3 else samples[..., 0]
-        image = _to_uint8(samples, scale, stored.max_value)
-        if stored.inverted:
-            image = 255 - image
-        return np.ascontiguousarray(image) if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    with explained(path):
+        return to_rgb(decode(path, page), scale)
+
+
+def to_rgb(stored: Stored, scale: Scale) -> np.ndarray:
+    """Stored samples of an image, or of a part of one, as ``read_image`` gives them. Raises Refused."""
+    samples = stored.samples
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    if samples.ndim not in (2, 3) or not 1 <= channels <= 4 or samples.size == 0:
+        raise Refused(f'{_found(samples)}, which is no image: accepted are {LAYOUTS}')
+    if samples.ndim == 3:
+        if channels == 4 and samples.dtype == np.uint8:  # 20 times faster than slicing
+            samples = cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_RGBA2RGB)
+        samples = samples[..., :3] if channels >= 3 else samples[..., 0]
+    image = _to_uint8(samples, scale, stored.max_value)
+    if stored.inverted:
+        image = 255 - image
+    return np.ascontiguousarray(image) if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def read_values(path: str | os.PathLike, page: int = 0) -> np.ndarray:
@@ -63,13 +67,13 @@ def read_values(path: str | os.PathLike, page: int = 0) -> np.ndarray:
 
     A TIFF with a palette holds indices; the colours that they are shown in are left out.
     """
-    with _explained(path):
+    with explained(path):
         return decode(path, page, colours=False).samples
 
 
 def page_count(path: str | os.PathLike) -> int:
     """The number of pages of a TIFF, 1 for other images. Raises as read_image."""
-    with _explained(path):
+    with explained(path):
         if not is_tiff(path):
             return 1
         with tifffile.TiffFile(path) as file:
@@ -82,7 +86,7 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
     Float maps become int64. Raises ImageReadError if the map is not two-dimensional or holds values that are
     negative, not whole, or 2⁶³ and above.
     """
-    with _explained(path):
+    with explained(path):
         values = decode(path, page, colours=False).samples
         if values.ndim == 3 and values.shape[2] == 1:
             values = values[..., 0]
@@ -111,7 +115,7 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
 
 def image_size(path: str | os.PathLike, page: int = 0) -> tuple[int, int]:
     """Height and width in px, from the file's header alone. Raises as read_image."""
-    with _explained(path):
+    with explained(path):
         if is_tiff(path):
             with tifffile.TiffFile(path) as file:
                 first = page_of(file, page)
@@ -171,7 +175,7 @@ def _escape(character: str) -> str:
 
 
 @contextmanager
-def _explained(path: str | os.PathLike) -> Iterator[None]:
+def explained(path: str | os.PathLike) -> Iterator[None]:
     """Turn whatever the libraries raise on a bad file into an error that names the file."""
     try:
         yield

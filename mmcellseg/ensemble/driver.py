@@ -98,7 +98,7 @@ def merge_files(
     The bytes do not depend on ``workers``. Memory holds a process's current image and each file's index.
 
     Raises:
-        ResultsError: As ``open_members``; an entry that breaks a rule of ``check_entries`` (empty masks are left
+        ResultsError: As ``open_members``; an entry that breaks a rule of ``examine`` (empty masks are left
             out instead, and counted); a file whose boxes fit its masks better as xyxy than as xywh.
         RuntimeError: A process was killed.
     """

@@ -3,19 +3,18 @@
 import filecmp
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..evaluation.coco_check import category_ids, image_sizes
-from ..structures.results import ResultsError, ResultsFile
-from ..structures.results_check import EMPTY_MASK, examine
-from ..structures.run_files import RESULTS_NAME, newest
-
-_SHOWN = 5  # violations in one message
+from ..structures.coco import image_sizes, read_coco
+from ..structures.files import atomic_write
+from ..structures.results import ResultsError, ResultsFile, refuse
+from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, examine
+from ..structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, newest
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,15 @@ class Member:
     oof: str | Sequence[str] | None = None
 
 
+def write_ensemble(
+    folder: Path, members: Sequence[Member], fusion: Mapping[str, Any], ann_file: str | os.PathLike
+) -> Path:
+    """Write which predictions files were merged, how, and of which images; the report shows what each one adds."""
+    listed = [{'name': m.name, 'results': str(find_results(m.results).resolve()), 'weight': m.weight} for m in members]
+    content = {'ann_file': str(Path(ann_file).resolve()), 'fusion': fusion, 'members': listed}
+    return atomic_write(folder / ENSEMBLE_NAME, json.dumps(content, indent=1) + '\n')
+
+
 class ImageSet(NamedTuple):
     """The images to merge: id → (height, width) in px, the category ids, and whether there are annotations."""
 
@@ -49,19 +57,9 @@ class ImageSet(NamedTuple):
 
 
 def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
-    """The images of a COCO json with or without annotations.
-
-    Raises:
-        ValueError: names the file and its first image or category that has no id or size, or the id of another one.
-    """
-    try:
-        content = json.loads(Path(ann_file).read_text())
-    except ValueError as error:
-        raise ValueError(f'{ann_file}: cannot be read as JSON ({error})') from error
-    if not isinstance(content, dict) or not {'images', 'categories'} <= set(content):
-        raise ValueError(f'{ann_file}: expected a COCO json with images and categories, as cells2coco.py writes it')
-    name = str(ann_file)
-    return ImageSet(image_sizes(content, name), category_ids(content, name), bool(content.get('annotations')))
+    """The images of a COCO json with or without annotations. Raises ``CocoError`` as ``read_coco``."""
+    coco = read_coco(ann_file)
+    return ImageSet(image_sizes(coco), [c['id'] for c in coco['categories']], bool(coco.get('annotations')))
 
 
 def find_results(path: str | os.PathLike) -> Path:
@@ -117,7 +115,7 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
 
 @dataclass(frozen=True)
 class Form:
-    """The sum of ``box_forms``, and the first entry whose box fits its mask better as xyxy (None: none does)."""
+    """The sum of the forms that ``examine`` finds, and the first entry whose box fits its mask better as xyxy."""
 
     votes: int = 0
     first: int | None = None
@@ -147,25 +145,16 @@ def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> Checked:
     """One image's entries, held against the rules.
 
     Raises:
-        ResultsError: An entry breaks another rule of ``check_entries``.
+        ResultsError: An entry breaks another rule of ``examine``.
     """
     entries = file.read(image_id)
-    problems: dict[int, list[str]] = {}
-    violations, forms = examine(entries, {image_id: images.sizes[image_id]}, images.categories)
-    for violation in violations:
-        problems.setdefault(violation.index, []).append(violation.problem)
-    empty = {k for k, texts in problems.items() if EMPTY_MASK in texts}
     places = file.indices(image_id)
-    lines = [
-        f'entry {places[k]} (image {image_id}): {text}'
-        for k, texts in problems.items()
-        if k not in empty
-        for text in texts
-    ]
-    if lines:
-        more = [f'… and {len(lines) - _SHOWN} more in this image'] if len(lines) > _SHOWN else []
-        raise ResultsError(f'{file.path}: nothing was written\n' + '\n'.join(lines[:_SHOWN] + more))
-    kept = [entry for k, entry in enumerate(entries) if k not in empty]
+    sizes = {image_id: images.sizes[image_id]}
+    violations, forms = examine(entries, sizes, images.categories, places=places)
+    empty = {violation.index for violation in violations if violation.rule == EMPTY_MASK}
+    wrong = [v for v in violations if v.index not in empty and v.rule != LISTED_COUNTS]
+    refuse(file.path, wrong, 'nothing was written')
+    kept = [entry for place, entry in zip(places.tolist(), entries) if place not in empty]
     corners = places[forms < 0]
     return Checked(kept, len(empty), Form(int(forms.sum()), int(corners[0]) if len(corners) else None))
 
@@ -174,7 +163,7 @@ def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
     """Hold all entries of the files against the rules, an image in memory; says what ``merge_files`` would say.
 
     Raises:
-        ResultsError: An entry breaks a rule of ``check_entries`` other than that of empty masks, or a file's
+        ResultsError: An entry breaks a rule of ``examine`` other than that of empty masks, or a file's
             boxes fit its masks better as xyxy than as xywh.
     """
     for file in tqdm(files, 'check members', unit='file', leave=False):

@@ -5,7 +5,7 @@ Widths, heights and strides are pixels of the network's input.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,37 @@ def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndar
         overlap = np.maximum(high - low, 0).prod(1)
         best = np.maximum(best, overlap / (areas + shape.prod() - overlap))
     return best
+
+
+def resized(size: tuple[int, int], pipeline: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Width and height of an image after the pipeline's Resize, if it has one, rounded as MMCV does."""
+    for step in pipeline:
+        if step.get('type') != 'Resize':
+            continue
+        factor, scale = step.get('scale_factor'), step.get('scale')
+        if factor is None and scale is not None:
+            if not step.get('keep_ratio'):
+                size = (scale[0], scale[1])
+                continue
+            factor = min(max(scale) / max(size), min(scale) / min(size))
+        width, height = (factor, factor) if isinstance(factor, int | float) else (factor[0], factor[1])
+        size = int(size[0] * float(width) + 0.5), int(size[1] * float(height) + 0.5)
+    return size
+
+
+def boxes_as_seen(
+    coco: Mapping[str, Any], pipeline: Sequence[Mapping[str, Any]], divisor: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) xyxy of the cells of a COCO json and their images' padded sizes (N, 2), in px of the network's
+    input. Crowd regions and boxes without an area are left out."""
+    old = {image['id']: (image['width'], image['height']) for image in coco['images']}
+    new = {i: resized(size, pipeline) for i, size in old.items()}
+    cells = [a for a in coco.get('annotations') or [] if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
+    xywh = np.array([a['bbox'] for a in cells], np.float64).reshape(-1, 4)
+    seen = np.array([new[a['image_id']] for a in cells], np.float64).reshape(-1, 2)
+    factor = seen / np.array([old[a['image_id']] for a in cells], np.float64).reshape(-1, 2)
+    boxes = np.concatenate([xywh[:, :2] * factor, (xywh[:, :2] + xywh[:, 2:]) * factor], axis=1)
+    return boxes, np.ceil(seen / divisor) * divisor
 
 
 def recall_by_side(boxes: np.ndarray, ious: np.ndarray) -> list[tuple[str, int, list[float], float]]:

@@ -21,7 +21,8 @@ class ImagePairs(NamedTuple):
     """Pairs of a prediction and a cell that share pixels, in one image.
 
     ``pred`` (K,), ``gt`` (K,), ``iou`` (K,); ``of_pred`` and ``of_gt`` (K,): the shared part of the prediction's and
-    of the cell's pixels. ``scores``, ``pred_class`` (P,), ``gt_class`` (G,).
+    of the cell's pixels. ``scores``, ``pred_class`` (P,), ``gt_class`` (G,). ``pred_rows`` (P,) and ``gt_rows`` (G,):
+    their places among all predictions and cells of the image.
     """
 
     pred: np.ndarray
@@ -32,6 +33,8 @@ class ImagePairs(NamedTuple):
     scores: np.ndarray
     pred_class: np.ndarray
     gt_class: np.ndarray
+    pred_rows: np.ndarray
+    gt_rows: np.ndarray
 
 
 class ErrorReport(NamedTuple):
@@ -127,6 +130,8 @@ def image_pairs(gt: GroundTruth, predictions: Predictions, image_id: int, score_
         predictions.scores[rows][keep],
         predictions.category_ids[rows][keep],
         gt.category_ids[gt_rows][~crowd],
+        np.flatnonzero(keep),
+        np.flatnonzero(~crowd),
     )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..structures.json_file import numbers, short, whole
 from ..structures.results import read_results
 from .ap import Matches, ap_metrics, largest_group, match_predictions, precision_table
 from .centroid_f1 import RADIUS
 from .ground_truth import GroundTruth
-from .instances import EvaluationError, numbers, short, whole
+from .instances import EvaluationError
 from .label_map_figures import Counts, count_images, matching_figures, panoptic_figures, sweep
 from .predictions import Predictions
 
@@ -56,6 +57,7 @@ class Evaluation:
 
     Attributes:
         image_ids: The evaluated images, ascending.
+        matches: Hits of ``bbox`` and ``segm``, those that are in ``metrics``.
 
     Raises:
         EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
@@ -88,7 +90,7 @@ class Evaluation:
             logging.getLogger(__name__).warning('There is not a single prediction.')
         self.max_dets = largest_group(predictions) if max_dets is None else max_dets
         edges = gt.area_edges(self.image_ids) if area_edges is None else area_edges
-        self._ap: dict[str, Matches] = {
+        self.matches: dict[str, Matches] = {
             kind: match_predictions(gt, predictions, kind, self.max_dets, edges, self.image_ids)
             for kind in ('bbox', 'segm')
             if kind in self.metrics
@@ -101,7 +103,7 @@ class Evaluation:
         """The figures of :func:`evaluate_results`, or those of the images at the positions ``drawn`` (M,) in
         ``image_ids``, of which one may be drawn many times: as if each draw were an image of its own."""
         out: dict[str, float] = {}
-        for kind, matches in self._ap.items():
+        for kind, matches in self.matches.items():
             times = None if drawn is None else np.bincount(drawn, minlength=len(self.image_ids))
             out |= ap_metrics(precision_table(matches, times), self.names, kind)
         if self._counts is not None:
@@ -110,7 +112,7 @@ class Evaluation:
                 out |= panoptic_figures(counts, self.names)
             if 'matching' in self.metrics:
                 out |= matching_figures(counts, self.names)
-        return out | ({'max_dets': float(self.max_dets)} if self._ap else {})
+        return out | ({'max_dets': float(self.max_dets)} if self.matches else {})
 
 
 def checked_predictions(

@@ -1,67 +1,23 @@
 """Instances as columns: what ground truth and predictions have in common."""
 
-import math
-import reprlib
-from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from ..structures.masks import InstanceMasks
 from ..structures.ragged import offsets, ragged_arange
-from ..structures.rle import counts_to_windows, strings_to_counts
+from ..structures.rle import counts_to_windows
 
 
 class EvaluationError(ValueError):
     """Input that cannot be evaluated; the message names the file and the entry."""
 
 
-def short(value: Any) -> str:
-    """A value as it is shown in a message."""
-    return reprlib.repr(value)
-
-
-def whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def numbers(values: Any, count: int) -> bool:
-    """Whether these are ``count`` finite numbers."""
-    if not isinstance(values, list | tuple | np.ndarray) or len(values) != count:
-        return False
-    try:
-        return all(map(math.isfinite, values))
-    except (OverflowError, TypeError):  # an integer beyond all floats; no number
-        return False
-
-
-def rle_problem(rle: Any, size: tuple[int, int]) -> str | None:
-    if not isinstance(rle, Mapping) or 'size' not in rle or not isinstance(rle.get('counts'), str | bytes):
-        return f'segmentation {short(rle)}, expected an RLE with size and compressed counts'
-    if not numbers(rle['size'], 2) or tuple(rle['size']) != size:
-        return f'RLE of size {short(rle["size"])}, expected {list(size)}, the height and width of its image'
-    return None
-
-
-def decode(rles: Sequence[Mapping], where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Run lengths of RLEs as :func:`~mmcellseg.structures.rle.strings_to_counts`; one that is broken is refused."""
-    try:
-        counts, splits = strings_to_counts([rle['counts'] for rle in rles])
-    except ValueError as error:
-        raise EvaluationError(f'{where} (counted from 0): {error}') from error
-    covered = np.diff(offsets(counts)[splits])
-    expected = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2).prod(1)
-    for i in np.flatnonzero(covered != expected)[:1]:
-        raise EvaluationError(f'{where} {i}: the RLE covers {covered[i]} px, expected {expected[i]}')
-    return counts, splits
-
-
 class Instances:
     """Instances as columns, with the rows of each image.
 
     Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``runs`` (the decoded masks,
-    see :func:`decode`, or None).
+    counts and splits of :func:`~mmcellseg.structures.rle.decode_rles`, or None).
     """
 
     images: dict[int, tuple[int, int]]

@@ -1,23 +1,30 @@
 """The submission: a zip of exactly one predictions file, checked before it takes the place of an earlier one."""
 
+import io
 import os
-import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..data.image_ids import read_image_ids
+from ..structures.coco import read_image_ids
 from ..structures.files import atomic_open
-from ..structures.results import Violation, boxes_fit_xyxy, check_entries, read_results, write_results
-from ..structures.results_check import mask_extents
+from ..structures.json_file import short
+from ..structures.results import Entry, ResultsError, dump_results, parse_results
+from ..structures.results_rules import EMPTY_MASK, WHOLE_FILE, Violation, examine
 from ..structures.run_files import RESULTS_NAME
 
 CATEGORY_IDS = (1, 2, 3, 4)
-WHOLE_FILE = -1  # index of a violation that is the file's and no entry's
+_NO_ENTRY = 'there is not one prediction with a mask, and pycocotools reads no empty list'
+
+# Real predictions shrink to a fourth or fifth, equal squares on a grid with equal scores to a 23rd: what is 100 times
+# its zip is no list of predictions, and unpacking it may take all memory.
+_MOST_RATIO = 100
+_SMALL = 10**6  # bytes that may have any ratio
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others at one go, whatever size they declare
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class SubmissionError(ValueError):
@@ -25,7 +32,7 @@ class SubmissionError(ValueError):
 
     def __init__(self, path: str | os.PathLike, violations: Sequence[Violation]) -> None:
         self.violations = list(violations)
-        lines = '\n'.join(describe(violation) for violation in violations)
+        lines = '\n'.join(map(str, violations))
         super().__init__(f'{path}: {len(violations)} violations, no zip was written\n{lines}')
 
 
@@ -48,65 +55,56 @@ class Submission(NamedTuple):
         )
 
 
-def describe(violation: Violation) -> str:
-    """A violation in one line."""
-    if violation.index == WHOLE_FILE:
-        return f'the file: {violation.problem}'
-    return f'entry {violation.index} (image {violation.image_id}): {violation.problem}'
-
-
-def empty_masks(entries: Sequence[Any]) -> list[int]:
-    """Indices of the entries whose RLE decodes to a mask without a pixel; malformed entries are not among them."""
-    judged = [
-        i
-        for i, entry in enumerate(entries)
-        if isinstance(entry, dict)
-        and isinstance(rle := entry.get('segmentation'), dict)
-        and isinstance(rle.get('counts'), str | bytes)
-        and isinstance(size := rle.get('size'), list | tuple)
-        and [type(side) for side in size] == [int, int]
-    ]
-    boxes, problems = mask_extents([entries[i]['segmentation'] for i in judged])
-    # A broken RLE has a box of zeros too, but says another problem.
-    return [i for i, box, problem in zip(judged, boxes, problems) if not box.any() and 'empty' in (problem or '')]
-
-
-@contextmanager
-def _results_file(path: Path) -> Iterator[tuple[Path, list[Violation]]]:
-    """The predictions file of a path that may be a zip of it, and what is wrong with the zip."""
+def _unpacked(path: Path) -> bytes:
+    """The content of the predictions file of a path that may be a zip of it."""
+    if not path.is_file():
+        raise ResultsError(f'{path}: there is no such predictions file')
     if not zipfile.is_zipfile(path):
-        yield path, []
-        return
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-        names, content, wrong = archive.namelist(), b'[]', []
-        if names != [RESULTS_NAME]:
-            text = f'the zip holds {names or "nothing"}, expected exactly one file {RESULTS_NAME!r}'
-            wrong = [Violation(WHOLE_FILE, None, text)]
-        if RESULTS_NAME in names:
-            try:
-                content = archive.read(RESULTS_NAME)
-            except (zipfile.BadZipFile, zlib.error) as error:
-                wrong.append(Violation(WHOLE_FILE, None, f'the zip is damaged: {error}'))
-        target = Path(folder) / RESULTS_NAME
-        target.write_bytes(content)
-        yield target, wrong
+        return path.read_bytes()
+    most = max(_MOST_RATIO * path.stat().st_size, _SMALL)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names, info = archive.namelist(), (archive.infolist() or [zipfile.ZipInfo()])[0]
+            if names != [RESULTS_NAME]:
+                problem = f'the zip holds {short(names)}, expected exactly one file {RESULTS_NAME!r}'
+            elif info.compress_type not in _METHODS:
+                problem = f'the zip is packed by method {info.compress_type}, expected deflate: zip the file again'
+            elif info.file_size > most:
+                problem = (
+                    f'{RESULTS_NAME} in it has {info.file_size} bytes, expected at most {most}: no list of '
+                    f'predictions shrinks to less than a {_MOST_RATIO}th, so it was not unpacked'
+                )
+            else:
+                with archive.open(info) as file:  # in steps: a step unpacks as much as is asked for, at the most
+                    return b''.join(iter(partial(file.read, 1 << 16), b''))
+    except _ZIP_ERRORS as error:
+        problem = f'the zip is damaged or encrypted ({error}): zip the predictions file again'
+    raise ResultsError(f'{path}: {problem}')
 
 
-def _check(entries: Sequence[Any], images: dict[int, tuple[int, int]], category_ids: Iterable[int]) -> list[Violation]:
-    violations = check_entries(entries, images, category_ids)
-    for i, entry in enumerate(entries):  # the scoring reads strings alone
-        if isinstance(rle := entry.get('segmentation'), dict) and isinstance(rle.get('counts'), list):
-            text = 'the RLE counts are a list, expected the compressed string (pycocotools.mask.frPyObjects makes it)'
-            violations.append(Violation(i, entry.get('image_id'), text))
-    violations.sort(key=lambda violation: violation.index)
-    if boxes_fit_xyxy(entries):
-        text = 'the boxes fit the masks better as x0, y0, x1, y1 than as x, y, width, height: convert them'
-        violations.insert(0, Violation(WHOLE_FILE, None, text))
-    return violations
+class _Checked(NamedTuple):
+    """A predictions file's bytes and entries, its violations, and the number of images that it may be of."""
+
+    content: bytes
+    entries: list[Entry]
+    violations: list[Violation]
+    images: int
 
 
-def _image_sizes(ids_file: str | os.PathLike) -> dict[int, tuple[int, int]]:
-    return {entry['id']: (entry['height'], entry['width']) for entry in read_image_ids(ids_file)}
+def _check(path: str | os.PathLike, ids_file: str | os.PathLike, category_ids: Iterable[int]) -> _Checked:
+    images = {entry['id']: (entry['height'], entry['width']) for entry in read_image_ids(ids_file)}
+    content = _unpacked(Path(path))
+    entries = parse_results(content, path)
+    violations, forms = examine(entries, images, category_ids)
+    wrong = []
+    if forms.sum() < 0:
+        wrong.append('the boxes fit the masks better as x0, y0, x1, y1 than as x, y, width, height: convert them')
+    if not entries:
+        wrong.append(_NO_ENTRY)
+    elif 'caption' in entries[0]:
+        wrong.append('its first entry has a caption, and pycocotools takes the file for captions: leave it out')
+    violations = [Violation(WHOLE_FILE, None, text) for text in wrong] + violations
+    return _Checked(content, entries, violations, len(images))
 
 
 def validate_submission(
@@ -114,11 +112,10 @@ def validate_submission(
 ) -> list[Violation]:
     """All that is wrong with a predictions file, or with a zip of one; empty masks are wrong too.
 
-    Raises ``ValueError`` (``ResultsError``) if the file is no JSON list or ``ids_file`` is no list of images.
+    Raises ``ValueError`` (``ResultsError``, ``CocoError``) if the file is no JSON list or cannot be unpacked, or
+    ``ids_file`` is no list of images.
     """
-    images = _image_sizes(ids_file)
-    with _results_file(Path(path)) as (file, wrong):
-        return wrong + _check(read_results(file), images, category_ids)
+    return _check(path, ids_file, category_ids).violations
 
 
 def write_submission(
@@ -133,30 +130,22 @@ def write_submission(
     With ``drop_empty`` entries with an empty mask are left out first, and counted. Raises ``SubmissionError``
     with all violations, by the index in ``results_path``; an earlier zip stays then.
     """
-    images = _image_sizes(ids_file)
-    with _results_file(Path(results_path)) as (file, wrong), tempfile.TemporaryDirectory() as folder:
-        entries = read_results(file)
-        empty = set(empty_masks(entries)) if drop_empty else set()
-        kept = [i for i in range(len(entries)) if i not in empty]
-        chosen = [entries[i] for i in kept]
-        for violation in _check(chosen, images, category_ids):
-            index = violation.index if violation.index == WHOLE_FILE else kept[violation.index]
-            wrong.append(violation._replace(index=index))
-        if wrong:
-            raise SubmissionError(results_path, wrong)
-        if empty:
-            file = Path(folder) / RESULTS_NAME
-            write_results(file, chosen)
-        # A fixed date: the same predictions give the same bytes.
-        info = zipfile.ZipInfo(RESULTS_NAME, date_time=(1980, 1, 1, 0, 0, 0))
-        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-        with (
-            atomic_open(zip_path) as target,
-            zipfile.ZipFile(target, 'w') as archive,
-            archive.open(info, 'w') as inside,
-            file.open('rb') as source,
-        ):
-            shutil.copyfileobj(source, inside)
-        sizes = (Path(zip_path).stat().st_size, file.stat().st_size)
-    with_entries = len({entry['image_id'] for entry in chosen})
-    return Submission(Path(zip_path), *sizes, len(chosen), with_entries, len(images), len(empty))
+    content, entries, wrong, images = _check(results_path, ids_file, category_ids)
+    empty = {violation.index for violation in wrong if drop_empty and violation.rule == EMPTY_MASK}
+    wrong = [violation for violation in wrong if violation.index not in empty]
+    if empty and len(empty) == len(entries):
+        wrong.append(Violation(WHOLE_FILE, None, _NO_ENTRY))
+    if wrong:
+        raise SubmissionError(results_path, wrong)
+    if empty:
+        entries = [entry for i, entry in enumerate(entries) if i not in empty]
+        dump_results(entries, buffer := io.BytesIO(), results_path)
+        content = buffer.getvalue()
+    # A fixed date: the same predictions give the same bytes.
+    info = zipfile.ZipInfo(RESULTS_NAME, date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    with atomic_open(zip_path) as target, zipfile.ZipFile(target, 'w') as archive:
+        archive.writestr(info, content)
+    sizes = (Path(zip_path).stat().st_size, len(content))
+    with_entries = len({entry['image_id'] for entry in entries})
+    return Submission(Path(zip_path), *sizes, len(entries), with_entries, images, len(empty))

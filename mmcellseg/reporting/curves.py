@@ -19,6 +19,7 @@ from .run_log import Points, Run, RunLogError
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; yellow is too light for a line.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
+MARKERS = 'os^Dv*P'  # several runs differ in these too: prints may be black and white
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -35,7 +36,8 @@ def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style:
         return
     x, y = np.array(points, float).T
     single = len(points) == 1
-    axes.plot(x, y, marker='o' if single else '.' if len(points) <= 30 else None, **style)
+    marker = {'marker': 'o' if single else '.' if len(points) <= 30 else None, 'markevery': max(len(points) // 12, 1)}
+    axes.plot(x, y, **{**marker, **style})
     at = 0 if chosen is None else int(np.argmin(np.abs(x - chosen)))
     if chosen is not None and not single:
         axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
@@ -55,8 +57,8 @@ def _legend_text(run: Run, name: str) -> str:
 def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
     """Loss on the left, AP on the right; a panel without a curve is left out.
 
-    One run has a colour for each split, several have a colour each; training is dashed. The star is the chosen
-    checkpoint.
+    One run has a colour for each split, several have a colour and a marker each; training is dashed. The star is
+    the chosen checkpoint.
 
     Raises:
         RunLogError: Some runs count epochs and some iterations.
@@ -74,10 +76,11 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
     for axes, (title, curves) in zip(figure.subplots(1, len(panels), sharex=True, squeeze=False)[0], panels):
         for i, (run, (train, val)) in enumerate(zip(runs, curves)):
             train_colour, val_colour = (COLOURS[i % len(COLOURS)],) * 2 if several else COLOURS[:2]
+            marked = {'marker': MARKERS[i % len(MARKERS)], 'ms': 5} if several else {}
             # The star is where the choice was made: on the validation curve, if there is one.
             chosen = None if val else run.chosen
-            _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train')
-            _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val')
+            _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train', **marked)
+            _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val', **marked)
         axes.set(title=title, xlabel=runs[0].unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(y=0.12)
@@ -96,7 +99,8 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
         handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
     if several:
-        handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], lw=3, label=text) for i, text in enumerate(texts)]
+        styles = [{'color': COLOURS[i % len(COLOURS)], 'marker': MARKERS[i % len(MARKERS)]} for i in range(len(texts))]
+        handles = [Line2D([], [], lw=2, label=text, **style) for style, text in zip(styles, texts)]
         figure.legend(handles=handles, loc='outside lower center', ncols=1, frameon=False)
     else:
         figure.supxlabel(texts[0], fontsize='small', color='0.3')

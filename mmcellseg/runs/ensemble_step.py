@@ -11,7 +11,7 @@ from mmengine.config import Config
 from ..components import provenance
 from ..ensemble.build import build_fusion
 from ..ensemble.driver import Merged, merge_files
-from ..ensemble.members import Member, read_image_set
+from ..ensemble.members import Member, read_image_set, write_ensemble
 from ..export.submission import write_submission
 from ..reporting import records
 from ..structures.run_files import METRICS_NAME, RESULTS_NAME, VALIDATION_NAME, ZIP_NAME
@@ -63,7 +63,9 @@ def run_ensemble_step(config: str, folder: Path) -> None:
     check_publishable(folder)
     results = folder / VALIDATION_NAME
     begun = time.monotonic()
-    _merge(cfg, [replace(member, results=str(member.oof)) for member in members], cfg.oof_ann_file, results)
+    validated = [replace(member, results=str(member.oof)) for member in members]
+    _merge(cfg, validated, cfg.oof_ann_file, results)
+    write_ensemble(folder, validated, cfg.fusion.to_dict(), cfg.oof_ann_file)
     finish_step(config, folder, _record(config, cfg, time.monotonic() - begun), results, cfg.oof_ann_file)
 
 

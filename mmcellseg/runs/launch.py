@@ -175,7 +175,7 @@ def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, v
 
 
 def _train(cfg: Config, resume: str | None, verbose: bool) -> None:
-    with noted_end(cfg.work_dir):
+    with noted_end(cfg.work_dir, is_first_process(cfg)):
         runner = build_runner(cfg, verbose)
         runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
         if resume is not None:

@@ -1,6 +1,7 @@
 """What ends a training before its time is noted in its record."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,11 +19,13 @@ class TerminatedError(BaseException):
 
 
 @contextmanager
-def noted_end(work_dir: str | os.PathLike) -> Iterator[None]:
+def noted_end(work_dir: str | os.PathLike, first: bool = True) -> Iterator[None]:
     """Note an error, SIGTERM or an interruption from the keyboard in the unfinished record of a folder, and pass it on.
 
     Any process of a training notes it, the first one with success: the main one may be the one that was killed, and
-    the others lose their connection then. A data worker that died is reported with its likely cause.
+    the others lose their connection then. Those that are not ``first`` do so once they are connected: before, the
+    record may be that of another training, which keeps the first one out of the folder. A data worker that died is
+    reported with its likely cause.
     """
     process = os.getpid()
 
@@ -42,10 +45,11 @@ def noted_end(work_dir: str | os.PathLike) -> Iterator[None]:
         if cause:
             error.add_note(cause)
         rank, size = get_dist_info()
-        if size > 1 and 'onnection closed by peer' in text:
+        if size > 1 and re.search('connection|broken pipe|peer|remote|gloo|nccl', text, re.IGNORECASE):
             cause = 'another process of the training has ended, as when killed'
         where = f'rank {rank} of {size}: ' if size > 1 else ''
-        mark_failed(work_dir, f'{where}{text} {cause}'.rstrip())
+        if first or size > 1:
+            mark_failed(work_dir, f'{where}{text} {cause}'.rstrip())
         if isinstance(error, TerminatedError):
             os.kill(process, signal.SIGTERM)  # ends as it would have without the note
         raise

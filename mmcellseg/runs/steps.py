@@ -48,27 +48,36 @@ def is_trained(folder: Path) -> bool:
     return record['status'] == 'finished' and record.get('kind', 'train') == 'train' and has_checkpoint(folder)
 
 
-def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
-    """The folder of the step whose weights a step takes, beside its own; None if it trains its own.
+def weights_leaf(config: str | Path, name: str) -> Path:
+    """The leaf beside a config that ``weights = name`` means.
 
     Raises:
-        ValueError: Not exactly one leaf beside the config begins so, or that one trains nothing either.
-        FileNotFoundError: That step's training is not finished, or its checkpoint is not there.
+        ValueError: Not exactly one begins so, or that one trains nothing either.
     """
-    name = cfg.get('weights')
-    if name is None:
-        return None
-    leaves = sorted({*Path(config).parent.glob(f'{name}.py'), *Path(config).parent.glob(f'{name}_*.py')})
+    here = Path(config).parent
+    leaves = sorted({*here.glob(f'{name}.py'), *here.glob(f'{name}_*.py')})
     if len(leaves) != 1:
         found = ', '.join(path.name for path in leaves) or 'none'
         raise ValueError(
             f'{config}: weights = {name!r}: expected one leaf {name}.py or {name}_….py beside it, found {found}'
         )
-    (leaf,) = leaves
-    if (further := Config.fromfile(leaf).get('weights')) is not None:
+    if (further := Config.fromfile(leaves[0]).get('weights')) is not None:
         raise ValueError(
-            f'{config}: weights = {name!r}: {leaf.name} takes those of {further!r} itself; name the step that trained'
+            f'{config}: weights = {name!r}: {leaves[0].name} takes those of {further!r}; name the step that trained'
         )
+    return leaves[0]
+
+
+def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
+    """The folder of the step whose weights a step takes, beside its own; None if it trains its own.
+
+    Raises:
+        ValueError: As :func:`weights_leaf`.
+        FileNotFoundError: That step's training is not finished, or its checkpoint is not there.
+    """
+    if (name := cfg.get('weights')) is None:
+        return None
+    leaf = weights_leaf(config, name)
     source = folder.parent / leaf.stem
     if not is_trained(source):
         raise FileNotFoundError(

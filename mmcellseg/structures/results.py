@@ -1,29 +1,22 @@
-"""The predictions file: a COCO results list with RLE masks, written, read image by image, and checked."""
+"""The predictions file, a COCO results list with RLE masks: written, and read whole or image by image."""
 
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from .files import atomic_open
-from .results_check import Entry, Violation, boxes_fit_xyxy, check_entries
+from .json_file import check_encoding, parse_json, read_json, short, whole
+from .results_rules import Violation
 from .rle import counts_to_strings
 
-__all__ = [
-    'Entry',
-    'ResultsError',
-    'ResultsFile',
-    'Violation',
-    'boxes_fit_xyxy',
-    'check_entries',
-    'read_results',
-    'write_results',
-]
+Entry = dict[str, Any]
 
+_SHOWN = 5  # violations in one message
 _CHUNK = 1 << 22
 _LONGEST_ENTRY = 1 << 26
 _BLANKS = ' \t\r\n'
@@ -31,6 +24,13 @@ _BLANKS = ' \t\r\n'
 
 class ResultsError(ValueError):
     """A predictions file that cannot be used; the message names the file and the entry."""
+
+
+def refuse(path: str | os.PathLike, violations: Sequence[Violation], outcome: str) -> None:
+    """Raise ``ResultsError`` with the first of the violations, unless there are none."""
+    if violations:
+        more = [f'… and {len(violations) - _SHOWN} more'] if len(violations) > _SHOWN else []
+        raise ResultsError('\n'.join([f'{path}: {outcome}', *map(str, violations[:_SHOWN]), *more]))
 
 
 def _plain(entry: Mapping[str, Any]) -> Entry:
@@ -51,6 +51,22 @@ def _plain(entry: Mapping[str, Any]) -> Entry:
     return plain
 
 
+def dump_results(entries: Iterable[Mapping[str, Any]], file: BinaryIO, name: str | os.PathLike) -> int:
+    """``write_results`` into a file that is open; errors name it ``name``."""
+    encode = json.JSONEncoder(allow_nan=False).encode
+    written = 0
+    file.write(b'[')
+    for entry in entries:
+        try:
+            line = encode(_plain(entry))
+        except ValueError as error:
+            raise ResultsError(f'{name}: entry {written} cannot be written ({error}): {entry}') from error
+        file.write((',\n' if written else '\n').encode() + line.encode())
+        written += 1
+    file.write(b'\n]\n' if written else b']\n')
+    return written
+
+
 def write_results(path: str | os.PathLike, entries: Iterable[Mapping[str, Any]]) -> int:
     """Write a predictions file, one entry a line inside a JSON list, and return how many entries it has.
 
@@ -58,19 +74,30 @@ def write_results(path: str | os.PathLike, entries: Iterable[Mapping[str, Any]])
     when all are written, and an error leaves an earlier file in place. Raises ``ResultsError`` for a number
     that JSON does not know (NaN, infinity).
     """
-    encode = json.JSONEncoder(allow_nan=False).encode
-    written = 0
     with atomic_open(path) as file:
-        file.write(b'[')
-        for entry in entries:
-            try:
-                line = encode(_plain(entry))
-            except ValueError as error:
-                raise ResultsError(f'{path}: entry {written} cannot be written ({error}): {entry}') from error
-            file.write((',\n' if written else '\n').encode() + line.encode())
-            written += 1
-        file.write(b'\n]\n' if written else b']\n')
-    return written
+        return dump_results(entries, file, path)
+
+
+def _listed(content: Any, path: str | os.PathLike) -> list[Entry]:
+    if not isinstance(content, list):
+        raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(content)}')
+    for i, entry in enumerate(content):
+        if not isinstance(entry, dict):
+            raise ResultsError(f'{path}: entry {i} is {short(entry)}, expected a prediction')
+    return content
+
+
+def read_results(path: str | os.PathLike) -> list[Entry]:
+    """All entries of a predictions file at once.
+
+    Raises ``ResultsError`` where there is none, or no JSON list of objects in UTF-8 without a byte order mark.
+    """
+    return _listed(read_json(path, 'predictions file', ResultsError), path)
+
+
+def parse_results(content: bytes, path: str | os.PathLike) -> list[Entry]:
+    """``read_results`` of a file's content; errors name ``path``."""
+    return _listed(parse_json(content, path, ResultsError), path)
 
 
 def _skip_blanks(text: str, at: int) -> int:
@@ -80,7 +107,7 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 # A line as write_results writes it; the last one has no comma.
-_OUR_LINE = re.compile(rb'\{"image_id": (-?\d+), [^\n]*\}(,?)\n')
+_OUR_LINE = re.compile(rb'\{"image_id": (-?\d{1,18}), [^\n]*\}(,?)\n')
 
 
 def _scan_ours(path: Path) -> tuple[list[tuple[int, int]], list[int]] | None:
@@ -110,15 +137,12 @@ def _scan(path: Path) -> Iterator[tuple[int, int, Any]]:
     decode = json.JSONDecoder().raw_decode
     with path.open('rb') as file:
         # Latin-1 maps bytes to characters one to one: positions in the text are positions in the file.
-        text, base, at = file.read(_CHUNK).decode('latin-1'), 0, 0
-        if text.startswith('\xef\xbb\xbf'):
-            at = 3
-        at = _skip_blanks(text, at)
-        if text[at : at + 1] != '[':
-            found = repr(text[at : at + 40]) if text else 'nothing'
+        text, base, first = file.read(_CHUNK).decode('latin-1'), 0, True
+        check_encoding(text[:4].encode('latin-1'), path, ResultsError)
+        at = _skip_blanks(text, 0) + 1
+        if text[at - 1 : at] != '[':
+            found = short(text) if text else 'nothing'
             raise ResultsError(f'{path}: expected a JSON list of predictions, found {found}')
-        at += 1
-        first = True
         while True:
             at = _skip_blanks(text, at)
             closing = text[at : at + 1] == ']'
@@ -141,6 +165,11 @@ def _scan(path: Path) -> Iterator[tuple[int, int, Any]]:
                     ) from error
                 text, base, at = text[at:] + more, base + at, 0
                 continue
+            except ResultsError:
+                raise
+            except (RecursionError, ValueError) as error:
+                text = f'{path}: the entry at byte {base + start} is nested too deeply or has too long a number'
+                raise ResultsError(text) from error
             yield base + start, base + end, value
             first, at = False, end
 
@@ -167,8 +196,8 @@ class ResultsFile:
         spans, ids = [], []
         for index, (start, end, entry) in enumerate(_scan(path)):
             image_id = entry.get('image_id') if isinstance(entry, dict) else None
-            if not isinstance(image_id, int) or isinstance(image_id, bool):
-                raise ResultsError(f'{path}: entry {index} has no integer image_id: {str(entry)[:80]}')
+            if not whole(image_id):
+                raise ResultsError(f'{path}: entry {index} has no integer image_id: {short(entry)}')
             spans.append((start, end))
             ids.append(image_id)
         return spans, ids
@@ -195,23 +224,9 @@ class ResultsFile:
                 if len(run):
                     start, end = self._spans[run[0], 0], self._spans[run[-1], 1]
                     file.seek(start)
-                    try:
-                        entries += json.loads(b'[' + file.read(end - start) + b']')
-                    except ValueError as error:
-                        raise ResultsError(
-                            f'{self.path}: the entries from {run[0]} to {run[-1]} are not JSON ({error})'
-                        ) from error
+                    name = f'{self.path}: the entries from {run[0]} to {run[-1]}'
+                    found = parse_json(b'[' + file.read(end - start) + b']', name, ResultsError)
+                    if len(found) != len(run):
+                        raise ResultsError(f'{name} are {len(found)}: expected an entry a line')
+                    entries += found
         return entries
-
-
-def read_results(path: str | os.PathLike) -> list[Entry]:
-    """All entries of a predictions file at once. Raises ``ResultsError`` as ``ResultsFile`` does."""
-    if not Path(path).is_file():
-        raise ResultsError(f'{path}: there is no such predictions file')
-    try:
-        entries = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise ResultsError(f'{path}: truncated or not JSON ({error}): write the predictions file again') from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ResultsError(f'{path}: expected a JSON list of predictions, found {str(entries)[:40]}')
-    return entries

@@ -11,9 +11,11 @@ each window row by row, laid end to end.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .json_file import short, whole
 from .ragged import offsets
 
 _MAX_GROUPS = 12  # 60 bits; a longer number cannot be a count
@@ -21,12 +23,6 @@ _MAX_GROUPS = 12  # 60 bits; a longer number cannot be a count
 
 def _segment_of(splits: np.ndarray) -> np.ndarray:
     return np.repeat(np.arange(len(splits) - 1), np.diff(splits))
-
-
-def _fail(bad: np.ndarray, problem: str) -> None:
-    """Raise for the first True of ``bad``."""
-    if bad.any():
-        raise ValueError(f'RLE {int(np.argmax(bad))}: {problem}')
 
 
 def _other_parity(values: np.ndarray, splits: np.ndarray, *, undo: bool) -> np.ndarray:
@@ -47,48 +43,68 @@ def _other_parity(values: np.ndarray, splits: np.ndarray, *, undo: bool) -> np.n
     return out
 
 
-def strings_to_counts(strings: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray]:
-    """Decode compressed counts.
-
-    Returns:
-        counts (K,) int64 of all RLEs end to end, and splits (N + 1,) int64: RLE i has
-        ``counts[splits[i]:splits[i + 1]]``.
-
-    Raises:
-        ValueError: A string is cut off, has a character outside the code, or gives a negative count.
-    """
-    raw = [s.encode('latin-1', 'replace') if isinstance(s, str) else bytes(s) for s in strings]
+def _decode(strings: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Counts and splits of compressed counts, and what is wrong with the broken ones; their counts mean nothing."""
+    # Outside ASCII two bytes or more come of a character, all outside the code; 'replace' would give a valid '?'.
+    raw = [s.encode('utf-8', 'surrogatepass') if isinstance(s, str) else bytes(s) for s in strings]
     ends = offsets(np.fromiter(map(len, raw), np.int64, len(raw)))
     code = np.frombuffer(b''.join(raw), np.uint8)
     if not len(code):
-        return np.zeros(0, np.int64), np.zeros(len(raw) + 1, np.int64)
+        return np.zeros(0, np.int64), np.zeros(len(raw) + 1, np.int64), {}
     foreign = np.flatnonzero((code < 48) | (code > 111))
-    if len(foreign):
-        index = int(np.searchsorted(ends, foreign[0], side='right')) - 1
-        raise ValueError(f'RLE {index}: character {chr(code[foreign[0]])!r} is not of the COCO code')
     code = code - 48
-    last = code < 32
-    filled = np.diff(ends) > 0
-    cut = np.zeros(len(raw), bool)
-    cut[filled] = ~last[ends[1:][filled] - 1]
-    _fail(cut, 'the compressed counts are cut off')
-    stops = np.flatnonzero(last) + 1
+    code[foreign] = 0
+    filled = np.flatnonzero(np.diff(ends))
+    cut = filled[code[ends[filled + 1] - 1] >= 32]
+    code[ends[cut + 1] - 1] &= 31
+    stops = np.flatnonzero(code < 32) + 1
     begins = np.append(0, stops[:-1])
-    splits = np.searchsorted(stops, ends)  # stops[k] is the end of number k, and every RLE ends at one
-    splits = np.where(ends == 0, 0, splits + 1)
+    splits = np.searchsorted(stops, ends, side='right')  # stops[k] is the end of number k, and every RLE ends at one
     groups = stops - begins
-    if groups.max() > _MAX_GROUPS:
-        bad = int(np.searchsorted(splits, int(np.argmax(groups > _MAX_GROUPS)), side='right')) - 1
-        raise ValueError(f'RLE {bad}: a count of more than {_MAX_GROUPS} characters')
-    place = np.arange(len(code)) - np.repeat(begins, groups)
+    place = np.minimum(np.arange(len(code)) - np.repeat(begins, groups), _MAX_GROUPS)
     values = np.add.reduceat((code & 31).astype(np.int64) << (5 * place), begins)
-    values -= ((code[stops - 1] & 16) > 0).astype(np.int64) << (5 * groups)
+    values -= ((code[stops - 1] & 16) > 0).astype(np.int64) << (5 * np.minimum(groups, _MAX_GROUPS))
     counts = _other_parity(values, splits, undo=True)
-    negative = np.flatnonzero(counts < 0)
-    if len(negative):
-        bad = int(np.searchsorted(splits, negative[0], side='right')) - 1
-        raise ValueError(f'RLE {bad}: negative count {counts[negative[0]]}')
-    return counts, splits
+    problems = {}
+    for k in np.flatnonzero(counts < 0)[::-1]:
+        problems[int(np.searchsorted(splits, k, side='right')) - 1] = f'negative count {counts[k]}'
+    for k in np.flatnonzero(groups > _MAX_GROUPS):
+        problems[int(np.searchsorted(splits, k, side='right')) - 1] = f'a count of more than {_MAX_GROUPS} characters'
+    problems |= {int(i): 'the compressed counts are cut off' for i in cut}
+    for i in np.unique(np.searchsorted(ends, foreign, side='right') - 1).tolist():
+        text = strings[i] if isinstance(strings[i], str) else raw[i].decode('latin-1')
+        character = next(c for c in text if not '0' <= c <= 'o')
+        problems[i] = f'character {character!r} is not of the COCO code'
+    return counts, splits, problems
+
+
+def decode_rles(rles: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Decode RLEs of masks of ``sizes`` (N, 2) h, w, their ``counts`` compressed (str, bytes) or a list of ints.
+
+    Returns:
+        counts (K,) int64 of all RLEs end to end, splits (N + 1,) int64 (RLE i has ``counts[splits[i]:splits[i + 1]]``),
+        and what is wrong with the broken ones by index; these have counts of 0.
+    """
+    problems: dict[int, str] = {}
+    strings, areas = [rle['counts'] for rle in rles], sizes.prod(1)
+    for i, found in enumerate(strings):
+        if not isinstance(found, str | bytes):
+            runs: list[Any] = list(found) if isinstance(found, Sequence | np.ndarray) else [None]
+            if not all(whole(run) and 0 <= run <= areas[i] for run in runs):
+                problems[i], runs = f'counts {short(found)}, expected whole numbers of px, each within the image', []
+            strings[i] = counts_to_strings(np.array(runs, np.int64), np.array([0, len(runs)]))[0]
+    counts, splits, broken = _decode(strings)
+    problems = broken | problems
+    for i in problems:
+        counts[splits[i] : splits[i + 1]] = 0
+    # A count above all areas is as wrong as any: such counts add up to anything in 64 bits.
+    counts = np.minimum(counts, areas.max(initial=0) + 1)
+    covered = np.diff(offsets(counts)[splits])
+    for i in np.flatnonzero(covered != areas).tolist():
+        h, w = sizes[i].tolist()
+        problems.setdefault(i, f'it covers {covered[i]} px, expected {h} × {w} = {h * w}')
+        counts[splits[i] : splits[i + 1]] = 0
+    return counts, splits, problems
 
 
 def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
@@ -123,22 +139,44 @@ def read_rles(rles: Sequence[Mapping], height: int, width: int) -> tuple[np.ndar
             raise ValueError(f'RLE {i}: expected a dict with size and counts, found {type(rle).__name__}')
         if tuple(size) != (height, width):
             raise ValueError(f'RLE {i}: its size (h, w) is {list(size)}, expected [{height}, {width}]')
-    plain = [i for i, rle in enumerate(rles) if not isinstance(rle['counts'], (str, bytes))]
-    if plain:
-        rles = list(rles)
-        lists = [np.asarray(rles[i]['counts'], np.int64).reshape(-1) for i in plain]
-        strings = counts_to_strings(np.concatenate(lists), offsets(np.array([len(c) for c in lists])))
-        for i, string in zip(plain, strings):
-            rles[i] = {'counts': string}
-    counts, splits = strings_to_counts([rle['counts'] for rle in rles])
-    sums = offsets(counts)[splits]
-    wrong = np.diff(sums) != height * width
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ValueError(
-            f'RLE {i}: its counts add up to {sums[i + 1] - sums[i]}, expected {height} x {width} = {height * width}'
-        )
+    counts, splits, problems = decode_rles(rles, np.full((len(rles), 2), (height, width)))
+    for i in sorted(problems)[:1]:
+        raise ValueError(f'RLE {i}: {problems[i]}')
     return counts, splits
+
+
+class Runs(NamedTuple):
+    """Foreground runs of RLEs, in order: index of the RLE, length, x and y of the first px (each (R,) int64)."""
+
+    owner: np.ndarray
+    length: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> tuple[Runs, np.ndarray]:
+    """The foreground runs of valid RLEs of one height or a height each (N,), and their tight boxes (N, 4) int64 xyxy.
+
+    The box of an empty mask is all zeros.
+    """
+    sums = offsets(counts)
+    position = np.arange(len(counts)) - np.repeat(splits[:-1], np.diff(splits))
+    runs = np.flatnonzero((position % 2 == 1) & (counts > 0))
+    owner = _segment_of(splits)[runs]
+    begin, length = sums[runs] - sums[splits[owner]], counts[runs]
+    high = height if isinstance(height, int | np.integer) else height[owner]
+    x, y = np.divmod(begin, high) if len(runs) else (begin, begin)
+    x_last, y_last = np.divmod(begin + length - 1, high) if len(runs) else (begin, begin)
+    wraps = x_last > x  # such a run holds the last pixel of one column and the first of the next
+    boxes = np.zeros((len(splits) - 1, 4), np.int64)
+    heads = np.flatnonzero(np.diff(owner, prepend=-1))
+    if len(heads):
+        named = owner[heads]
+        boxes[named, 0] = x[heads]
+        boxes[named, 1] = np.minimum.reduceat(np.where(wraps, 0, y), heads)
+        boxes[named, 2] = np.maximum.reduceat(x_last, heads) + 1
+        boxes[named, 3] = np.maximum.reduceat(np.where(wraps, high - 1, y_last), heads) + 1
+    return Runs(owner, length, x, y), boxes
 
 
 def _transposed(bits: np.ndarray, starts: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -150,34 +188,17 @@ def _transposed(bits: np.ndarray, starts: np.ndarray, shape: np.ndarray) -> np.n
 
 def counts_to_windows(counts: np.ndarray, splits: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tight windows of RLEs that are known to be valid: boxes (N, 4) int32, starts (N + 1,) int64, bits uint8."""
-    number = len(splits) - 1
-    sums = offsets(counts)
-    position = np.arange(len(counts)) - np.repeat(splits[:-1], np.diff(splits))
-    fore = np.flatnonzero((position % 2 == 1) & (counts > 0))
-    owner = _segment_of(splits)[fore]
-    begin = sums[fore] - sums[splits[owner]]
-    end = begin + counts[fore]
-    x_begin, y_begin = np.divmod(begin, height) if height else (begin, begin)
-    x_last, y_last = np.divmod(end - 1, height) if height else (end, end)
-    wraps = x_last > x_begin  # such a run holds the last pixel of one column and the first of the next
-    boxes = np.zeros((number, 4), np.int32)
-    heads = np.flatnonzero(np.diff(owner, prepend=-1))
-    if len(heads):
-        named = owner[heads]
-        boxes[named, 0] = x_begin[heads]
-        boxes[named, 1] = np.minimum.reduceat(np.where(wraps, 0, y_begin), heads)
-        boxes[named, 2] = np.maximum.reduceat(x_last, heads) + 1
-        boxes[named, 3] = np.maximum.reduceat(np.where(wraps, height - 1, y_last), heads) + 1
-    wide = (boxes[:, 2] - boxes[:, 0]).astype(np.int64)
-    high = (boxes[:, 3] - boxes[:, 1]).astype(np.int64)
+    runs, boxes = foreground(counts, splits, height)
+    wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     starts = offsets(wide * high)
     # A run that wraps has a window of full height, so in a window read by columns every run is one piece.
-    first = starts[owner] + (x_begin - boxes[owner, 0]) * high[owner] + y_begin - boxes[owner, 1]
+    owner = runs.owner
+    first = starts[owner] + (runs.x - boxes[owner, 0]) * high[owner] + runs.y - boxes[owner, 1]
     change = np.zeros(starts[-1] + 1, np.int8)
     change[first] += 1
-    change[first + counts[fore]] -= 1
+    change[first + runs.length] -= 1
     columns = np.cumsum(change[:-1], dtype=np.int8).view(np.uint8)
-    return boxes, starts, _transposed(columns, starts, np.stack([wide, high], axis=1))
+    return boxes.astype(np.int32), starts, _transposed(columns, starts, np.stack([wide, high], axis=1))
 
 
 def windows_to_counts(

@@ -9,6 +9,7 @@ RECORD_NAME = 'record.json'
 RESULTS_NAME = 'test-results.json'
 METRICS_NAME = 'metrics.json'
 VALIDATION_NAME = 'val-results.json'
+ENSEMBLE_NAME = 'ensemble.json'
 ZIP_NAME = 'submission.zip'
 
 

@@ -150,6 +150,17 @@ def test_a_flipped_byte_in_a_tensor_is_found(whole, tmp_path, part):
         load(path)
 
 
+def test_a_tensor_marked_as_a_folder_is_found(whole, tmp_path):
+    """Its checksum is right, but torch leaves its memory as it was."""
+    data = bytearray(whole.read_bytes())
+    entry = data.rindex(b'PK\x01\x02', 0, data.rindex(b'whole/data/9'))
+    data[entry + 38] |= 0x10  # external attributes: a DOS directory
+    path = tmp_path / 'folder.pth'
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r'folder\.pth: the checkpoint is damaged: whole/data/9 is not what was'):
+        load(path)
+
+
 def test_the_old_format_ends_with_its_name_however_it_is_damaged(tmp_path):
     """It has no checksums: only that no other error comes is to be had."""
     path = tmp_path / 'old.pth'

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmcellseg.data.split import holdout_split, image_class_counts, subset, unbalanced, write_holdout
+from mmcellseg.structures.coco import read_coco
 
 
 def coco_of(table):
@@ -19,7 +20,7 @@ def coco_of(table):
     for number, annotation in enumerate(annotations, start=1):
         annotation['id'] = number
     return {
-        'images': [{'id': n, 'file_name': f'{n}.tif'} for n in range(1, len(table) + 1)],
+        'images': [{'id': n, 'file_name': f'{n}.tif', 'height': 9, 'width': 9} for n in range(1, len(table) + 1)],
         'annotations': annotations,
         'categories': [{'id': n, 'name': f'class{n}'} for n in range(1, len(table[0]) + 1)],
     }
@@ -87,11 +88,12 @@ def test_bad_fractions_and_too_few_images():
         holdout_split(coco_of([[1]]), 0.2, 0)
 
 
-def test_an_image_id_beyond_int64_is_named():
+def test_an_image_id_beyond_int64_is_named(tmp_path):
     coco = coco_of([[1], [1]])
     coco['images'][1]['id'] = coco['annotations'][1]['image_id'] = 2**63
-    with pytest.raises(ValueError, match='the image id 9223372036854775808 is beyond'):
-        image_class_counts(coco)
+    (tmp_path / 'a.json').write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match=r'a\.json: .*9223372036854775808'):
+        read_coco(tmp_path / 'a.json')
 
 
 def cells_held_out(table, fraction, seed):

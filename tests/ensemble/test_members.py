@@ -64,32 +64,15 @@ def test_what_cannot_be_merged(tmp_path, write):
 
 def test_image_set(tmp_path):
     path = tmp_path / 'ann.json'
-    content = {'images': [{'id': 1, 'height': 40, 'width': 60}], 'categories': [{'id': 1}, {'id': 2}]}
+    categories = [{'id': k, 'name': f'class{k}'} for k in (1, 2)]
+    content = {'images': [{'id': 1, 'height': 40, 'width': 60}], 'categories': categories}
     path.write_text(json.dumps(content))
     assert read_image_set(path) == IMAGES
-    path.write_text(json.dumps(content | {'annotations': [{}]}))
+    path.write_text(json.dumps(content | {'annotations': [{'id': 1, 'image_id': 1, 'category_id': 2}]}))
     assert read_image_set(path).annotated
     path.write_text('[]')
-    with pytest.raises(ValueError, match=r'ann\.json: expected a COCO json'):
+    with pytest.raises(ValueError, match=r'ann\.json: expected a COCO annotation file'):
         read_image_set(path)
     path.write_text('{"images": [')
-    with pytest.raises(ValueError, match=r'ann\.json: cannot be read as JSON'):
-        read_image_set(path)
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        ({'images': [{'id': 1, 'width': 60}]}, r'images\[0\] \(id 1\) has height None, expected a whole number of px'),
-        ({'images': [{'height': 40, 'width': 60}]}, r'images\[0\] has id None, expected an integer'),
-        ({'images': [None]}, r'images\[0\] is None, expected an object'),
-        ({'images': [{'id': 1, 'height': 4, 'width': 6}] * 2}, r'images\[0\] and images\[1\] have the same id 1'),
-        ({'images': {}}, 'no list of images'),
-        ({'categories': [{'name': 'cell'}]}, r'categories\[0\] has id None, expected an integer'),
-    ],
-)
-def test_a_bad_image_or_category_is_named(tmp_path, change, message):
-    path = tmp_path / 'ann.json'
-    path.write_text(json.dumps({'images': [{'id': 1, 'height': 40, 'width': 60}], 'categories': [{'id': 1}]} | change))
-    with pytest.raises(ValueError, match=rf'ann\.json: {message}'):
+    with pytest.raises(ValueError, match=r'ann\.json: truncated or not valid JSON'):
         read_image_set(path)

@@ -93,8 +93,10 @@ def config(tmp_path: Path) -> Path:
     """A data set of one image with cells of 20 px at own size, in a config that doubles it."""
     coco = {
         'images': [{'id': 1, 'width': 100, 'height': 50}],
-        'annotations': [{'image_id': 1, 'bbox': [10 * i, 10, 20, 20]} for i in range(5)],
-        'categories': [],
+        'annotations': [
+            {'id': i, 'image_id': 1, 'category_id': 1, 'area': 400, 'bbox': [10 * i, 10, 20, 20]} for i in range(5)
+        ],
+        'categories': [{'id': 1, 'name': 'cell'}],
     }
     (tmp_path / 'ann.json').write_text(json.dumps(coco))
     text = f"""
@@ -141,13 +143,13 @@ def test_tool_names_the_ready_made_set(
 
 
 def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file; give one with --ann'):
+    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file \(give another'):
         run_tool(monkeypatch, config, '--ann', config.parent / 'none.json')
 
 
 def test_tool_says_what_is_no_annotation_file_and_no_config(config: Path, monkeypatch: pytest.MonkeyPatch):
     (config.parent / 'results.json').write_text('[]')
-    with pytest.raises(SystemExit, match=r'results\.json: not a COCO annotation file'):
+    with pytest.raises(SystemExit, match=r'results\.json: expected a COCO annotation file'):
         run_tool(monkeypatch, config, '--ann', config.parent / 'results.json')
     with pytest.raises(SystemExit, match=r'none\.py: there is no such config'):
         run_tool(monkeypatch, config.parent / 'none.py')

@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mmcellseg.export.submission import (
-    SubmissionError,
-    describe,
-    empty_masks,
-    validate_submission,
-    write_submission,
-)
+from mmcellseg.export.submission import SubmissionError, validate_submission, write_submission
+from mmcellseg.structures.coco import CocoError
+from mmcellseg.structures.results import ResultsError
 
 REPO = Path(__file__).resolve().parents[2]
 H, W = 40, 50
@@ -94,6 +90,13 @@ BAD = {
     'no width': (changed(bbox=[10, 20, 0, 6]), 'width 0'),
     'negative height': (changed(bbox=[10, 20, 5, -6]), 'height -6'),
     'mask outside box': (changed(bbox=[11.5, 20, 5, 6]), 'out of bbox'),
+    'box wider than the image': (changed(bbox=[0, 0, W + 2, H]), 'larger than the image'),
+    'an entry twice': (entry(), 'the same as an earlier entry'),
+    'a character that is not of the code': (
+        changed(segmentation={'size': [H, W], 'counts': entry()['segmentation']['counts'] + '€'}),
+        "character '€'",
+    ),
+    'endless size': (changed(segmentation={'size': [float('inf'), 1], 'counts': '0'}), 'RLE size'),
     'no score': ({k: v for k, v in entry().items() if k != 'score'}, 'no score'),
 }
 
@@ -101,7 +104,7 @@ BAD = {
 @pytest.mark.parametrize('case', BAD)
 def test_each_fault_is_named_with_its_index_and_an_earlier_zip_stays(files, case):
     bad, words = BAD[case]
-    results, ids, out = files([entry(), bad, entry()])
+    results, ids, out = files([entry(), bad, entry(score=0.25)])
     out.parent.mkdir()
     out.write_bytes(b'earlier')
     violations = validate_submission(results, ids)
@@ -109,7 +112,7 @@ def test_each_fault_is_named_with_its_index_and_an_earlier_zip_stays(files, case
     with pytest.raises(SubmissionError, match=words) as caught:
         write_submission(results, ids, out, drop_empty=False)
     assert caught.value.violations == violations
-    assert describe(violations[0]).startswith('entry 1 (image ')
+    assert str(violations[0]).startswith('entry 1 (image ')
     assert out.read_bytes() == b'earlier'
     assert list(out.parent.iterdir()) == [out]
 
@@ -130,13 +133,27 @@ def test_empty_masks_are_dropped_and_counted_and_indices_stay_those_of_the_file(
         write_submission(results, ids, out)
 
 
-def test_empty_masks_in_all_their_forms_and_never_a_malformed_one():
+def test_an_empty_mask_is_dropped_whatever_its_box_and_a_malformed_one_never(files):
     collapsed = {**EMPTY, 'bbox': [10, 20, 0, 0]}
-    broken = changed(segmentation={'size': [H, W], 'counts': 'zz~'})
-    short = changed(segmentation={'size': [H, W], 'counts': '52'})
-    strange = [changed(segmentation=None), changed(segmentation={'size': ['a', 2], 'counts': ''}), 3]
-    assert empty_masks([entry(), EMPTY, collapsed, broken, short, *strange]) == [1, 2]
-    assert empty_masks([]) == []
+    results, ids, out = files([entry(), EMPTY, collapsed])
+    assert write_submission(results, ids, out).dropped_empty == 2
+    broken = [changed(segmentation={'size': [H, W], 'counts': counts}) for counts in ('zz~', '52')]
+    results, ids, out = files([EMPTY, *broken])
+    with pytest.raises(SubmissionError) as caught:
+        write_submission(results, ids, out)
+    assert [v.index for v in caught.value.violations] == [1, 2]
+
+
+@pytest.mark.parametrize('entries', [[], [EMPTY]])
+def test_a_file_without_a_prediction_is_refused_as_pycocotools_does(files, entries):
+    results, ids, out = files(entries)
+    with pytest.raises(SubmissionError, match='the file: there is not one prediction with a mask'):
+        write_submission(results, ids, out)
+
+
+def test_a_caption_is_refused_as_pycocotools_reads_captions_then(files):
+    results, ids, _ = files([changed(caption='a cell')])
+    assert 'has a caption' in validate_submission(results, ids)[0].problem
 
 
 def test_boxes_as_corners_are_refused_as_a_whole(files):
@@ -144,7 +161,7 @@ def test_boxes_as_corners_are_refused_as_a_whole(files):
     results, ids, _ = files(corners)
     violations = validate_submission(results, ids)
     assert [v.index for v in violations] == [-1]
-    assert describe(violations[0]).startswith('the file: the boxes fit the masks better as x0, y0, x1, y1')
+    assert str(violations[0]).startswith('the file: the boxes fit the masks better as x0, y0, x1, y1')
 
 
 @pytest.mark.parametrize('text', ['', '{}', '[1, 2', json.dumps(GOOD)[:-20]])
@@ -155,42 +172,96 @@ def test_no_list_or_a_truncated_one_is_an_error_that_names_the_file(files, text)
     assert not out.exists()
 
 
-@pytest.mark.parametrize('names', [['results.json'], ['a/test-results.json'], ['test-results.json', 'x']])
+@pytest.mark.parametrize('coding', ['utf-8-sig', 'utf-16', 'utf-32'])
+def test_a_text_that_pycocotools_does_not_read_is_an_error(files, coding):
+    results, ids, _ = files(GOOD)
+    results.write_bytes(results.read_bytes().decode().encode(coding))
+    with pytest.raises(ResultsError, match=r'results\.json: the text is UTF-'):
+        validate_submission(results, ids)
+
+
+@pytest.mark.parametrize('names', [[], ['results.json'], ['a/test-results.json'], ['test-results.json', 'x']])
 def test_a_zip_with_anything_else_in_it_is_refused(files, tmp_path, names):
     results, ids, _ = files(GOOD)
     with zipfile.ZipFile(tmp_path / 'bad.zip', 'w') as archive:
         for name in names:
             archive.writestr(name, results.read_bytes())
-    violations = validate_submission(tmp_path / 'bad.zip', ids)
-    assert len(violations) == 1
-    assert 'expected exactly one file' in violations[0].problem
+    with pytest.raises(ResultsError, match=r'bad\.zip: the zip holds .*, expected exactly one file'):
+        validate_submission(tmp_path / 'bad.zip', ids)
 
 
-def test_a_damaged_zip_is_refused(files):
-    results, ids, out = files(GOOD)
-    write_submission(results, ids, out)
-    damaged = bytearray(out.read_bytes())
-    damaged[80] ^= 255
-    out.write_bytes(damaged)
-    assert 'the zip is damaged' in validate_submission(out, ids)[0].problem
+def flip(data):
+    """Other bytes where the packed predictions are."""
+    data[75:110] = bytes(255 - byte for byte in data[75:110])
 
 
-def test_ids_may_come_from_a_coco_json_and_a_broken_id_file_names_itself(files, tmp_path):
+def set_flag(data):
+    """The mark of an encrypted file, in its own header and in the zip's list of files."""
+    for at in (6, data.index(b'PK\1\2') + 8):
+        data[at] |= 1
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_of_either_method_is_read_and_damage_is_named(files, tmp_path, method):
     results, ids, _ = files(GOOD)
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(path, 'w', method) as archive:
+        archive.write(results, 'test-results.json')
+    assert validate_submission(path, ids) == []
+    for damage in (flip, set_flag):
+        data = bytearray(path.read_bytes())
+        damage(data)
+        path.write_bytes(data)
+        with pytest.raises(ResultsError, match=r'a\.zip: the zip is damaged or encrypted'):
+            validate_submission(path, ids)
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 77])
+def test_other_methods_are_refused_as_they_unpack_all_at_once(files, tmp_path, method):
+    results, ids, _ = files(GOOD)
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED if method == 77 else method) as archive:
+        archive.write(results, 'test-results.json')
+    data = bytearray(path.read_bytes())
+    for at in (8, data.index(b'PK\1\2') + 10):
+        data[at] = method
+    path.write_bytes(data)
+    with pytest.raises(ResultsError, match=rf'a\.zip: the zip is packed by method {method}, expected deflate'):
+        validate_submission(path, ids)
+
+
+@pytest.mark.parametrize('declared', [True, False])
+def test_a_zip_of_far_more_than_predictions_is_not_unpacked(files, tmp_path, monkeypatch, declared):
+    _, ids, _ = files(GOOD)
+    path = tmp_path / 'bomb.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('test-results.json', b'[' + b' ' * 5_000_000 + b']')
+    if not declared:
+        data = bytearray(path.read_bytes())
+        at = data.index(b'PK\1\2') + 24
+        data[at : at + 4] = (100).to_bytes(4, 'little')
+        path.write_bytes(data)
+    with pytest.raises(ResultsError, match=r'bomb\.zip: .*(at most 1000000: .* was not unpacked|is damaged)'):
+        validate_submission(path, ids)
+
+
+def test_what_a_zip_holds_is_named_by_the_zip(files, tmp_path):
+    _, ids, _ = files(GOOD)
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+        archive.writestr('test-results.json', '[1,')
+    with pytest.raises(ResultsError, match=r'^[^\n]*a\.zip: truncated or not valid JSON'):
+        validate_submission(tmp_path / 'a.zip', ids)
+
+
+def test_a_broken_id_file_names_itself(files, tmp_path):
+    results, ids, out = files(GOOD)
     ids.write_text(json.dumps({'images': IDS, 'annotations': [], 'categories': []}))
     assert validate_submission(results, ids) == []
-    for content, words in (
-        ([{'file_name': 'a', 'id': 1, 'height': 3}], r'ids\.json: entry 0 lacks width'),
-        ([*IDS, IDS[0]], 'the id 1 comes 2 times'),
-        ([{**IDS[0], 'height': '40'}], 'must be whole numbers'),
-        (3, 'expected a list of'),
-    ):
-        ids.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=words):
-            validate_submission(results, ids)
-    ids.write_text('nothing')
-    with pytest.raises(ValueError, match='it is no JSON'):
-        validate_submission(results, ids)
+    ids.write_text('[]')
+    with pytest.raises(CocoError, match=r'ids\.json: its list of images is empty, expected one or more'):
+        write_submission(results, ids, out)
+    with pytest.raises(CocoError, match=r'none\.json: there is no such file of image ids'):
+        validate_submission(results, tmp_path / 'none.json')
 
 
 @pytest.fixture

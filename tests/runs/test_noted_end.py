@@ -46,6 +46,13 @@ def test_a_signal_is_noted_and_ends_the_process(unfinished):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_rank_that_never_met_the_first_notes_nothing(unfinished):
+    """The record is that of the training that keeps them out of its folder."""
+    with pytest.raises(RuntimeError), noted_end(unfinished, first=False):
+        raise RuntimeError('timeout')
+    assert note(unfinished) is None
+
+
 def test_a_run_that_ends_well_has_no_note(unfinished):
     with noted_end(unfinished):
         pass
@@ -71,5 +78,6 @@ def test_a_killed_main_rank_is_noted_by_the_other(tmp_path):
         rank.join(60)
     assert ranks[1].exitcode == 1, ranks[1].log.read_text()[-3000:]
     text = note(path.parent)
+    assert text, ranks[1].log.read_text()[-3000:]
     assert text.startswith('rank 1 of 2: ')
-    assert 'another process of the training has ended, as when killed' in text
+    assert 'another process of the training has ended, as when killed' in text, text

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from mmcellseg.reporting import records
 from mmcellseg.reporting.comparison import look_up
 from mmcellseg.runs import steps
 from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
-from mmcellseg.runs.steps import check_publishable, fit_score_threshold, run_step, submit_step, weights_of
+from mmcellseg.runs.steps import check_publishable, fit_score_threshold, run_step, submit_step, weights_leaf, weights_of
 from mmcellseg.structures.results import read_results, write_results
+
+REPO = Path(__file__).resolve().parents[2]
 
 CONFIG = """\"\"\"A step of a test.
 
@@ -117,6 +120,14 @@ def test_weights_that_name_no_single_training(series, name, message):
     series('c', "weights = 'a1'")
     with pytest.raises(ValueError, match=message):
         weights_of(*series('d', f'weights = {name!r}'))
+
+
+def test_the_weights_of_every_leaf_are_those_of_one_that_trains():
+    found = {}
+    for path in sorted((REPO / 'configs').glob('[!_]*/*.py')):
+        if (named := re.search(r"^weights = '(\w+)'$", path.read_text(), re.MULTILINE)) is not None:
+            found[path.stem] = weights_leaf(path, named[1]).stem
+    assert found['s22_scale150_tta'] == 's20_scale150'
 
 
 def test_a_training_that_begins_from_a_missing_file_does_not_start(series, tools):

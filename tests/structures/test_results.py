@@ -1,43 +1,14 @@
-"""The predictions file and its checks."""
+"""The predictions file: written, read as a whole and image by image."""
 
 import json
 
 import numpy as np
 import pytest
+from made_entries import SIZE, entry
 from pycocotools import mask as coco_mask
 
-from mmcellseg.structures import results, results_check
-from mmcellseg.structures.results import (
-    ResultsError,
-    ResultsFile,
-    Violation,
-    boxes_fit_xyxy,
-    check_entries,
-    read_results,
-    write_results,
-)
-from mmcellseg.structures.results_check import mask_extents
-
-SIZE = (20, 30)
-IMAGES = {1: SIZE, 7: SIZE}
-
-
-def entry(x0=5, y0=6, x1=12, y1=10, image_id=1, size=SIZE, **changes):
-    bitmap = np.zeros(size, np.uint8, order='F')
-    bitmap[y0:y1, x0:x1] = 1
-    rle = coco_mask.encode(bitmap)
-    made = {
-        'image_id': image_id,
-        'bbox': [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
-        'score': 0.1 + 0.2,
-        'category_id': 2,
-        'segmentation': {'size': list(size), 'counts': rle['counts'].decode()},
-    }
-    return made | changes
-
-
-def problems(*entries):
-    return [(v.index, v.problem) for v in check_entries(entries, IMAGES, [1, 2])]
+from mmcellseg.structures import results
+from mmcellseg.structures.results import ResultsError, ResultsFile, read_results, write_results
 
 
 def test_write_and_read_keep_every_digit(tmp_path):
@@ -138,78 +109,6 @@ def test_read_results_refuses_what_is_no_list(tmp_path):
         read_results(tmp_path / 'r.json')
 
 
-def test_good_entries_have_no_violations():
-    assert problems(entry(), entry(0, 0, 30, 20), entry(29, 19, 30, 20, image_id=7)) == []
-    assert problems() == []
-    grown = entry(bbox=[6.0, 7.0, 5.0, 2.0])  # 1 px inside the mask on every side
-    assert problems(grown) == []
-
-
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ({'image_id': 3}, 'image id 3 is not among the 2 known images'),
-        ({'image_id': True}, 'image id True'),
-        ({'category_id': 5}, 'unknown category 5, expected one of [1, 2]'),
-        ({'score': float('nan')}, 'score nan'),
-        ({'score': 1.5}, 'score 1.5'),
-        ({'score': '0.5'}, "score '0.5'"),
-        ({'bbox': [5, 6, 0, 4]}, 'width 0'),
-        ({'bbox': [5, 6, 7]}, 'expected four numbers'),
-        ({'bbox': [5, 6, 7, float('inf')]}, 'not finite'),
-        ({'bbox': [5, 6, 5.9, 4]}, 'the mask reaches x 5–12, y 6–10'),
-        ({'bbox': [6.1, 6, 7, 4]}, 'more than 1 px out of bbox [6.1, 6, 7, 4]'),
-        ({'segmentation': [[1, 1, 5, 1, 5, 5]]}, 'expected an RLE'),
-        ({'segmentation': {'size': [30, 20], 'counts': '0'}}, 'RLE size [30, 20], expected [20, 30]'),
-        ({'segmentation': {'size': [20, 30], 'counts': 'x~'}}, 'does not decode'),
-        ({'segmentation': {'size': [20, 30], 'counts': 'P'}}, 'does not decode'),
-        ({'segmentation': {'size': [20, 30], 'counts': '55'}}, 'covers 10 px, expected 20 × 30 = 600'),
-        ({'segmentation': {'size': [20, 30], 'counts': [600]}}, 'the mask is empty'),
-        ({'segmentation': {'size': [20, 30], 'counts': [-5, 605]}}, 'negative run'),
-        ({'segmentation': {'size': [20, 30], 'counts': 5}}, 'counts of type int'),
-    ],
-)
-def test_each_rule(changes, message):
-    found = problems(entry(), entry(**changes))
-    assert [i for i, _ in found] == [1]
-    assert message in found[0][1]
-
-
-def test_several_problems_of_one_entry_are_all_listed():
-    found = check_entries([entry(score=-1, category_id=9), {'image_id': 1}], IMAGES, [1, 2])
-    assert [v[:2] for v in found] == [(0, 1), (0, 1), (1, 1)]
-    assert isinstance(found[0], Violation)
-    assert 'no bbox, score, category_id, segmentation' in found[2].problem
-
-
-def test_uncompressed_counts_are_read():
-    plain = entry(segmentation={'size': [20, 30], 'counts': [106, 4, 16, 4, 470]}, bbox=[5, 6, 2, 4])
-    assert problems(plain, entry()) == []
-
-
-def test_extents_against_painted_masks(rng):
-    rles, expected = [], []
-    for _ in range(200):
-        h, w = rng.integers(1, 12, 2)
-        bitmap = np.asfortranarray(rng.random((h, w)) < rng.choice([0.02, 0.3, 1.1]), np.uint8)
-        rles.append(coco_mask.encode(bitmap))
-        ys, xs = np.nonzero(bitmap)
-        expected.append([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1] if len(xs) else [0] * 4)
-    boxes, found = mask_extents(rles)
-    np.testing.assert_array_equal(boxes, expected)
-    assert [p is None for p in found] == [any(e) for e in expected]
-
-
-def test_boxes_as_corners_are_noticed():
-    good = [entry(x, 6, x + 5, 10) for x in range(3, 20)]
-    corners = [e | {'bbox': [e['bbox'][0], 6, e['bbox'][0] + 5, 10]} for e in good]
-    assert not boxes_fit_xyxy(good)
-    assert boxes_fit_xyxy(corners)
-    assert not boxes_fit_xyxy(good + corners[:3])
-    assert not boxes_fit_xyxy([])
-    assert not boxes_fit_xyxy([entry(0, 0, 5, 5)])  # the same in both forms
-
-
 @pytest.mark.parametrize('chunk', [3, 50, 4096])
 def test_files_of_ours_are_indexed_by_their_lines(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr(results, '_CHUNK', chunk)
@@ -231,25 +130,33 @@ def test_a_line_of_ours_that_breaks_is_named_when_read(tmp_path):
     path.write_text(path.read_text().replace('"bbox": [', '"bbox": {', 1))
     file = ResultsFile(path)
     assert file.read(7) == [entry(image_id=7)]
-    with pytest.raises(ResultsError, match=r'r\.json: the entries from 0 to 1 are not JSON'):
+    with pytest.raises(ResultsError, match=r'r\.json: the entries from 0 to 1: .*not valid JSON'):
         file.read(1)
 
 
-def test_quick_and_thorough_checks_agree(rng):
-    changes = [
-        {},
-        {'score': 1},
-        {'score': 2.0},
-        {'category_id': np.int64(2)},
-        {'category_id': 2.0},
-        {'bbox': (5, 6, 7.0, 4)},
-        {'bbox': [5, 6, 7, True]},
-        {'bbox': [5, 6, 0.0, 4]},
-        {'segmentation': None},
-        {'image_id': 1.0},
-    ]
-    for change in changes:
-        quick = results_check._plainly_right(entry(**change), IMAGES, {1, 2})
-        thorough, _ = results_check._field_problems(entry(**change), IMAGES, {1, 2})
-        assert not (quick and thorough)
-    assert results_check._plainly_right(entry(), IMAGES, {1, 2})
+@pytest.mark.parametrize('coding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32'])
+def test_only_plain_utf8_is_read_as_pycocotools_reads_nothing_else(tmp_path, coding):
+    path = tmp_path / 'r.json'
+    path.write_bytes(json.dumps([entry()]).encode(coding))
+    for read in (ResultsFile, read_results):
+        with pytest.raises(
+            ResultsError, match=r'r\.json: the text is UTF-.*, expected UTF-8 without a byte order mark'
+        ):
+            read(path)
+
+
+@pytest.mark.parametrize('text', ['[' * 10**5, '[{"image_id": 1, "a": ' + '[' * 10**5, '[{"image_id": 1' + '0' * 5000])
+def test_what_python_cannot_hold_is_named(tmp_path, text):
+    path = tmp_path / 'r.json'
+    path.write_text(text)
+    for read in (ResultsFile, read_results):
+        with pytest.raises(ResultsError, match=r'r\.json: .*(nested too deeply|too long a number|truncated)'):
+            read(path)
+
+
+def test_two_entries_in_a_line_of_ours_are_not_mixed_up(tmp_path):
+    path = tmp_path / 'r.json'
+    write_results(path, [entry(), entry(image_id=7), entry()])
+    path.write_text(path.read_text().replace(',\n{"image_id": 7', ', {"image_id": 7'))
+    with pytest.raises(ResultsError, match=r'r\.json: the entries from 0 to 1 are 3: expected an entry a line'):
+        ResultsFile(path).read(1)

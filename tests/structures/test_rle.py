@@ -46,7 +46,7 @@ def test_counts_of_a_mask_by_hand():
 )
 def test_string_by_hand(counts, text):
     assert rle.counts_to_strings(np.array(counts), np.array([0, len(counts)])) == [text]
-    decoded, splits = rle.strings_to_counts([text])
+    decoded, splits = rle.read_rles([{'size': [1, sum(counts)], 'counts': text}], 1, sum(counts))
     assert decoded.tolist() == counts
     assert splits.tolist() == [0, len(counts)]
 
@@ -101,14 +101,18 @@ def test_no_rles():
     ('bad', 'problem'),
     [
         ({'size': [2, 3], 'counts': b'12`'}, 'RLE 1: the compressed counts are cut off'),
-        ({'size': [2, 3], 'counts': b'12'}, 'RLE 1: its counts add up to 3, expected 2 x 3 = 6'),
-        ({'size': [2, 3], 'counts': b''}, 'RLE 1: its counts add up to 0'),
+        ({'size': [2, 3], 'counts': b'12'}, 'RLE 1: it covers 3 px, expected 2 × 3 = 6'),
+        ({'size': [2, 3], 'counts': b''}, 'RLE 1: it covers 0 px'),
         ({'size': [2, 3], 'counts': b'12!'}, "RLE 1: character '!'"),
         ({'size': [2, 3], 'counts': 'é'}, 'RLE 1: character'),
         ({'size': [2, 3], 'counts': b'7O'}, 'RLE 1: negative count -1'),
         ({'size': [2, 3], 'counts': b'o' * 13 + b'0'}, 'RLE 1: a count of more than 12 characters'),
         ({'size': [3, 2], 'counts': b'123'}, r'RLE 1: its size \(h, w\) is \[3, 2\], expected \[2, 3\]'),
-        ({'size': [2, 3], 'counts': [7, -1]}, 'RLE 1: negative count -1'),
+        ({'size': [2, 3], 'counts': '12€'}, "RLE 1: character '€'"),  # as '?' it would be 15
+        ({'size': [2, 3], 'counts': '12\ud800'}, r"RLE 1: character '\\ud800'"),
+        ({'size': [2, 3], 'counts': [7, -1]}, r'RLE 1: counts \[7, -1\], expected whole numbers of px'),
+        ({'size': [2, 3], 'counts': [1.5, 4.5]}, r'RLE 1: counts \[1.5, 4.5\], expected whole numbers of px'),
+        ({'size': [2, 3], 'counts': [10**30]}, r'RLE 1: counts \[1000.*\], expected whole numbers of px'),
         ({'counts': b'123'}, 'RLE 1: expected a dict with size and counts'),
         ([[0, 0, 1, 1, 2, 2]], 'RLE 1: expected a dict with size and counts, found list'),
     ],
@@ -117,6 +121,13 @@ def test_malformed_is_named(bad, problem):
     good = {'size': [2, 3], 'counts': b'123'}
     with pytest.raises(ValueError, match=problem):
         rle.read_rles([good, bad, good], 2, 3)
+
+
+def test_counts_that_add_up_in_64_bits_only():
+    counts = np.array([2**58] * 64 + [6])  # 2^64 + 6, which an int64 takes for 6
+    (text,) = rle.counts_to_strings(counts, np.array([0, len(counts)]))
+    with pytest.raises(ValueError, match='RLE 0: it covers'):
+        rle.read_rles([{'size': [2, 3], 'counts': text}], 2, 3)
 
 
 def test_ragged():

@@ -22,6 +22,7 @@ CASES = {
     'fusions': [{'what', 'cells', 'seeds', *FIGURES}] * 5,
     'load': [COMPARED],
     'predict': [COMPARED],
+    'start': [{'what', 's', 'MB'}] * 11,
     'targets': [COMPARED],
 }
 

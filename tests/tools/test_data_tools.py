@@ -45,7 +45,7 @@ def test_class_balance(run, ann):
 @pytest.mark.parametrize('content', ['{}', '[1]', '{"images": [], "categories": [], "annotations": [{"image_id": 9}]}'])
 def test_what_is_no_annotation_file_is_named(run, tmp_path, tool, content):
     (tmp_path / 'bad.json').write_text(content)
-    with pytest.raises(SystemExit, match=r'bad.json: not a COCO annotation file'):
+    with pytest.raises(SystemExit, match=r'bad.json: .*(expected a COCO annotation file|expected integers)'):
         run(tool, tmp_path / 'bad.json', *([tmp_path] if 'folds' in tool else []))
 
 
@@ -55,7 +55,7 @@ def test_ids_that_come_twice_are_named(run, ann, tmp_path, tool, kind):
     content = json.loads(ann.read_text())
     content[kind].append(content[kind][0])
     ann.write_text(json.dumps(content))
-    with pytest.raises(SystemExit, match=f'train.json: .* several of its {kind} have the id 1, expected each once'):
+    with pytest.raises(SystemExit, match=rf'train.json: {kind}\[0\] and {kind}\[2\] have the same id 1, expected'):
         run(tool, ann, *([tmp_path, '--folds', 2] if 'folds' in tool else []))
 
 

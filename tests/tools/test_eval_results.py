@@ -70,10 +70,34 @@ def test_bad_input_is_told_without_a_traceback(files, monkeypatch, capsys) -> No
     results.write_text(json.dumps([{**entries[0], 'image_id': 8}]))
     assert run(monkeypatch, results, ann) == 1
     error = capsys.readouterr().err
-    assert 'results.json: prediction 0 (counted from 0): image_id 8 is not among the 1 images of' in error
+    assert 'results.json: nothing was evaluated\nentry 0 (image 8): image id 8 is not among the 1 known images' in error
     results.write_text('[{"image_id": 1, ')
     assert run(monkeypatch, results, ann) == 1
     assert 'results.json' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'score': 1.5}, 'score 1.5, expected'),
+        ({'bbox': [0, 0, 0, 2]}, 'bbox [0, 0, 0, 2] has width 0'),
+        ({}, 'it is the same as an earlier entry'),
+    ],
+)
+def test_predictions_that_none_may_submit_are_refused(files, monkeypatch, capsys, change, message) -> None:
+    results, ann = files
+    entries = json.loads(results.read_text())
+    results.write_text(json.dumps([*entries, entries[0] | change]))
+    assert run(monkeypatch, results, ann) == 1
+    assert f'results.json: nothing was evaluated\nentry 1 (image 1): {message}' in capsys.readouterr().err
+
+
+def test_an_annotation_that_is_listed_twice_is_refused(files, monkeypatch, capsys) -> None:
+    results, ann = files
+    content = json.loads(ann.read_text())
+    ann.write_text(json.dumps(content | {'annotations': content['annotations'] * 2}))
+    assert run(monkeypatch, results, ann) == 1
+    assert 'ann.json: annotations[0] and annotations[1] have the same id 1' in capsys.readouterr().err
 
 
 def test_boxes_given_by_corners_are_refused_where_boxes_count(files, monkeypatch, capsys) -> None:

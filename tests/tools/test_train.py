@@ -1,6 +1,9 @@
 """Training by our tool and by MMDetection's own."""
 
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import mmdet
@@ -9,6 +12,7 @@ import torch
 from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
+from mmcellseg.components import folder_lock
 from mmcellseg.components.config_paths import resolve_data_paths
 from mmcellseg.components.provenance import sha256
 from mmcellseg.components.record import experiment
@@ -232,3 +236,34 @@ def test_options_that_nothing_reads_are_refused(tmp_path):
     assert cfg.optim_wrapper.optimizer.lr == 1.0
     with pytest.raises(ValueError, match='--cfg-options optim_wraper.optimizer.lr: .*; did you mean optim_wrapper'):
         launch.load_config(path, {'optim_wraper.optimizer.lr': 1.0})
+
+
+@pytest.mark.parametrize('tool', [TRAIN, STOCK / 'train.py'])
+def test_a_second_training_into_a_folder_is_refused(tiny_trained, tmp_path, tool):
+    """This process holds it; nothing of the run that is there changes."""
+    shutil.copytree(tiny_trained / 'run', tmp_path / 'run')
+    before = {path: path.read_bytes() for path in (tmp_path / 'run').glob('*.*')}
+    folder_lock.hold(tmp_path / 'run')
+    try:
+        output = run_tool(tool, tiny_trained / 'tiny.py', '--work-dir', 'run', cwd=tmp_path, code=1)
+    finally:
+        folder_lock.release(tmp_path / 'run')
+    assert re.search(
+        rf'run: process {os.getpid()} on \S+ \(since .*\) trains into this folder', output.splitlines()[-1]
+    )
+    after = {path: path.read_bytes() for path in (tmp_path / 'run').glob('*.*')}
+    changed = {path.name for path in before if before[path] != after[path]}
+    assert changed == (set() if tool == TRAIN else {'tiny.py'})  # stock writes its config's copy before any hook
+
+
+def test_what_a_user_can_mend_is_a_line(tiny_trained, tmp_path):
+    (tmp_path / 'file').touch()
+    for options, line in (
+        (('tinny.py',), 'train: tinny.py: there is no such config'),
+        (('--work-dir', 'file'), r'train: file: no folder for a run \(File exists\); give another --work-dir'),
+        (('--cfg-options', 'model.neck.type=FPNN'), r'train: there is no model FPNN; did you mean FPN'),
+    ):
+        given = options if options[0].endswith('.py') else (tiny_trained / 'tiny.py', *options)
+        output = run_tool(TRAIN, *given, cwd=tmp_path, code=1)
+        assert re.match(line, output.splitlines()[-1])
+        assert 'Traceback' not in output

@@ -9,11 +9,8 @@ set that fits best is one of configs/_base_/parts/anchors.py; the anchors to try
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import numpy as np
-from mmcv.image import rescale_size
 from mmengine.config import Config
 
 from mmcellseg.evaluation.anchor_recall import (
@@ -21,38 +18,15 @@ from mmcellseg.evaluation.anchor_recall import (
     Suggestion,
     best_ious,
     best_named,
+    boxes_as_seen,
     make_anchors,
     ratio_quantiles,
     recall_by_side,
     suggest,
 )
+from mmcellseg.structures.coco import read_coco
 
 PARTS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'parts' / 'anchors.py'
-
-
-def resized(size: tuple[int, int], pipeline: list[dict]) -> tuple[int, int]:
-    """Width and height of an image after the pipeline's Resize, if it has one."""
-    for step in pipeline:
-        if step['type'] == 'Resize' and step.get('scale_factor') is not None:
-            size = rescale_size(size, step['scale_factor'])
-        elif step['type'] == 'Resize':
-            size = rescale_size(size, tuple(step['scale'])) if step.get('keep_ratio') else tuple(step['scale'])
-    return size
-
-
-def read_boxes(path: Path, pipeline: list[dict], divisor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, 4) xyxy and their images' padded sizes (N, 2), in px of the network's input."""
-    coco = json.loads(path.read_text())
-    old = {image['id']: (image['width'], image['height']) for image in coco['images']}
-    new = {i: resized(size, pipeline) for i, size in old.items()}
-    cells = [a for a in coco.get('annotations', []) if not a.get('iscrowd', 0) and min(a['bbox'][2:]) > 0]
-    if not cells:
-        raise SystemExit(f'{path}: no annotations to measure anchors with')
-    xywh = np.array([a['bbox'] for a in cells], dtype=np.float64)
-    seen = np.array([new[a['image_id']] for a in cells], dtype=np.float64)
-    factor = seen / np.array([old[a['image_id']] for a in cells])
-    boxes = np.concatenate([xywh[:, :2] * factor, (xywh[:, :2] + xywh[:, 2:]) * factor], axis=1)
-    return boxes, np.ceil(seen / divisor) * divisor
 
 
 def told(found: Suggestion) -> str:
@@ -76,16 +50,16 @@ def main() -> None:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     ann = args.ann or Path(dataset.data_root, dataset.ann_file)
-    if not ann.is_file():
-        raise SystemExit(f'{ann}: there is no such annotation file; give one with --ann')
     generator = cfg.model.rpn_head.anchor_generator
     if generator.type != 'AnchorGenerator' or 'scales' not in generator:
         raise SystemExit(f'{args.config}: anchors of an AnchorGenerator with scales are expected, found {generator}')
     pipeline = cfg.test_dataloader.dataset.pipeline
     try:
-        boxes, sizes = read_boxes(ann, pipeline, cfg.model.data_preprocessor.pad_size_divisor)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SystemExit(f'{ann}: not a COCO annotation file ({type(error).__name__}: {error})') from error
+        boxes, sizes = boxes_as_seen(read_coco(ann, cells=True), pipeline, cfg.model.data_preprocessor.pad_size_divisor)
+    except ValueError as error:
+        raise SystemExit(f'{error} (give another file with --ann)') from error
+    if not len(boxes):
+        raise SystemExit(f'{ann}: no annotations to measure anchors with')
     ious = best_ious(boxes, sizes, make_anchors(generator.scales, generator.ratios, generator.strides))
 
     low, high = (pick(generator.scales) * pick(generator.strides) for pick in (min, max))

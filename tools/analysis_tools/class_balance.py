@@ -15,7 +15,8 @@ from mmcellseg.data.class_weights import (
     exposure_table,
     image_weights,
 )
-from mmcellseg.data.split import image_class_counts, read_coco
+from mmcellseg.data.split import image_class_counts
+from mmcellseg.structures.coco import read_coco
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +34,7 @@ def main() -> None:
         coco = read_coco(args.ann)
     except (OSError, ValueError) as error:
         sys.exit(f'class_balance: {error}')
-    cells = [annotation for annotation in coco.get('annotations', []) if not annotation.get('iscrowd', 0)]
+    cells = [annotation for annotation in coco.get('annotations') or () if not annotation.get('iscrowd', 0)]
     _, counts = image_class_counts({**coco, 'annotations': cells})
     weights = class_weights(counts.sum(0), args.weighting)
     names = [category['name'] for category in coco['categories']]

@@ -17,12 +17,11 @@ from mmcellseg.evaluation.centroid_f1 import RADIUS
 from mmcellseg.evaluation.error_analysis import analyse, format_report
 from mmcellseg.evaluation.evaluate import DEFAULT_METRICS, METRICS, Evaluation
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.evaluation.instances import EvaluationError
 from mmcellseg.evaluation.intervals import bootstrap_intervals
 from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.structures.files import atomic_write
-from mmcellseg.structures.results import ResultsError, read_results
-from mmcellseg.structures.results_check import boxes_fit_xyxy
+from mmcellseg.structures.results import ResultsError, read_results, refuse
+from mmcellseg.structures.results_rules import EMPTY_MASK, MASK_OUTSIDE, examine
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,13 +59,19 @@ def main() -> int:
     args = parse_args()
     try:
         gt, entries = GroundTruth(args.ann), read_results(args.results)
-        if 'bbox' in args.metric and boxes_fit_xyxy(entries):
+        boxes, masks = 'bbox' in args.metric, args.errors or set(args.metric) != {'bbox'}
+        violations, forms = examine(entries, gt.images, gt.categories, boxes=boxes, masks=masks)
+        if not masks:
+            _, forms = examine(entries, gt.images, gt.categories)  # there may be masks to hold the boxes against
+        if forms.sum() < 0:
             raise ResultsError(
                 f'{args.results}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height: '
                 'convert them, or leave bbox out (--metric segm panoptic)'
             )
+        wrong = [violation for violation in violations if violation.rule not in (EMPTY_MASK, MASK_OUTSIDE)]
+        refuse(args.results, wrong, 'nothing was evaluated')
         evaluation = Evaluation(
-            args.results,
+            entries,
             gt,
             metrics=args.metric,
             max_dets=args.max_dets,
@@ -77,7 +82,7 @@ def main() -> int:
         report = None
         if args.errors:
             report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr)
-    except (EvaluationError, ResultsError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f'{args.results}: {len(gt)} cells in {len(gt.images)} images of {args.ann}')

@@ -17,7 +17,8 @@ from pathlib import Path
 from mmcellseg.data.class_weights import text_table
 from mmcellseg.data.folds import read_folds, read_groups, split_folds, write_folds
 from mmcellseg.data.same_tissue import tissue_groups
-from mmcellseg.data.split import image_class_counts, read_coco
+from mmcellseg.data.split import image_class_counts
+from mmcellseg.structures.coco import read_coco
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,7 +1,5 @@
 """The data set of cells: a COCO json with RLE masks, and a word for all that MMDetection drops without one."""
 
-import colorsys
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -11,7 +9,8 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
-from ...data.split import check_ids
+from ...structures.coco import read_coco
+from ...structures.palette import PALETTE, extended
 
 
 def dropped_reason(annotation: dict[str, Any], image: dict[str, Any], category_ids: list[int]) -> str | None:
@@ -42,7 +41,7 @@ class CellDataset(CocoDataset):
 
     METAINFO = {
         'classes': ('class1', 'class2', 'class3', 'class4'),
-        'palette': [(230, 60, 60), (60, 120, 230), (250, 200, 40), (60, 190, 90)],
+        'palette': PALETTE,
     }
 
     def __init__(self, *args: Any, filter_cfg: dict | None = None, **kwargs: Any) -> None:
@@ -52,12 +51,7 @@ class CellDataset(CocoDataset):
     @classmethod
     def _load_metainfo(cls, metainfo: Any = None) -> dict:
         loaded = super()._load_metainfo(metainfo)
-        palette = list(loaded.get('palette', []))
-        for number in range(len(palette), len(loaded['classes'])):
-            # Steps of the golden ratio keep any number of hues apart.
-            red, green, blue = colorsys.hsv_to_rgb((0.1 + 0.618 * number) % 1, 0.75, 0.9)
-            palette.append((round(255 * red), round(255 * green), round(255 * blue)))
-        loaded['palette'] = palette
+        loaded['palette'] = extended(loaded.get('palette', []), len(loaded['classes']))
         return loaded
 
     def _check_content(self) -> None:
@@ -70,16 +64,8 @@ class CellDataset(CocoDataset):
                 f'{self.ann_file}: there is no such annotation file; tools/dataset_converters/cells2coco.py '
                 'writes annotations/train.json and test.json, with --holdout also the hold-out split'
             )
-        try:
-            content = json.loads(Path(self.ann_file).read_text())
-        except ValueError as error:
-            raise ValueError(f'{self.ann_file}: cannot be read as JSON ({error}); convert the data again') from error
-        if not isinstance(content, dict) or not isinstance(content.get('images'), list):
-            raise ValueError(
-                f'{self.ann_file}: expected a COCO annotation file with images, as cells2coco.py writes it; '
-                'predictions and the list of image ids are something else'
-            )
-        found = [category['name'] for category in content.get('categories', [])]
+        content = read_coco(self.ann_file, strays=True, cells=True)
+        found = [category['name'] for category in content['categories']]
         expected = list(self.metainfo['classes'])
         if found != expected:
             raise ValueError(
@@ -87,12 +73,8 @@ class CellDataset(CocoDataset):
                 'give the data set metainfo=dict(classes=…) with the same names in the same order (and the '
                 'model as many num_classes), or convert the data again with --classes'
             )
-        try:
-            check_ids(content, 'images')
-        except ValueError as error:
-            raise ValueError(f'{self.ann_file}: {error}') from error
-        images = {image.get('id') for image in content['images']}
-        lost = sum(a.get('image_id') not in images for a in content.get('annotations', []))
+        images = {image['id'] for image in content['images']}
+        lost = sum(a['image_id'] not in images for a in content.get('annotations') or ())
         self._dropped: Counter = Counter({'of an image that the file does not list': lost} if lost else {})
 
     def load_data_list(self) -> list[dict]:

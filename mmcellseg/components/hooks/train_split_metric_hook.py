@@ -1,8 +1,6 @@
 """The scores on a fixed part of the training images, beside those of validation."""
 
 import copy
-import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...data.split import subset
+from ...structures.coco import read_coco
 from ..datasets.innermost import innermost
 from ..metrics.cell_metric import CellMetric
 
@@ -49,7 +48,7 @@ class TrainSplitMetricHook(Hook):
         loader = copy.deepcopy(runner.cfg.val_dataloader)
         dataset = loader['dataset'] = innermost(loader['dataset'])[0]
         dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
-        coco = json.loads(Path(train.ann_file).read_text())
+        coco = read_coco(train.ann_file, strays=True)
         # The training set may have left images out, those without cells first of all; test_mode keeps all of them.
         trained = [train.get_data_info(i)['img_id'] for i in spread_indices(len(train), self.num_images)]
         ids = set(trained)

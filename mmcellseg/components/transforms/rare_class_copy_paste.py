@@ -1,6 +1,5 @@
 """Copy-paste of cells of rare classes from other training images."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 
 from ...data.tiff import Scale, check_scale, read_image
+from ...structures.coco import read_coco
 from ...structures.overlaps import intersections
 from ..box_masks import BoxMasks
 from .load_cell_annotations import to_rle
@@ -121,12 +121,9 @@ class RareClassCopyPaste(BaseTransform):
         self.num, self.prob, self.max_overlap, self.attempts = num, prob, max_overlap, attempts
         self.channel_order = channel_order
         path = Path(data_root) / ann_file
-        coco = json.loads(path.read_text())
+        coco = read_coco(path)
         names = [category['name'] for category in coco['categories']]
         label_of = {category['id']: label for label, category in enumerate(coco['categories'])}
-        strangers = {a['category_id'] for a in coco['annotations']} - set(label_of)
-        if strangers:
-            raise ValueError(f'{path}: annotations of categories {sorted(strangers)}, which it does not list')
         labels = [label_of[a['category_id']] for a in coco['annotations']]
         unknown = sorted(set(classes or ()) - set(names))
         if unknown:

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.hooks.record_hook import check_work_dir
-from mmcellseg.components.provenance import describe_annotations, git_state, sha256
+from mmcellseg.components.provenance import describe_annotations, sha256
 from mmcellseg.reporting.records import RecordError
 
 
@@ -109,7 +109,3 @@ def test_describe_annotations_counts_absent_classes(tmp_path):
     content = {'images': [{}, {}], 'categories': categories, 'annotations': [{'category_id': 5}, {'category_id': 5}]}
     (tmp_path / 'a.json').write_text(json.dumps(content))
     assert describe_annotations(tmp_path / 'a.json')['cells'] == {'a': 0, 'b': 2}
-
-
-def test_git_state_without_git(tmp_path):
-    assert git_state(tmp_path) == {'commit': None, 'dirty': None}

@@ -19,6 +19,7 @@ from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.metrics.cell_metric import CellMetric, to_rles
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.instances import EvaluationError
+from mmcellseg.structures.coco import CocoError
 from mmcellseg.structures.results import read_results
 
 SHAPE = (30, 40)
@@ -272,10 +273,10 @@ def test_refused_at_once(tmp_path) -> None:
     with pytest.raises(EvaluationError, match='max_dets is 0, expected a whole number above 0'):
         CellMetric(ann_file='a.json', max_dets=0)
     metric = CellMetric(ann_file=str(tmp_path / 'none.json'))
-    with pytest.raises(EvaluationError, match=r'none\.json: there is no such annotation file'):
+    with pytest.raises(CocoError, match=r'none\.json: there is no such annotation file'):
         metric.dataset_meta = {'classes': ('a',)}
     data = annotations({1: SHAPE}, [])
-    with pytest.raises(EvaluationError, match=r"no category named \['cell'\]"):
+    with pytest.raises(CocoError, match=r"no category named \['cell'\]"):
         build(data, tmp_path).dataset_meta = {'classes': ('cell',)}
 
 

@@ -190,7 +190,7 @@ def test_malformed_mask_names_the_image_and_its_index():
         for mask in (good, {'size': [2, 2], 'counts': '3'})
     ]
     results = {'img_path': 'a/b.tif', 'ori_shape': (2, 2), 'instances': instances}
-    with pytest.raises(ValueError, match=r'a/b\.tif.*RLE 1.*add up to 3, expected 2 x 2 = 4'):
+    with pytest.raises(ValueError, match=r'a/b\.tif.*RLE 1.*it covers 3 px, expected 2 × 2 = 4'):
         LoadCellAnnotations()(results)
 
 

@@ -166,7 +166,9 @@ def test_bad_input_is_refused(source):
     coco = json.loads((source / 'train.json').read_text())
     coco['annotations'][0]['category_id'] = 9
     (source / 'strange.json').write_text(json.dumps(coco))
-    with pytest.raises(ValueError, match=r'strange.json: annotations of categories \[9\], which it does not list'):
+    with pytest.raises(
+        ValueError, match=r'strange.json: annotations\[0\] \(id 1\): category_id 9 is not among \[1, 2\]'
+    ):
         build(source, ann_file='strange.json')
     with pytest.raises(ValueError, match=r'train.json: no class blue; it has common, rare'):
         build(source, classes=['blue'])

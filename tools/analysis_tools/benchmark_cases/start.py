@@ -32,5 +32,5 @@ def run(data: Path | None, quick: bool) -> list[dict]:
     rows = []
     for name, arguments in cases.items():
         seconds, megabytes = min(_start(*arguments) for _ in range(1 if quick else 3))
-        rows.append({'start': name, 's': seconds, 'MB': megabytes})
+        rows.append({'what': name, 's': seconds, 'MB': megabytes})
     return rows

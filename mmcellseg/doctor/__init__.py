@@ -1,0 +1,53 @@
+"""Whether this machine can run the project: checks that each answer in a line."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import machine, packages
+from .answer import Answer, ask, environment, show
+from .gpu import run_gpu as run_gpu
+
+
+def checks(work_dir: str, configs: Sequence[str | Path]) -> dict[str, Callable[[], Answer]]:
+    """All checks by name, in the order in which one trouble explains the next."""
+    return {
+        'Python': packages.check_python,
+        'torch': lambda: packages.as_pinned('torch', packages.check_torch()),
+        'mmcv': lambda: packages.as_pinned('onedl-mmcv', packages.check_mmcv()),
+        'mmdet': lambda: packages.as_pinned('onedl-mmdetection', packages.check_mmdet()),
+        'OpenCV': packages.check_opencv,
+        'TIFF': packages.check_codecs,
+        'memory': machine.check_memory,
+        'workers': machine.check_workers,
+        'processes': lambda: machine.all_reduce('cpu', 2, 'fork'),
+        'disk': lambda: machine.check_disk(work_dir),
+        'folders': lambda: machine.check_folders(work_dir, tempfile.gettempdir()),
+        **{f'data {Path(config).stem}': lambda config=config: machine.check_data(config) for config in configs},
+    }
+
+
+def run(work_dir: str, configs: Sequence[str | Path], out: Path | None = None) -> dict[str, Answer]:
+    """Show the answer of each check as it comes, and write them to ``out``."""
+    answers = {}
+    for name, check in checks(work_dir, configs).items():
+        answers[name] = ask(check)
+        show(name, answers[name])
+    if out is not None:
+        answers['report'] = ask(_write, out, answers)
+        show('report', answers['report'])
+    return answers
+
+
+def _write(out: Path, answers: dict[str, Answer]) -> Answer:
+    out.write_text(report(answers))
+    return Answer('ok', f'wrote {out}')
+
+
+def report(answers: dict[str, Answer]) -> str:
+    """The answers and what the machine is, as JSON."""
+    lines = {name: answer._asdict() for name, answer in answers.items()}
+    return json.dumps({'checks': lines, **ask(environment).figures}, indent=1)

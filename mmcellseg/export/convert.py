@@ -1,0 +1,223 @@
+"""From a predictions file to files that people open, and from those, corrected, to a COCO json to train on."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from ..data.decode import is_tiff
+from ..data.image_ids import read_image_ids
+from ..structures.files import atomic_write
+from ..structures.masks import InstanceMasks
+from ..structures.palette import PALETTE, extended
+from ..structures.results import ResultsFile
+from ..structures.results_check import check_entries
+from .cells import CellClass, Cells
+from .read_geojson import ExportReadError, read_geojson
+from .read_label_tiff import read_label_tiff
+from .writer import Writer
+
+READERS: dict[str, Callable[[Path, int, int], tuple[list[str | None], InstanceMasks]]] = {
+    'geojson': read_geojson,
+    'label-tiff': read_label_tiff,
+}
+_IMAGES = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.svs', '.ndpi')
+_ENDINGS = ('.geojson.gz', '.geojson', '.json', '.labels.tif', '.ome.tif', '.tif', '.tiff')
+_BATCH = 10_000
+UNNAMED = 'cell'
+
+
+def read_images(path: Path) -> tuple[list[dict[str, Any]], list[CellClass]]:
+    """Id, file name, height and width of each image of a COCO json, an id file or a folder, and the json's classes."""
+    if not path.is_dir():
+        images, content = read_image_ids(path), json.loads(path.read_text())
+        categories = content.get('categories', []) if isinstance(content, dict) else []
+        colours = extended(PALETTE, len(categories))
+        return images, [CellClass(c['id'], str(c['name']), colour) for c, colour in zip(categories, colours)]
+    names = sorted(p.relative_to(path).as_posix() for p in path.rglob('*') if p.suffix.lower() in _IMAGES)
+    if not names:
+        raise ExportReadError(f'{path}: expected images ({", ".join(_IMAGES)}), found none')
+    sizes = [_size(path / name) for name in names]
+    return [
+        {'id': k, 'file_name': name, 'height': h, 'width': w} for k, (name, (h, w)) in enumerate(zip(names, sizes), 1)
+    ], []
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        if is_tiff(path):
+            with tifffile.TiffFile(path) as file:
+                page = file.pages.first
+                return page.imagelength, page.imagewidth
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise ExportReadError(f'{path}: its size cannot be read ({error})') from error
+
+
+def to_cells(
+    entries: Sequence[Mapping[str, Any]], height: int, width: int, classes: Sequence[CellClass], mpp: float | None
+) -> Cells:
+    """The entries of one image as cells; agreement where all have it."""
+    boxes = np.array([entry['bbox'] for entry in entries], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    agreed = [entry['agreement'] for entry in entries if 'agreement' in entry]
+    return Cells(
+        boxes,
+        np.array([entry['score'] for entry in entries], np.float64),
+        np.array([entry['category_id'] for entry in entries], np.int64),
+        InstanceMasks.from_rles([entry['segmentation'] for entry in entries], height, width),
+        tuple(classes),
+        np.array(agreed, np.float64) if entries and len(agreed) == len(entries) else None,
+        mpp,
+    )
+
+
+def export_results(
+    results: str | os.PathLike,
+    images: Sequence[Mapping[str, Any]],
+    classes: Sequence[CellClass],
+    formats: Iterable[type[Writer]],
+    out: Path,
+    score_thr: float = 0.0,
+    mpp: float | None = None,
+) -> tuple[list[Path], int]:
+    """Write the cells of each image that a predictions file has entries of.
+
+    Args:
+        results: The predictions file.
+        images: See :func:`read_images`.
+        classes: All classes of the predictions.
+        formats: What to write.
+        out: Folder; a file has the name of its image and keeps its place in folders.
+        score_thr: Cells below are left out.
+        mpp: Size of a pixel in µm.
+
+    Returns:
+        The files, and the number of cells.
+
+    Raises:
+        ValueError: Predictions are malformed, or two images would have the same files.
+    """
+    file = ResultsFile(results)
+    sizes = {image['id']: (image['height'], image['width']) for image in images}
+    names = {image['id']: _stem(image['file_name']) for image in images}
+    unknown = sorted(set(file.image_ids) - set(sizes))
+    if unknown:
+        raise ValueError(f'{results}: expected ids of the images given, found image {unknown[0]}')
+    used = {image_id: names[image_id] for image_id in file.image_ids}
+    if len(set(used.values())) < len(used):
+        twice = next(name for name in used.values() if list(used.values()).count(name) > 1)
+        raise ValueError(f'{results}: two images would both be written as {out / twice}: rename one')
+    written, number = [], 0
+    for image in images:
+        if image['id'] not in used:
+            continue
+        entries = file.read(image['id'])
+        wrong = check_entries(entries, sizes, [c.id for c in classes])
+        if wrong:
+            index = file.indices(image['id'])[wrong[0].index]
+            raise ValueError(f'{results}: entry {index} (image {image["id"]}): {wrong[0].problem}')
+        entries = [entry for entry in entries if entry['score'] >= score_thr]
+        number += len(entries)
+        with ExitStack() as stack:
+            writers = []
+            for kind in formats:
+                path = out / f'{names[image["id"]]}{kind.suffix}'
+                made = kind(path, image['file_name'], *sizes[image['id']], classes, mpp, image['id'])
+                writers.append(stack.enter_context(made))
+                written.append(path)
+            for k in range(0, len(entries), _BATCH):
+                cells = to_cells(entries[k : k + _BATCH], *sizes[image['id']], classes, mpp)
+                for writer in writers:
+                    writer.write(cells)
+    return written, number
+
+
+def _stem(name: str) -> str:
+    """An image's name without its ending. Raises ValueError if it leads out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or '..' in path.parts or not path.name:
+        raise ValueError(f'image {name!r}: expected a file name inside a folder')
+    return path.with_suffix('').as_posix()
+
+
+def coco_of_files(
+    files: Sequence[Path],
+    kind: str,
+    images: Sequence[Mapping[str, Any]],
+    classes: Sequence[CellClass] = (),
+) -> dict[str, Any]:
+    """A COCO json of the cells of files, with the images that have a file.
+
+    Args:
+        files: A file belongs to the image of its name; of several, to that whose folders it shares.
+        kind: Key of ``READERS``.
+        images: See :func:`read_images`.
+        classes: All that cells may have. Without any, the names that are found, sorted; cells without a class are
+            ``cell`` if no cell has one.
+
+    Raises:
+        ValueError: A file has no image or not the only one, or a cell's class is unknown or not given.
+    """
+    by_name = {_stem(image['file_name']): image for image in images}
+    found: dict[int, tuple[Path, Mapping[str, Any], list[str | None], InstanceMasks]] = {}
+    for path in files:
+        image = _image_of(path, by_name)
+        if image['id'] in found:
+            raise ExportReadError(f'{path}: {found[image["id"]][0]} belongs to the same image, {image["file_name"]}')
+        found[image['id']] = (path, image, *READERS[kind](path, image['height'], image['width']))
+    every = {name for *_, names, _ in found.values() for name in names}
+    if not classes:
+        named = sorted(name for name in every if name is not None)
+        classes = [CellClass(k, name) for k, name in enumerate(named or [UNNAMED], 1)]
+    ids: dict[str | None, int] = {c.name: c.id for c in classes}
+    if len(classes) == 1 and every <= {None}:
+        ids[None] = classes[0].id
+    coco: dict[str, Any] = {'images': [], 'annotations': []}
+    for path, image, names, masks in found.values():
+        coco['images'].append(dict(image))
+        boxes, areas = masks.tight_boxes(), masks.areas.tolist()
+        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
+        for name, bbox, area, rle in zip(names, sides, areas, masks.to_rles()):
+            if name not in ids:
+                what = 'has no class' if name is None else f'is of class {name!r}'
+                raise ExportReadError(
+                    f'{path}: a cell at {bbox[:2]} {what}, expected one of {[c.name for c in classes]}'
+                )
+            if area:
+                coco['annotations'].append(
+                    {
+                        'id': len(coco['annotations']) + 1,
+                        'image_id': image['id'],
+                        'category_id': ids[name],
+                        'bbox': bbox,
+                        'area': area,
+                        'iscrowd': 0,
+                        'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode('ascii')},
+                    }
+                )
+    coco['categories'] = [{'id': c.id, 'name': c.name, 'supercategory': 'cell'} for c in classes]
+    return coco
+
+
+def _image_of(path: Path, by_name: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    text = path.absolute().as_posix()
+    parts = next((text.removesuffix(end) for end in _ENDINGS if text.lower().endswith(end)), text).split('/')
+    for k in range(len(parts)):
+        if image := by_name.get('/'.join(parts[k:])):
+            return image
+    raise ExportReadError(
+        f'{path}: expected the name of one of the {len(by_name)} images, such as {next(iter(by_name))}'
+    )
+
+
+def write_coco(coco: Mapping[str, Any], path: Path) -> Path:
+    """Write a COCO json."""
+    return atomic_write(path, json.dumps(coco))

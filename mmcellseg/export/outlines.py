@@ -1,0 +1,172 @@
+"""Masks to polygons along pixel edges, and back, for many masks at once in numpy.
+
+A polygon's corners are corners of pixels, (0, 0) the image's own: the pixel of column x and row y is the square from
+(x, y) to (x + 1, y + 1). Pixels that touch by a corner only are no neighbours: they become polygons that meet in a
+point, which is what makes every polygon valid (OGC 06-103r4: simple rings, an interior in one piece).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..structures.masks import InstanceMasks
+from ..structures.ragged import batches, offsets, ragged_arange
+
+_CANVAS = 1 << 21  # px of windows that are traced at once; about 50 MB
+
+
+class Outlines(NamedTuple):
+    """The rings of N masks, those of a mask together: each outer ring is followed by the rings of its holes.
+
+    Rings are not closed (the first vertex is not repeated). With y down, as on a screen, outer rings run clockwise
+    and holes the other way round: what RFC 7946 asks for.
+    """
+
+    vertices: np.ndarray  # (V, 2) int32 xy, the corners of all rings end to end
+    starts: np.ndarray  # (R + 1,) int64, where each ring begins
+    owner: np.ndarray  # (R,) int64 ascending, index of the ring's mask
+    hole: np.ndarray  # (R,) bool
+
+
+@lru_cache(maxsize=1)  # several writers take the same batch one after the other
+def trace(masks: InstanceMasks) -> Outlines:
+    """The outlines of all masks; a mask without pixels has none."""
+    sizes = (masks.boxes[:, 2:] - masks.boxes[:, :2]).astype(np.int64)
+    # Windows of one width lie below each other with little space lost.
+    by_width = np.argsort(sizes[:, 0], kind='stable')
+    by_width = by_width[np.diff(masks.starts)[by_width] > 0]
+    parts = [_trace(masks, by_width[part]) for part in batches((sizes[by_width] + 2).prod(1), _CANVAS)]
+    if not parts:
+        return Outlines(np.zeros((0, 2), np.int32), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, bool))
+    vertices, lengths, owner, piece, hole = (np.concatenate(arrays) for arrays in zip(*parts))
+    order = np.lexsort((hole, piece, owner))
+    moved = ragged_arange(lengths[order]) + np.repeat(offsets(lengths)[order], lengths[order])
+    return Outlines(vertices[moved], offsets(lengths[order]), owner[order], hole[order])
+
+
+def _trace(masks: InstanceMasks, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Rings of some masks: vertices, and of each ring its length, mask, piece of the mask, and whether it is a hole.
+
+    Corners lie in pairs on each horizontal and on each vertical line. A ring alternates between both kinds of pair.
+    """
+    boxes = masks.boxes[chosen].astype(np.int64)
+    lines = boxes[:, 3] - boxes[:, 1] + 1  # lines between rows of pixels
+    first = offsets(lines)
+    canvas = np.zeros((first[-1] + 1, (boxes[:, 2] - boxes[:, 0]).max() + 2), np.uint8)
+    for window, y in zip(masks.windows(chosen), first.tolist()):
+        np.not_equal(window, 0, out=canvas[y + 1 : y + 1 + len(window), 1 : 1 + window.shape[1]], casting='unsafe')
+    edge = canvas[:-1] ^ canvas[1:]
+    crossing = edge[:, :-1] & edge[:, 1:] & (canvas[:-1, :-1] ^ canvas[:-1, 1:])  # two pixels touch by a corner
+    flat = np.flatnonzero((edge[:, :-1] ^ edge[:, 1:]) | crossing)
+    flat = np.repeat(flat, 1 + crossing.ravel()[flat])  # two corners: one ends the line from the left, one begins
+    y, x = np.divmod(flat, canvas.shape[1] - 1)
+    across = np.empty(len(flat), np.int64)
+    by_column = np.argsort(x.astype(np.uint16 if canvas.shape[1] < 1 << 16 else np.int64), kind='stable')
+    across[by_column[0::2]], across[by_column[1::2]] = by_column[1::2], by_column[0::2]
+
+    # A segment is a horizontal pair. It runs to the right where the mask is below it.
+    right = canvas[y[0::2] + 1, x[0::2] + 1] == 1
+    source = np.arange(0, len(flat), 2) + ~right
+    target = source ^ 1
+    twin = np.flatnonzero(flat[:-1] == flat[1:])  # the first of two corners at one place
+    # Both lines that end at it, to the left and up, belong to one pixel only if that pixel is of the mask.
+    across = _exchange(across, twin[canvas[y[twin], x[twin]] == 0])
+    ring = _cycles(across[target] >> 1)
+    touching = twin[ring[twin >> 1] == ring[(twin + 1) >> 1]]
+    if len(touching):  # a ring that meets itself is two rings
+        across = _exchange(across, touching)
+        ring = _cycles(across[target] >> 1)
+    order, lengths = _walk(across[target] >> 1, ring)
+    source, target = source[order], target[order]
+
+    local = np.stack([x[source], x[target]], axis=1).ravel(), np.repeat(y[source], 2)
+    owner = np.searchsorted(first, y[source], side='right') - 1
+    vertices = np.stack(local, axis=1) + np.repeat(boxes[owner, :2] - np.stack([0 * lines, first[:-1]], 1)[owner], 2, 0)
+    begins = offsets(lengths)[:-1]
+    owner = owner[begins]
+    hole = np.add.reduceat(y[source] * (x[source] - x[target]), begins) < 0  # twice nothing: the signed area
+    piece = np.zeros(len(begins), np.int64)
+    shells = np.bincount(owner[~hole], minlength=len(chosen))
+    for k in np.flatnonzero((shells > 1) & (np.bincount(owner, minlength=len(chosen)) > shells)).tolist():
+        rings = np.flatnonzero(owner == k)  # several pieces, and holes: whose are they?
+        labels = cv2.connectedComponents((masks.window(int(chosen[k])) != 0).astype(np.uint8), connectivity=4)[1]
+        a, b = source[begins[rings]], target[begins[rings]]
+        piece[rings] = labels[y[a] - first[k] - (x[a] > x[b]), np.minimum(x[a], x[b])]
+    return vertices.astype(np.int32), 2 * lengths, chosen[owner], piece, hole
+
+
+def _exchange(across: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Exchange the vertical lines of the corners ``first`` with those of the corners after them."""
+    swap = np.arange(len(across))
+    swap[first], swap[first + 1] = first + 1, first
+    return swap[across[swap]]
+
+
+def _cycles(following: np.ndarray) -> np.ndarray:
+    """The least member of each element's cycle, by doubling of steps (Hillis and Steele 1986)."""
+    least, jump = np.arange(len(following)), following
+    while True:
+        lower = np.minimum(least, least[jump])
+        if np.array_equal(lower, least):
+            return least
+        least, jump = lower, jump[jump]
+
+
+def _walk(following: np.ndarray, cycle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The elements cycle by cycle, each from its least member on, and the lengths of the cycles."""
+    root = cycle == np.arange(len(cycle))
+    last = root[following]
+    left = (~last).astype(np.int64)  # steps to the end of the cycle
+    jump = np.where(last, np.arange(len(cycle)), following)
+    while (more := left[jump]).any():
+        left += more
+        jump = jump[jump]
+    lengths = left[root] + 1
+    ends = np.zeros(len(cycle), np.int64)
+    ends[root] = np.cumsum(lengths)
+    order = np.empty(len(cycle), np.int64)
+    order[ends[cycle] - 1 - left] = np.arange(len(cycle))
+    return order, lengths
+
+
+def fill(
+    vertices: np.ndarray, starts: np.ndarray, owner: np.ndarray, number: int, size: tuple[int, int]
+) -> InstanceMasks:
+    """The masks whose pixel centres lie inside an odd number of a cell's rings, cut at the image's border.
+
+    Args:
+        vertices: (V, 2) xy in px, whole numbers or not, rings end to end, closed or not.
+        starts: (R + 1,)
+        owner: (R,) ascending, the cell that a ring belongs to.
+        number: Of the cells.
+        size: (h, w) of the image in px.
+    """
+    height, width = size
+    lengths = np.diff(starts)
+    before = np.arange(len(vertices)) - 1
+    before[starts[:-1][lengths > 0]] = starts[1:][lengths > 0] - 1
+    (xa, ya), (xb, yb) = np.asarray(vertices, np.float64)[before].T, np.asarray(vertices, np.float64).T
+    cell = np.repeat(owner, lengths)
+    # Rows whose middle an edge crosses: those from top to bottom, half open, so that a corner counts once.
+    top = np.clip(np.ceil(np.minimum(ya, yb) - 0.5), 0, height).astype(np.int64)
+    rows = np.clip(np.ceil(np.maximum(ya, yb) - 0.5), 0, height).astype(np.int64) - top
+    edge = np.repeat(np.arange(len(cell)), rows)
+    row = top[edge] + ragged_arange(rows)
+    x = xa[edge] + (row + 0.5 - ya[edge]) * ((xb - xa)[edge] / (yb - ya)[edge])
+    column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
+    cell = cell[edge]
+    boxes = np.zeros((number, 4), np.int64)
+    heads = np.flatnonzero(np.diff(cell, prepend=-1))
+    if len(heads):
+        named = cell[heads]
+        boxes[named, 0], boxes[named, 1] = np.minimum.reduceat(column, heads), np.minimum.reduceat(row, heads)
+        boxes[named, 2], boxes[named, 3] = np.maximum.reduceat(column, heads), np.maximum.reduceat(row, heads) + 1
+    wide = boxes[:, 2] - boxes[:, 0]
+    begin = offsets(wide * (boxes[:, 3] - boxes[:, 1]))
+    boxes[np.diff(begin) == 0] = 0
+    # All pixels from a crossing to the end of the row change sides; each row has an even number of crossings.
+    at = begin[cell] + (row - boxes[cell, 1]) * wide[cell] + column - boxes[cell, 0]
+    changes = np.bincount(at[np.diff(begin)[cell] > 0], minlength=begin[-1] + 1)[:-1]
+    return InstanceMasks(height, width, boxes, begin, np.cumsum(changes) & 1)

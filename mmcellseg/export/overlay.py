@@ -1,0 +1,48 @@
+"""The image with the outlines of its cells, as a PNG."""
+
+import os
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ..reporting.overlay import draw_contours
+from ..structures.files import atomic_write
+from .cells import CellClass, Cells, join
+
+LONGEST = 4000  # px of the longer side: a larger image is looked at in a viewer
+
+
+class OverlayWriter:
+    """Draws all cells at the end, the most confident on top, each in the colour of its class.
+
+    Args:
+        path: The PNG.
+        image: RGB uint8 (H, W, 3).
+        classes: For their colours.
+    """
+
+    suffix = '.overlay.png'
+
+    def __init__(self, path: str | os.PathLike, image: np.ndarray, classes: Sequence[CellClass]) -> None:
+        self.path, self.image, self.classes = path, image, classes
+        self._parts: list[Cells] = []
+
+    def write(self, cells: Cells) -> None:
+        """Take a batch of cells."""
+        self._parts.append(cells)
+
+    def __enter__(self) -> 'OverlayWriter':
+        return self
+
+    def __exit__(self, kind: type | None, *error: object) -> None:
+        if kind is not None:
+            return
+        place = {c.id: k for k, c in enumerate(self.classes)}
+        drawn = self.image
+        if self._parts:
+            cells = join(self._parts)
+            cells = cells[np.argsort(cells.scores, kind='stable')]
+            labels = [place[label] for label in cells.labels.tolist()]
+            drawn = draw_contours(drawn, cells.masks, labels, [c.color for c in self.classes])
+        atomic_write(self.path, cv2.imencode('.png', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())

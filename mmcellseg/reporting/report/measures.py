@@ -1,0 +1,184 @@
+"""Figures of a run for the report: with intervals, by class, by kind of error, by member."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...ensemble.build import build_fusion
+from ...ensemble.driver import merge_files
+from ...ensemble.members import Member, read_image_set
+from ...ensemble.scoring import MERGED, score_files
+from ...evaluation.anchor_recall import best_ious, boxes_as_seen, make_anchors, recall_by_side
+from ...evaluation.ap import class_key, precision_table
+from ...evaluation.error_analysis import (
+    RIGHT,
+    ErrorReport,
+    ImagePairs,
+    analyse,
+    image_pairs,
+    match_cells,
+    sort_errors,
+)
+from ...evaluation.evaluate import Evaluation
+from ...evaluation.ground_truth import GroundTruth
+from ...evaluation.intervals import bootstrap_intervals
+from ...evaluation.predictions import Predictions
+from ...structures.results import read_results
+
+Intervals = Mapping[str, tuple[float, float]]
+
+
+class Measured(NamedTuple):
+    """What is known of predictions of annotated images.
+
+    ``precision`` (101 recalls, K classes) at mask IoU 0.5, −1 for a class without cells; ``calibration``: rows of
+    mean score, share that is right, how many; ``image_f1``: image id → 2 right / (predictions + cells).
+    """
+
+    truth: GroundTruth
+    predictions: Predictions
+    figures: dict[str, float]
+    intervals: Intervals
+    precision: np.ndarray
+    calibration: list[tuple[float, float, int]]
+    errors: ErrorReport
+    image_f1: dict[int, float]
+
+
+def join_annotations(files: Sequence[Path]) -> Mapping[str, Any] | Path:
+    """One file as it is, or the images and annotations of several folds of one data set in one."""
+    if len(files) == 1:
+        return files[0]
+    parts = [json.loads(file.read_text()) for file in files]
+    return {**parts[0], **{key: [row for part in parts for row in part[key]] for key in ('images', 'annotations')}}
+
+
+def calibration_bins(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean score, share right and number of predictions (N,) in each of equally wide bins of scores that has some."""
+    place = np.minimum((np.clip(scores, 0, 1) * bins).astype(int), bins - 1)
+    chosen = [place == k for k in range(bins) if (place == k).any()]
+    return [(float(scores[one].mean()), float(right[one].mean()), int(one.sum())) for one in chosen]
+
+
+def _right(pairs: ImagePairs) -> np.ndarray:
+    return sort_errors(pairs, match_cells(pairs))[0] == RIGHT
+
+
+def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: float) -> Measured:
+    """The figures of ``tools/analysis_tools/eval_results.py``, and what the report's curves and gallery need.
+
+    Raises:
+        EvaluationError, ResultsError: As :class:`Evaluation`.
+    """
+    truth, entries = GroundTruth(join_annotations(ann_files)), read_results(results)
+    evaluation = Evaluation(results, truth, score_thr=score_thr)
+    predictions = Predictions(entries, truth, boxes=False)
+    intervals = bootstrap_intervals(evaluation.figures, len(evaluation.image_ids), draws) if draws else {}
+    scores, right, image_f1 = [np.zeros(0)], [np.zeros(0, bool)], {}
+    for image_id in evaluation.image_ids:
+        pairs = image_pairs(truth, predictions, image_id)
+        hits = _right(pairs)
+        scores.append(pairs.scores)
+        right.append(hits)
+        counted = pairs.scores >= score_thr  # a prediction's match does not depend on those of lower score
+        size = int(counted.sum()) + len(pairs.gt_class)
+        image_f1[image_id] = 2 * int(hits[counted].sum()) / size if size else float('nan')
+    return Measured(
+        truth,
+        predictions,
+        evaluation.figures(),
+        intervals,
+        precision_table(evaluation.matches['segm'])[0, :, :, 0],
+        calibration_bins(np.concatenate(scores), np.concatenate(right)),
+        analyse(truth, predictions, score_thr=score_thr),
+        image_f1,
+    )
+
+
+def figure_table(figures: Mapping[str, float], intervals: Intervals, names: Sequence[str]) -> list[list[str]]:
+    """A header, and a row each figure: of all classes, then of each. A cell's interval
+    is on its second line."""
+
+    def cell(key: str) -> str:
+        value, (low, high) = figures.get(key, np.nan), intervals.get(key, (np.nan, np.nan))
+        ends = f'\n{low:.4f} to {high:.4f}' if np.isfinite(low) else ''
+        return f'{value:.4f}{ends}' if np.isfinite(value) else ''
+
+    def of_class(key: str, name: str) -> str:
+        return class_key(key.removeprefix('m'), name)  # mPQ+ is the mean of PQ+_{class}
+
+    whole = [key for key in figures if key != 'max_dets']
+    classes = {of_class(key, name) for key in whole for name in names}
+    rows = [key for key in whole if key not in classes]
+    return [['', 'all', *names], *([key, cell(key), *(cell(of_class(key, name)) for name in names)] for key in rows)]
+
+
+def over_folds(folds: Sequence[Mapping[str, float]], draws: int) -> tuple[dict[str, float], Intervals]:
+    """Mean of each figure over the folds that define it, and its bootstrap interval over folds."""
+    keys = list(dict.fromkeys(key for fold in folds for key in fold))
+    values = np.array([[fold.get(key, np.nan) for key in keys] for fold in folds], np.float64)
+
+    def means(drawn: np.ndarray) -> dict[str, float]:
+        chosen = values[drawn]
+        there = np.isfinite(chosen)
+        sums, numbers = np.where(there, chosen, 0).sum(0), there.sum(0)
+        return {key: s / n if n else np.nan for key, s, n in zip(keys, sums.tolist(), numbers.tolist())}
+
+    return means(np.arange(len(folds))), bootstrap_intervals(means, len(folds), draws) if draws else {}
+
+
+def anchor_table(values: Mapping[str, Any], ann_file: Path) -> list[list[str]]:
+    """Recall of a config's anchors by side of the cells in px of the network's input.
+
+    Args:
+        values: The flat keys of a run's config.
+
+    Raises:
+        KeyError: The keys of anchors are not among them.
+    """
+    head, pipeline = 'test_dataloader.dataset.pipeline.', {}  # type: ignore[var-annotated]
+    for key, value in values.items():
+        if key.startswith(head):
+            number, _, rest = key.removeprefix(head).partition('.')
+            pipeline.setdefault(number, {})[rest] = value
+    anchors = make_anchors(
+        *(values[f'model.rpn_head.anchor_generator.{key}'] for key in ('scales', 'ratios', 'strides'))
+    )
+    divisor = values.get('model.data_preprocessor.pad_size_divisor', 1)
+    boxes, sizes = boxes_as_seen(json.loads(ann_file.read_text()), list(pipeline.values()), divisor)
+    rows = recall_by_side(boxes, best_ious(boxes, sizes, anchors))
+    numbers = [
+        [f'{number:.3f}' if number == number else '' for number in (*recall, mean)] for _, _, recall, mean in rows
+    ]
+    head_row = ['side in px', 'cells', 'recall at IoU 0.5', 'recall at IoU 0.7', 'mean best IoU']
+    return [head_row, *([row[0], f'{row[1]:,}', *texts] for row, texts in zip(rows, numbers))]
+
+
+def member_table(ensemble: Mapping[str, Any], metric: str = 'segm_AP50') -> Iterator[list[str]]:
+    """Rows of each member: its own figure, that of all others merged, and what it adds to them.
+
+    Raises:
+        ResultsError, ValueError, OSError: The members' predictions or annotations are gone.
+    """
+    members, ann_file = [Member(**member) for member in ensemble['members']], ensemble['ann_file']
+    fusion, images = build_fusion(ensemble['fusion']), read_image_set(ann_file)
+    with TemporaryDirectory() as folder:
+        files: dict[str, Any] = {MERGED: Path(folder, 'merged.json')}
+        merge_files(members, fusion, images, files[MERGED], progress=False)
+        for member in members:
+            files[f'is {member.name}'] = member.results
+            others = [other for other in members if other is not member]
+            if others:
+                files[f'no {member.name}'] = Path(folder, f'{len(files)}.json')
+                merge_files(others, fusion, images, files[f'no {member.name}'], progress=False)
+        scores = {name: figures[metric] for name, figures in score_files(files, ann_file).items()}
+    yield ['member', 'weight', metric, 'all others merged', 'it adds']
+    for member in members:
+        without = scores.get(f'no {member.name}', 0.0)
+        own = [f'{scores[f"is {member.name}"]:.4f}', f'{without:.4f}', f'{scores[MERGED] - without:+.4f}']
+        yield [member.name, f'{member.weight:g}', *own]
+    yield [f'all {len(members)} merged', '', f'{scores[MERGED]:.4f}', '', '']

@@ -1,0 +1,188 @@
+"""A trained model, or the members of an ensemble, as a function from tiles to cells."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmengine.runner.amp import autocast
+
+from ..components.checkpoint import check_fits
+from ..components.config_paths import config_datasets
+from ..components.hooks.bfloat16_hook import use_bfloat16
+from ..components.metrics.cell_metric import to_rles
+from ..components.models.unwrap import unwrapped
+from ..ensemble.detections import Detections
+from ..ensemble.fusion import Fusion
+from ..export.cells import CellClass, Cells
+from ..structures.masks import InstanceMasks
+from ..structures.overlaps import mask_iou_pairs
+from ..structures.palette import PALETTE, extended
+from .launch import set_tta
+
+_SAME_CELL = 0.5
+
+
+def no_cells(size: tuple[int, int], classes: tuple[CellClass, ...]) -> Cells:
+    """None at all, of an image of ``size`` (h, w)."""
+    masks = InstanceMasks.from_windows(np.zeros((0, 4)), [], *size)
+    return Cells(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), masks, classes)
+
+
+class Detector:
+    """One model with the pipeline and the precision that ``tools/test.py`` tests it with.
+
+    Called with tiles, RGB uint8 (h, w, 3), and the size (h, w) of the region that each shows, it returns the cells of
+    each in px of the region, whatever size the tiles themselves have.
+
+    Args:
+        cfg: The model's config, loaded with its custom imports; changed in place.
+        checkpoint: Its weights. Classes and colours come from the checkpoint's meta data.
+        device: Where it computes, as torch names it.
+        tta: Test-time augmentation as the config has it.
+        score_thr: Cells of a lower score are left out.
+
+    Raises:
+        CheckpointError: The weights are not those of the config.
+        ValueError: The config cannot be used for single images.
+    """
+
+    def __init__(
+        self, cfg: Config, checkpoint: str, device: str = 'cpu', tta: bool = False, score_thr: float = 0.0
+    ) -> None:
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        if tta:
+            set_tta(cfg)
+        if not (datasets := config_datasets(cfg, 'test')):
+            raise ValueError(f'{cfg.filename}: no test_dataloader in the config, whose pipeline images go through')
+        load, *steps = (cfg.get('tta_pipeline') if tta else None) or datasets[0]['pipeline']
+        if load['type'] not in ('LoadTiffImage', 'LoadImageFromFile'):
+            raise ValueError(
+                f'{cfg.filename}: expected a test pipeline that begins with LoadTiffImage, found {load["type"]}'
+            )
+        self.scale, self.page = load.get('scale', 'dtype'), load.get('page', 0)
+        self._bgr, self._float = load.get('channel_order', 'bgr') == 'bgr', load.get('to_float32', False)
+        self._pipeline = Compose(steps)
+        inner = cfg.model.get('module', cfg.model)
+        if 'init_cfg' in inner.get('backbone', {}):
+            inner.backbone.init_cfg = None  # the checkpoint has all weights
+        self._model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        detector = unwrapped(self._model)
+        check_fits(detector, checkpoint)
+        meta = load_checkpoint(detector, checkpoint, map_location='cpu').get('meta', {}).get('dataset_meta', {})
+        meta = meta if 'classes' in meta else dict(datasets[0].get('metainfo') or {})
+        if 'classes' not in meta:
+            raise ValueError(
+                f'{checkpoint} does not name its classes: set metainfo=dict(classes=…) in the test data set'
+            )
+        names = list(meta['classes'])
+        colours = extended(meta.get('palette', PALETTE[: len(names)]), len(names))
+        self.classes = tuple(CellClass(k, name, colour) for k, (name, colour) in enumerate(zip(names, colours), 1))
+        hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
+        if any(hook and hook.get('type') == 'BFloat16Hook' for hook in hooks):
+            use_bfloat16(detector)
+        self._fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
+        self._model.to(device).eval()
+        self.score_thr = score_thr
+
+    def _pack(self, image: np.ndarray, size: tuple[int, int]) -> dict:
+        """Through the pipeline, as if a tile of ``size`` had been resized to the image by it."""
+        height, width = image.shape[:2]
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if self._bgr else image
+        image = image.astype(np.float32) if self._float else image
+        shape = {'img_shape': (height, width), 'ori_shape': (height, width), 'scale_factor': (1.0, 1.0)}
+        packed = self._pipeline({'img': image, 'img_id': 0, 'img_path': '', **shape})
+        if (height, width) != size:
+            samples = packed['data_samples']
+            for sample in samples if isinstance(samples, list) else [samples]:
+                x, y = sample.scale_factor
+                factor = (x * width / size[1], y * height / size[0])
+                sample.set_metainfo({'ori_shape': size, 'scale_factor': factor})
+        return packed
+
+    @torch.no_grad()
+    def __call__(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[Cells]:
+        """The cells of each tile; see the class."""
+        data = pseudo_collate([self._pack(image, size) for image in images])
+        with autocast(enabled=self._fp16):
+            samples = self._model.test_step(data)
+        return [self._cells(sample.pred_instances, size) for sample in samples]
+
+    def _cells(self, found, size: tuple[int, int]) -> Cells:
+        scores = found.scores.double().cpu().numpy()
+        boxes = found.bboxes.double().cpu().numpy().reshape(-1, 4)
+        # A box that lies beyond the image's edge is clipped to a line.
+        kept = np.flatnonzero((scores >= self.score_thr) & (boxes[:, 2:] > boxes[:, :2]).all(1))
+        if not len(kept):
+            return no_cells(size, self.classes)
+        rles = to_rles(found.masks)
+        masks = InstanceMasks.from_rles([rles[k] for k in kept.tolist()], *size)
+        labels = found.labels.cpu().numpy()[kept].astype(np.int64) + 1
+        cells = Cells(boxes[kept], scores[kept], labels, masks, self.classes)
+        return cells[masks.areas > 0]
+
+
+class FusedDetector:
+    """The members of an ensemble, merged on each tile by the ensemble's fusion.
+
+    A cell's agreement is the share of the members that found it: with a mask of an IoU above 0.5.
+
+    Args:
+        members: Detectors of the same classes that leave no score out.
+        fusion: What merges them.
+        names, weights: Of the members, for the fusion.
+        score_thr: Merged cells of a lower score are left out.
+
+    Raises:
+        ValueError: The members read images in different ways or have different classes.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Detector],
+        fusion: Fusion,
+        names: Sequence[str],
+        weights: Sequence[float],
+        score_thr: float = 0.0,
+    ) -> None:
+        self._members, self._fusion, self._names, self._weights = members, fusion, names, weights
+        self.score_thr = score_thr
+        self.classes = members[0].classes
+        self.scale, self.page = members[0].scale, members[0].page
+        for member, name in zip(members, names, strict=True):
+            if [c.name for c in member.classes] != [c.name for c in self.classes]:
+                raise ValueError(f'member {name!r} has other classes than {names[0]!r}: they cannot be merged')
+            if (member.scale, member.page) != (self.scale, self.page):
+                raise ValueError(f'member {name!r} reads images by another scale or page than {names[0]!r}')
+
+    def __call__(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[Cells]:
+        """The merged cells of each tile; see ``Detector``."""
+        return [self._merge(found, size) for found in zip(*(member(images, size) for member in self._members))]
+
+    def _merge(self, found: Sequence[Cells], size: tuple[int, int]) -> Cells:
+        boxes = np.concatenate([cells.boxes for cells in found])
+        numbers = [len(cells) for cells in found]
+        detections = Detections(
+            *size,
+            np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+            np.concatenate([cells.scores for cells in found]),
+            np.concatenate([cells.labels for cells in found]),
+            np.repeat(np.arange(len(found)), numbers),
+            np.concatenate([np.arange(number) for number in numbers]),
+            [rle for cells in found for rle in cells.to_rles()],
+        )
+        merged = self._fusion(detections, self._names, self._weights)
+        merged = merged[merged.scores >= self.score_thr]
+        masks = InstanceMasks.from_rles(merged.rles, *size)
+        cell, voter, iou = mask_iou_pairs(masks, detections.masks)
+        agree = np.zeros((len(merged), len(found)))
+        same = iou > _SAME_CELL
+        agree[cell[same], detections.members[voter[same]]] = 1
+        cells = Cells(merged.boxes, merged.scores, merged.labels, masks, self.classes, agree.mean(axis=1))
+        return cells[masks.areas > 0]

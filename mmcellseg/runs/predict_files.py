@@ -1,0 +1,151 @@
+"""A list of images through a predictor, into files: a claim for each, its outputs whole or absent, then its summary."""
+
+import errno
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..data.tiff import ImageReadError
+from ..export.overlay import LONGEST, OverlayWriter
+from ..slides.work_list import SUMMARY_SUFFIX, Item, WorkListError, check_folder, claim
+from ..structures.files import atomic_write
+from .predictor import Predictor
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass
+class Outcome:
+    """What became of a list: images that were predicted, that were finished before, that others have, that failed."""
+
+    predicted: list[Item] = field(default_factory=list)
+    finished: list[Item] = field(default_factory=list)
+    claimed: list[tuple[Item, str]] = field(default_factory=list)
+    failed: list[tuple[Item, str]] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For people: a line that counts, and one for each image that is not done."""
+        parts: dict[str, Sequence] = {'predicted': self.predicted, 'finished before': self.finished}
+        parts |= {'claimed by other processes': self.claimed, 'failed': self.failed}
+        counts = ', '.join(f'{len(found)} {name}' for name, found in parts.items() if found)
+        lines = [counts or 'no images']
+        lines += [f'{item.path} is claimed by {owner}' for item, owner in self.claimed]
+        if self.claimed:
+            lines.append('If such a process is gone, run again with --take-stale MINUTES, how long it has been silent')
+        return lines + [f'failed: {message}' for _, message in self.failed]
+
+
+def predict_file(
+    predictor: Predictor, item: Item, out: Path, writers: Mapping[str, Any], bar: Callable[[int, int, int], None]
+) -> int:
+    """Predict one image into its files, the summary last, and return the number of cells."""
+    with predictor.open(item.path) as image:
+        plan = predictor.plan(image)
+        mpp = image.mpp or predictor.image_mpp
+        target, classes = out / item.name, predictor.classes
+        target.parent.mkdir(parents=True, exist_ok=True)
+        numbers: Counter[int] = Counter()
+        areas: list[np.ndarray] = []
+        outputs: list[Path] = []
+        with ExitStack() as stack:
+            opened: list[Any] = []
+            for writer in writers.values():
+                if writer is OverlayWriter and max(image.height, image.width) > LONGEST:
+                    continue
+                outputs.append(target.with_name(target.name + writer.suffix))
+                if writer is OverlayWriter:
+                    made = writer(outputs[-1], image.read((0, 0, image.width, image.height)), classes)
+                else:
+                    made = writer(outputs[-1], item.path.name, image.height, image.width, classes, mpp=mpp)
+                opened.append(stack.enter_context(made))
+            for cells in predictor.stream(image, plan, bar):
+                for writer in opened:
+                    writer.write(cells)
+                numbers.update(cells.labels.tolist())
+                areas.append(cells.masks.areas)
+    summary = {
+        'image': str(item.path),
+        'height': image.height,
+        'width': image.width,
+        'mpp': mpp,
+        'resampled': plan.factor,
+        'tiles': len(plan.grid),
+        'cells': numbers.total(),
+        'classes': {c.name: numbers[c.id] for c in classes},
+        'median_area_px2': float(np.median(np.concatenate(areas))) if areas else None,
+        'outputs': [path.name for path in outputs],
+    }
+    atomic_write(target.with_name(target.name + SUMMARY_SUFFIX), json.dumps(summary, indent=1) + '\n')
+    return numbers.total()
+
+
+def predict_files(
+    predictor: Predictor,
+    items: Sequence[Item],
+    out: Path,
+    formats: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    stale_minutes: float | None = None,
+) -> Outcome:
+    """Predict the images that are not finished and that no other process has.
+
+    Args:
+        predictor: The model.
+        items: The list; any number of processes may share it.
+        out: The output folder, shared by them.
+        formats: Writer of each format, by name.
+        settings: What the outputs depend on; a folder of other settings is refused.
+        stale_minutes: See :func:`~mmcellseg.slides.work_list.claim`.
+
+    Raises:
+        WorkListError: The folder is that of another run, or its disk is full.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out, {**settings, 'to': sorted(formats)})
+    outcome, begun = Outcome(), time.monotonic()
+    for number, item in enumerate(items, 1):
+        taken = claim(out, item, stale_minutes)
+        if taken is None:
+            outcome.finished.append(item)
+        elif isinstance(taken, str):
+            outcome.claimed.append((item, taken))
+        else:
+            with taken:
+                try:
+                    start = time.monotonic()
+                    with tqdm(desc=item.name, unit='tile', leave=False) as bar:
+                        cells = predict_file(predictor, item, out, formats, _shown_on(bar))
+                    outcome.predicted.append(item)
+                    now = time.monotonic()
+                    left = (now - begun) / len(outcome.predicted) * (len(items) - number)
+                    tqdm.write(
+                        f'{number}/{len(items)} {item.name}: {cells} cells in {now - start:.1f} s, '
+                        f'about {tqdm.format_interval(left)} left'
+                    )
+                except (ImageReadError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+                    if isinstance(error, OSError) and error.errno in _FULL:
+                        raise WorkListError(
+                            f'{out}: the disk is full; what was finished stays: make room and run again'
+                        ) from error
+                    text = ' '.join(str(error).split()) or type(error).__name__
+                    outcome.failed.append((item, text if str(item.path) in text else f'{item.path}: {text}'))
+                    tqdm.write(f'{number}/{len(items)} {item.name}: failed')
+    return outcome
+
+
+def _shown_on(bar: tqdm) -> Callable[[int, int, int], None]:
+    def show(done: int, total: int, cells: int) -> None:
+        bar.total = total
+        bar.set_postfix(cells=cells, refresh=False)
+        bar.update(done - bar.n)
+
+    return show

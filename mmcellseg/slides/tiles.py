@@ -1,0 +1,92 @@
+"""Overlapping tiles of one size that cover an image, and the core of each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def starts(length: int, tile: int, overlap: int) -> np.ndarray:
+    """Where tiles begin along a side of ``length`` px: evenly spread, neighbours share ``overlap`` px or more.
+
+    The first begins at 0 and the last ends at ``length``; an image that is shorter than a tile has one.
+
+    Raises:
+        ValueError: The tile is not larger than the overlap.
+    """
+    if not 0 <= overlap < tile:
+        raise ValueError(
+            f'tiles of {tile} px with an overlap of {overlap} px: the overlap must be smaller than the tile'
+        )
+    if length <= tile:
+        return np.zeros(1, np.int64)
+    number = -(-(length - overlap) // (tile - overlap))
+    return np.rint(np.linspace(0, length - tile, number)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """R × C tiles of an image. Number ``row × C + column`` names a tile.
+
+    Args:
+        height, width: Size of the image in px.
+        tile_height, tile_width: Size of every tile in px.
+        tops: (R,) first row of the tiles.
+        lefts: (C,) first column of the tiles.
+    """
+
+    height: int
+    width: int
+    tile_height: int
+    tile_width: int
+    tops: np.ndarray
+    lefts: np.ndarray
+
+    @classmethod
+    def cover(cls, height: int, width: int, tile: int, overlap: int) -> 'Grid':
+        """Tiles of ``tile`` px, or of the image's side where it is shorter; see :func:`starts`."""
+        size = min(tile, height), min(tile, width)
+        return cls(height, width, *size, starts(height, tile, overlap), starts(width, tile, overlap))
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def boxes(self, tiles: np.ndarray) -> np.ndarray:
+        """(N, 4) xyxy of the tiles (N,)."""
+        row, column = np.divmod(np.asarray(tiles, np.int64), len(self.lefts))
+        corner = np.stack([self.lefts[column], self.tops[row]], axis=-1)
+        return np.concatenate([corner, corner + [self.tile_width, self.tile_height]], axis=-1)
+
+    def owners(self, boxes: np.ndarray) -> np.ndarray:
+        """Tile (N,) in whose core the centre of each box (N, 4) xyxy lies.
+
+        Cores share out the image: they meet in the middle of what two neighbours share.
+        """
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        row = np.searchsorted(_borders(self.tops, self.tile_height), middle[:, 1], side='right')
+        column = np.searchsorted(_borders(self.lefts, self.tile_width), middle[:, 0], side='right')
+        return row * len(self.lefts) + column
+
+    def cut(self, boxes: np.ndarray, tiles: np.ndarray, touch: int = 0) -> np.ndarray:
+        """(N,) whether a box comes within ``touch`` px of an edge of its tile that is no edge of the image."""
+        frame = self.boxes(tiles)
+        low, high = frame[:, :2], frame[:, 2:]
+        first = (low > 0) & (boxes[:, :2] <= low + touch)
+        last = (high < [self.width, self.height]) & (boxes[:, 2:] >= high - touch)
+        return np.asarray((first | last).any(axis=1))
+
+    def shared(self, boxes: np.ndarray, tiles: np.ndarray) -> np.ndarray:
+        """(N,) whether a box reaches into what another tile sees too."""
+        row, column = np.divmod(np.asarray(tiles, np.int64), len(self.lefts))
+        x0, x1 = _alone(self.lefts, self.tile_width, self.width)
+        y0, y1 = _alone(self.tops, self.tile_height, self.height)
+        inside = (boxes[:, 0] >= x0[column]) & (boxes[:, 2] <= x1[column])
+        return np.logical_not(inside & (boxes[:, 1] >= y0[row]) & (boxes[:, 3] <= y1[row]))
+
+
+def _borders(begins: np.ndarray, size: int) -> np.ndarray:
+    return (begins[1:] + begins[:-1] + size) / 2
+
+
+def _alone(begins: np.ndarray, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges (R,), (R,) of a side that one row or column of tiles sees alone; empty where two neighbours meet."""
+    return np.append(0, begins[:-1] + size), np.append(begins[1:], length)

@@ -1,0 +1,211 @@
+"""A COCO json: read, and every entry judged, so that what is wrong can be found."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .json_file import numbers, read_json, short, whole
+from .results_rules import rle_problem
+
+Coco = dict[str, Any]
+
+_LONGEST_SIDE = 10**6  # px; the px of an image then fit in 40 bits, and any sum of counts that is read in 64
+_ID_KEYS = ('file_name', 'id', 'height', 'width')
+
+
+class CocoError(ValueError):
+    """A COCO json that cannot be used; the message names the file and the entry."""
+
+
+def read_coco(path: str | os.PathLike, *, strays: bool = False, cells: bool = False) -> Coco:
+    """Read a COCO annotation file; see :func:`check_coco`. Raises ``CocoError`` where there is none, too."""
+    content = read_json(path, 'annotation file', CocoError)
+    check_coco(content, str(path), strays=strays, cells=cells)
+    return content
+
+
+def check_coco(coco: Any, name: str, *, strays: bool = False, cells: bool = False) -> None:
+    """Judge a COCO json's content: images with ids and sizes, categories with ids and names, annotations with ids.
+
+    Args:
+        name: Of the file, for messages.
+        strays: Annotations of images and categories that the file does not list are in order.
+        cells: Also look at area, bbox and segmentation (an RLE, its counts not decoded, or polygons).
+
+    Raises:
+        CocoError: names the file and the first entry that is no object, lacks one of these, has something else in
+            its place, or has the id of another (categories: also the name).
+    """
+    if not isinstance(coco, Mapping):
+        found = f'a {type(coco).__name__}'
+        raise CocoError(f'{name}: expected a COCO annotation file with images and categories, found {found}')
+    _check_images(coco, name)
+    sizes, ids = image_sizes(coco), [category['id'] for category in _listed(coco, 'categories', name)]
+    for i, category in enumerate(coco['categories']):
+        if not isinstance(found := category.get('name'), str):
+            raise CocoError(f'{name}: categories[{i}] (id {ids[i]}) has name {short(found)}, expected a string')
+    _refuse_twice([category['name'] for category in coco['categories']], 'categories', 'name', name)
+    annotations = coco.get('annotations')
+    if annotations is None:
+        return
+    if not isinstance(annotations, list | tuple):
+        raise CocoError(f'{name}: annotations is {short(annotations)}, expected a list')
+    if not (_plainly_listed(annotations, sizes, ids, strays) and not (cells and not _plain_cells(annotations, sizes))):
+        for i, annotation in enumerate(annotations):
+            for problem in _annotation_problems(annotation, sizes, ids, strays, cells):
+                number = f' (id {short(annotation.get("id"))})' if isinstance(annotation, Mapping) else ''
+                raise CocoError(f'{name}: annotations[{i}]{number}: {problem}')
+    _refuse_twice([annotation['id'] for annotation in annotations], 'annotations', 'id', name)
+
+
+def image_sizes(coco: Mapping) -> dict[int, tuple[int, int]]:
+    """Image id → (height, width) in px of a json that was judged."""
+    return {int(image['id']): (int(image['height']), int(image['width'])) for image in coco['images']}
+
+
+def category_names(coco: Mapping) -> dict[int, str]:
+    """Category id → name, in the order of a json that was judged."""
+    return {int(category['id']): category['name'] for category in coco['categories']}
+
+
+def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Read ``[{"file_name", "id", "height", "width"}, …]``, in the file's order; or the ``images`` of a COCO json.
+
+    Raises ``CocoError`` that names the file if there is none, it is no such list or an empty one, an entry lacks a
+    key, a size or an id is no whole number, or an id or name comes twice.
+    """
+    content = _read_ids(path)
+    images = content['images']
+    if not images:
+        raise CocoError(f'{path}: its list of images is empty, expected one or more of {{{", ".join(_ID_KEYS)}}}')
+    for i, image in enumerate(images):
+        if 'file_name' not in image:
+            raise CocoError(f'{path}: images[{i}] (id {image["id"]}) has no file_name')
+    _refuse_twice([image['file_name'] for image in images], 'images', 'file_name', str(path))
+    return [{key: image[key] for key in _ID_KEYS} for image in images]
+
+
+def read_category_ids(path: str | os.PathLike) -> list[int]:
+    """The ids of the categories of a COCO json; none for another list of images. Errors as ``read_image_ids``."""
+    content = _read_ids(path)
+    return [category['id'] for category in _listed(content, 'categories', str(path))]
+
+
+def _read_ids(path: str | os.PathLike) -> Coco:
+    """The content of a file of image ids, a list of them taken for a json's ``images``."""
+    content = read_json(path, 'file of image ids', CocoError)
+    if isinstance(content, list):
+        content = {'images': content}
+    if not isinstance(content, dict) or 'images' not in content:
+        raise CocoError(f'{path}: expected a list of {{{", ".join(_ID_KEYS)}}}, found {type(content).__name__}')
+    _check_images(content, str(path))
+    return {'categories': [], **content}
+
+
+def _listed(coco: Mapping, kind: str, name: str) -> Sequence[Mapping]:
+    """The objects of a list with an integer id each, none of them twice."""
+    entries = coco.get(kind)
+    if not isinstance(entries, list | tuple):
+        raise CocoError(
+            f'{name}: no list of {kind}; expected a COCO annotation file, as cells2coco.py writes it (predictions and '
+            'the list of image ids are something else)'
+        )
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise CocoError(f'{name}: {kind}[{i}] is {short(entry)}, expected an object with an id')
+        if not whole(entry.get('id')):
+            raise CocoError(f'{name}: {kind}[{i}] has id {short(entry.get("id"))}, expected an integer below 2⁶³')
+    _refuse_twice([entry['id'] for entry in entries], kind, 'id', name)
+    return entries
+
+
+def _refuse_twice(values: Sequence, kind: str, field: str, name: str) -> None:
+    if len(set(values)) < len(values):
+        twice = Counter(values).most_common(1)[0][0]
+        places = [f'{kind}[{i}]' for i, value in enumerate(values) if value == twice]
+        raise CocoError(f'{name}: {places[0]} and {places[1]} have the same {field} {short(twice)}, expected each once')
+
+
+def _check_images(coco: Mapping, name: str) -> None:
+    for i, image in enumerate(_listed(coco, 'images', name)):
+        for side in ('height', 'width'):
+            if not whole(image.get(side)) or not 1 <= image[side] <= _LONGEST_SIDE:
+                raise CocoError(
+                    f'{name}: images[{i}] (id {image["id"]}) has {side} {short(image.get(side))}, expected a whole '
+                    f'number of px above 0 (and at most {_LONGEST_SIDE})'
+                )
+        if not isinstance(file_name := image.get('file_name', ''), str):
+            raise CocoError(f'{name}: images[{i}] (id {image["id"]}) has file_name {short(file_name)}, expected a text')
+
+
+def _plainly_listed(annotations: Sequence, sizes: Mapping, category_ids: Sequence[int], strays: bool) -> bool:
+    """Whether all ids of the annotations are surely right; if not, each is looked at."""
+    try:
+        columns = [[a[key] for a in annotations] for key in ('id', 'image_id', 'category_id')]
+        integers = np.array(columns).dtype.kind == 'i'
+        known = set(columns[1]) <= sizes.keys() and set(columns[2]) <= set(category_ids)
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError):
+        return False
+    return not annotations or (integers and (strays or known))
+
+
+def _plain_cells(annotations: Sequence[Mapping], sizes: Mapping[int, tuple[int, int]]) -> bool:
+    """Whether the cells, whose ids are right, are surely right; if not, each is looked at."""
+    try:
+        values = np.array([[a['area'], *a['bbox']] for a in annotations])
+        rles = [a['segmentation'] for a in annotations]
+        fits = [tuple(rle['size']) for rle in rles] == [sizes[a['image_id']] for a in annotations]
+        coded = {type(rle['counts']) for rle in rles} <= {str, bytes}
+        crowds = {a.get('iscrowd', 0) for a in annotations}
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+        return False
+    plain = values.dtype.kind in 'if' and values.shape[1:] == (5,) and bool(np.isfinite(values).all())
+    return not annotations or (plain and fits and coded and crowds <= {0, 1} and bool((values[:, 3:] > 0).all()))
+
+
+def _annotation_problems(
+    annotation: Any, sizes: Mapping[int, tuple[int, int]], category_ids: Sequence[int], strays: bool, cells: bool
+) -> Iterator[str]:
+    if not isinstance(annotation, Mapping):
+        yield f'expected an object with image_id, category_id and bbox, found {short(annotation)}'
+        return
+    found: dict[str, Any] = {key: annotation.get(key) for key in ('id', 'image_id', 'category_id')}
+    if not all(map(whole, found.values())):
+        yield f'expected integers below 2⁶³, found {short(found)}'
+        return
+    size = sizes.get(found['image_id'])
+    if size is None and not strays:
+        yield f'image_id {found["image_id"]} is not among the {len(sizes)} images'
+    if found['category_id'] not in category_ids and not strays:
+        yield f'category_id {found["category_id"]} is not among {sorted(category_ids)}'
+    if not cells:
+        return
+    if not numbers([annotation.get('area')], 1):
+        yield f'area {short(annotation.get("area"))}, expected the pixels of its mask (convert the data again)'
+    if not numbers(annotation.get('bbox'), 4):
+        yield f'bbox {short(annotation.get("bbox"))}, expected x, y, width and height'
+    elif not strays and min(annotation['bbox'][2:]) <= 0:
+        x, y, w, h = annotation['bbox']
+        yield f'bbox {[x, y, w, h]} has width {w} and height {h}, expected both above 0'
+    if annotation.get('iscrowd', 0) not in (0, 1):
+        yield f'iscrowd {short(annotation["iscrowd"])}, expected 0 or 1'
+    if size and 'segmentation' in annotation and (problem := _segmentation_problem(annotation['segmentation'], size)):
+        yield problem
+
+
+def _segmentation_problem(segmentation: Any, size: tuple[int, int]) -> str | None:
+    """What keeps this from being an RLE of that size, its counts compressed or plain, or a list of polygons."""
+    if isinstance(segmentation, Mapping):
+        return rle_problem(segmentation, size)
+    if not isinstance(segmentation, list) or not segmentation:
+        return f'segmentation {short(segmentation)}, expected an RLE or a list of one polygon or more'
+    for k, polygon in enumerate(segmentation):
+        sound = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+        if not sound or not numbers(polygon, len(polygon)):
+            return f'polygon {k} is {short(polygon)}, expected x and y of three points or more'
+        if any(not -max(size) <= value <= 2 * max(size) for value in polygon):
+            return f'polygon {k} is {short(polygon)}, far outside its image of (h, w) {list(size)} px'
+    return None

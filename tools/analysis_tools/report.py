@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Write a page on runs, cross-validations and ensembles that opens offline in a browser.
+
+    python tools/analysis_tools/report.py work_dirs/a work_dirs/b --out report.html
+
+It shows what was run, learning curves, figures with intervals, kinds of error and a gallery of images, worst first.
+What is not there is named, and the rest is shown.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmcellseg.reporting.report.page import build_page
+from mmcellseg.reporting.report.sources import read_source
+from mmcellseg.structures.files import atomic_write
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='folders of runs or ensembles, predictions')
+    parser.add_argument('--out', type=Path, default=Path('report.html'), help='default: %(default)s')
+    parser.add_argument('--ann', type=Path, help='annotations of the predicted images (default: as recorded)')
+    parser.add_argument('--images', type=Path, help='their folder (default: looked for beside the annotations)')
+    parser.add_argument('--tiles', type=int, default=30, help='images in the gallery, shared by the runs (%(default)s)')
+    parser.add_argument('--draws', type=int, default=1000, help='of the images, for intervals; 0: none (%(default)s)')
+    parser.add_argument(
+        '--score-thr', type=float, help='least score for label maps, errors and gallery (default: as recorded, or 0.5)'
+    )
+    args = parser.parse_args()
+    if min(args.tiles, args.draws) < 0:
+        parser.error('--tiles and --draws: expected 0 or more')
+    return args
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        sources = [read_source(run, args.ann) for run in args.runs]
+        page = build_page(sources, args.images, args.tiles, args.draws, args.score_thr)
+        print(f'{atomic_write(args.out, page)}: {len(page.encode()) / 1e6:.1f} MB')
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for source in sources:
+        for sentence in source.missing:
+            print(f'{source.name}: {sentence}', file=sys.stderr)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
