@@ -17,6 +17,7 @@ from .models.roi_targets import roi_targets
 _CHUNK = 64  # full bitmaps at a time where the stock operation does the work
 
 
+@BitmapMasks.register  # MMDetection asks isinstance where it turns masks into arrays, as for browse_dataset.py
 class BoxMasks(InstanceMasks, BaseInstanceMasks):
     """Instance masks that take memory for their own boxes only, wherever MMDetection takes masks.
 

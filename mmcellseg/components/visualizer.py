@@ -5,68 +5,81 @@ from functools import wraps
 import numpy as np
 import torch
 from mmdet.registry import VISUALIZERS
-from mmdet.structures.mask import PolygonMasks
-from mmdet.structures.mask.structures import BaseInstanceMasks
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmdet.visualization.palette import get_palette
 from mmengine.structures import InstanceData
 
-from ..reporting.overlay import draw_contours
+from ..ensemble.hidden import hidden_by_better
+from ..reporting.overlay import draw_overlay
 from .box_masks import BoxMasks
 
 
 @VISUALIZERS.register_module()
 class CellVisualizer(DetLocalVisualizer):
-    """Draws thin contours in the class colours; boxes only for instances that have no masks.
+    """Draws one contour a cell in the colour of its class, and the classes below; boxes where there are no masks.
 
     The stock visualizer stacks masks to N × H × W, cannot read RLEs, and covers small cells with boxes and texts.
-    This one takes predicted masks as COCO RLEs or tensors and true ones as any of the mask structures. The order
-    of arguments and the other methods are those of :class:`mmdet.visualization.DetLocalVisualizer`.
+    This one takes predicted masks as COCO RLEs or tensors and true ones as any of the mask structures, tensors and
+    arrays alike. Of predictions that lie under better ones, as second guesses of a cell's class do, none is drawn. A
+    tiny image is enlarged, see :func:`~mmcellseg.reporting.overlay.draw_overlay`. The order of arguments and the other
+    methods are those of :class:`mmdet.visualization.DetLocalVisualizer`.
 
     Args:
-        line_width: Of the contours, in px.
+        line_width: Of the contours, in px; None, by the size of the image.
     """
 
-    def __init__(self, name: str = 'visualizer', *args, line_width: int = 1, **kwargs) -> None:
+    def __init__(self, name: str = 'visualizer', *args, line_width: int | None = None, **kwargs) -> None:
         super().__init__(name, *args, line_width=line_width, **kwargs)
 
     # MMEngine's visualizers know and draw on the main process alone, but each process tests images of its own.
     dataset_meta = property(lambda self: self._dataset_meta, lambda self, meta: setattr(self, '_dataset_meta', meta))
 
     @wraps(DetLocalVisualizer.add_datasample)
-    def add_datasample(self, *args, **kwargs) -> None:
-        DetLocalVisualizer.add_datasample.__wrapped__(self, *args, **kwargs)
+    def add_datasample(
+        self, name, image, data_sample=None, draw_gt: bool = True, draw_pred: bool = True, *args, **kwargs
+    ) -> None:
+        # Stock puts the bare image, of another height, where instances are asked for and are not there.
+        found = data_sample if data_sample is not None else ()
+        shown = draw_gt and 'gt_instances' in found, draw_pred and 'pred_instances' in found
+        DetLocalVisualizer.add_datasample.__wrapped__(self, name, image, data_sample, *shown, *args, **kwargs)
 
     def _draw_instances(
         self, image: np.ndarray, instances: InstanceData, classes: list[str] | None, palette: list[tuple] | None
     ) -> np.ndarray:
-        """The image, uint8 (H, W, 3) RGB, with the instances' outlines."""
-        if 'scores' in instances:
-            instances = instances[torch.argsort(instances.scores, stable=True)]  # the surest lie on top
-        labels = instances.labels.cpu().numpy()
-        if not len(labels):
-            return image
-        colours = get_palette(self.mask_color or palette, int(labels.max()) + 1)
+        """The image, uint8 (H, W, 3) RGB, with the instances' outlines and the legend."""
+        labels = _array(instances.labels)
         masks = _masks(instances, *image.shape[:2])
-        return draw_contours(image, masks, labels, colours, thickness=int(self.line_width))
+        if 'scores' in instances:
+            order = np.argsort(-_array(instances.scores), kind='stable')
+            if 'masks' in instances:
+                order = order[~hidden_by_better(masks[order])]
+            masks, labels = masks[order[::-1]], labels[order[::-1]]  # the most confident on top
+        names = list(classes or ())
+        colours = get_palette(self.mask_color or palette, max(len(names), int(labels.max(initial=0)) + 1))
+        return draw_overlay(image, masks, labels, colours, names, self.line_width)
 
 
-def _masks(instances: InstanceData, height: int, width: int) -> BoxMasks | list[dict]:
+def _array(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def _masks(instances: InstanceData, height: int, width: int) -> BoxMasks:
     masks = instances.get('masks')
     if masks is None:
         return _frames(instances.bboxes, height, width)
+    if isinstance(masks, BoxMasks):
+        return masks
+    if isinstance(masks, list):
+        return BoxMasks.from_rles(masks, height, width)
     if isinstance(masks, PolygonMasks):
         masks = masks.to_bitmap()
-    if isinstance(masks, BaseInstanceMasks) and not isinstance(masks, BoxMasks):
-        masks = masks.masks
-    if isinstance(masks, torch.Tensor):
-        masks = masks.cpu().numpy()
-    return BoxMasks.from_bitmaps(masks) if isinstance(masks, np.ndarray) else masks
+    return BoxMasks.from_bitmaps(masks.masks if isinstance(masks, BitmapMasks) else _array(masks))
 
 
 def _frames(bboxes, height: int, width: int) -> BoxMasks:
     """Boxes (N, 4) xyxy as full windows, whose contours are the boxes' frames."""
-    corners = getattr(bboxes, 'tensor', bboxes).cpu().numpy().round().astype(int)
+    corners = _array(getattr(bboxes, 'tensor', bboxes)).reshape(-1, 4).round().astype(int)
     corners = corners.clip(0, [width, height, width, height])
     windows = [np.ones((y1 - y0, x1 - x0), np.uint8) for x0, y0, x1, y1 in corners]
     return BoxMasks.from_windows(corners, windows, height, width)

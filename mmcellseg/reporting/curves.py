@@ -39,7 +39,7 @@ def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style:
     marker = {'marker': 'o' if single else '.' if len(points) <= 30 else None, 'markevery': max(len(points) // 12, 1)}
     axes.plot(x, y, **{**marker, **style})
     at = 0 if chosen is None else int(np.argmin(np.abs(x - chosen)))
-    if chosen is not None:
+    if chosen is not None and not single:
         axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
     if (single or (tell and chosen is not None)) and np.isfinite(y[at]):
         text = f'{y[at]:.3f}'

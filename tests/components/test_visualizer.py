@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from mmdet.models.utils import mask2ndarray
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.structures import InstanceData
@@ -17,9 +18,17 @@ from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.hooks.cell_visualization_hook import CellVisualizationHook, picture_name
 from mmcellseg.components.transforms.load_tiff_image import LoadTiffImage
 from mmcellseg.components.visualizer import CellVisualizer
-from mmcellseg.reporting.overlay import draw_contours
+from mmcellseg.reporting import overlay
+from mmcellseg.reporting.overlay import draw_contours, draw_overlay
+from mmcellseg.structures.masks import InstanceMasks
 
 PALETTE = [(255, 0, 0), (0, 255, 0)]
+
+
+@pytest.fixture
+def own_size(monkeypatch):
+    """Tiny images are not enlarged."""
+    monkeypatch.setattr(overlay, 'SMALLEST', 1)
 
 
 @pytest.fixture
@@ -78,11 +87,13 @@ def test_contours_refuse_what_does_not_fit(bitmaps):
         BoxMasks.from_bitmaps,
         lambda m: BitmapMasks(m, 20, 30),
         lambda m: torch.from_numpy(m).bool(),
+        lambda m: m.astype(bool),
     ],
 )
+@pytest.mark.usefixtures('own_size')
 def test_every_form_of_mask(bitmaps, form):
     visualizer = CellVisualizer()
-    visualizer.dataset_meta = {'classes': ('a', 'b'), 'palette': PALETTE}
+    visualizer.dataset_meta = {'palette': PALETTE}
     sample = DetDataSample()
     sample.gt_instances = instances(form(bitmaps))
     sample.pred_instances = instances(form(bitmaps), scores=torch.tensor([0.9, 0.2, 0.8]))
@@ -94,6 +105,56 @@ def test_every_form_of_mask(bitmaps, form):
     assert np.array_equal(drawn[:, 30:], expected(bitmaps))
 
 
+@pytest.mark.usefixtures('own_size')
+def test_arrays_as_browse_dataset_passes_them(bitmaps):
+    visualizer = CellVisualizer()
+    visualizer.dataset_meta = {'palette': PALETTE}
+    sample = DetDataSample()
+    sample.gt_instances = instances(BoxMasks.from_bitmaps(bitmaps), bboxes=torch.zeros(3, 4))
+    sample = sample.numpy()
+    sample.gt_instances.masks = mask2ndarray(sample.gt_instances.masks).astype(bool)
+    visualizer.add_datasample('a', np.full((20, 30, 3), 9, np.uint8), sample, draw_pred=False)
+    assert np.array_equal(visualizer.get_image(), expected(bitmaps))
+    visualizer.add_datasample('a', np.full((20, 30, 3), 9, np.uint8), sample)  # and nothing was predicted
+    assert np.array_equal(visualizer.get_image(), expected(bitmaps))
+
+
+@pytest.mark.usefixtures('own_size')
+def test_a_second_guess_of_a_cell_is_not_drawn(bitmaps):
+    shifted = np.roll(bitmaps[0], 1, axis=1)  # 4 of its 5 columns are the better one's
+    masks = BoxMasks.from_bitmaps(np.stack([shifted, bitmaps[0]])).to_rles()
+    guesses = InstanceData(masks=masks, labels=torch.tensor([1, 0]), scores=torch.tensor([0.6, 0.9]))
+    drawn = CellVisualizer()._draw_instances(np.full((20, 30, 3), 9, np.uint8), guesses, None, PALETTE)
+    bitmaps[1] = 0
+    assert np.array_equal(drawn, expected(bitmaps))
+
+
+def test_tiny_images_are_enlarged_and_lines_go_with_the_size():
+    masks = InstanceMasks.from_windows([[100, 100, 200, 200]], [np.ones((100, 100), np.uint8)], 300, 300)
+    drawn = draw_overlay(np.zeros((300, 300, 3), np.uint8), masks, [0], PALETTE)
+    assert drawn.shape == (600, 600, 3)
+    assert (drawn[300, :, 0] > 0).sum() == 2
+    for side, width in ((600, 1), (4500, 3)):
+        wide = InstanceMasks.from_windows([[100, 100, 200, 200]], [np.ones((100, 100), np.uint8)], side, side)
+        drawn = draw_overlay(np.zeros((side, side, 3), np.uint8), wide, [0], PALETTE)
+        assert drawn.shape == (side, side, 3)
+        assert (drawn[150, :, 0] > 0).sum() == 2 * width
+
+
+def test_the_legend_names_every_class_in_its_colour():
+    image = np.zeros((600, 480, 3), np.uint8)
+    names = ['epithelial', 'a class with a name so long that it takes most of a row of its own', 'spindle']
+    palette = [*PALETTE, (0, 0, 255)]
+    drawn = draw_overlay(image, [], [], palette, names)
+    strip = drawn[600:]
+    assert not drawn[:600].any()
+    places = [np.argwhere((strip == colour).all(-1)) for colour in palette]
+    assert [len(place) for place in places] == [14 * 14] * 3  # squares of the letters' size
+    assert places[0][0, 0] < places[1][0, 0] <= places[2][0, 0]  # the second begins a new row
+    assert all((strip[place[:, 0].min() : place[:, 0].max(), place[-1, 1] + 10 :] < 60).any() for place in places)
+
+
+@pytest.mark.usefixtures('own_size')
 def test_polygons_boxes_and_nothing():
     visualizer = CellVisualizer(line_width=1)
     image = np.zeros((20, 30, 3), np.uint8)
@@ -106,9 +167,10 @@ def test_polygons_boxes_and_nothing():
     assert drawn[19, 2:11, 0].all()
     assert not drawn[4:19, 3:10].any()
     none = InstanceData(masks=torch.zeros(0, 20, 30), labels=torch.zeros(0, dtype=torch.long))
-    assert visualizer._draw_instances(image, none, None, PALETTE) is image
+    assert np.array_equal(visualizer._draw_instances(image, none, None, PALETTE), image)
 
 
+@pytest.mark.usefixtures('own_size')
 def test_the_surest_lie_on_top(bitmaps):
     same = InstanceData(
         masks=BoxMasks.from_bitmaps(bitmaps[[0, 0]]).to_rles(),
@@ -155,6 +217,7 @@ def make_visualizer(cls=CellVisualizer) -> Visualizer:
     return visualizer
 
 
+@pytest.mark.usefixtures('own_size')
 def test_hook_writes_pictures(run, bitmaps):
     runner, sample = run
     make_visualizer()
