@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from mmcellseg.export.formats import FORMATS
-
 from mmcellseg.export.overlay import OverlayWriter
 from mmcellseg.slides.work_list import WorkListError, list_images
 

@@ -2,4 +2,4 @@
 
 from . import quiet_mmdet  # isort: split
 
-from . import checkpoint, datasets, fusions, hooks, metrics, models, samplers, transforms, visualizer
+from . import checkpoint, datasets, fusions, hooks, inferencer, metrics, models, samplers, transforms, visualizer

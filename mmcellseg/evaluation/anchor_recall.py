@@ -115,6 +115,28 @@ def ratio_quantiles(boxes: np.ndarray) -> list[float]:
     return [round(float(q), 1) for q in np.quantile(height / width, (0.1, 0.5, 0.9))]
 
 
+def measure(
+    boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], scales: Sequence[float], ratios: Sequence[float]
+) -> Suggestion:
+    """What :func:`best_ious` finds for one set of scales and ratios."""
+    ious = best_ious(boxes, sizes, make_anchors(scales, ratios, strides))
+    recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
+    return Suggestion(list(scales), list(ratios), recall, float(ious.mean()))
+
+
+def best_named(
+    boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], sets: Mapping[str, Mapping[str, Sequence[float]]]
+) -> tuple[str, Suggestion] | None:
+    """Of named sets (their ``scales``, ``ratios`` and ``strides``) with these strides the one of the best mean IoU,
+    the first of equals; None if no set has these strides."""
+    measured = [
+        (name, measure(boxes, sizes, strides, one['scales'], one['ratios']))
+        for name, one in sets.items()
+        if list(one['strides']) == list(strides)
+    ]
+    return max(measured, key=lambda found: round(found[1].mean_iou, 4), default=None)
+
+
 def suggest(
     boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], ratios: Iterable[Sequence[float]]
 ) -> list[Suggestion]:
@@ -125,10 +147,6 @@ def suggest(
     steps = [round(2 ** (k / 2), 2) for k in range(7)]
     best = []
     for several in ([[s] for s in steps], [[s, round(s * 2**0.5, 2)] for s in steps]):
-        tried = []
-        for scales, shape in itertools.product(several, ratios):
-            ious = best_ious(boxes, sizes, make_anchors(scales, shape, strides))
-            recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
-            tried.append(Suggestion(list(scales), list(shape), recall, float(ious.mean())))
+        tried = [measure(boxes, sizes, strides, scales, shape) for scales, shape in itertools.product(several, ratios)]
         best.append(max(tried, key=lambda s: round(s.mean_iou, 4)))
     return best

@@ -12,12 +12,13 @@ import tifffile
 from PIL import Image
 
 from ..data.decode import is_tiff
-from ..data.image_ids import read_image_ids
+from ..structures.coco import CocoError, category_names, check_coco, read_image_ids
 from ..structures.files import atomic_write
+from ..structures.json_file import read_json
 from ..structures.masks import InstanceMasks
 from ..structures.palette import PALETTE, extended
-from ..structures.results import ResultsFile
-from ..structures.results_check import check_entries
+from ..structures.results import ResultsFile, refuse
+from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, MASK_OUTSIDE, REPEATED, examine
 from .cells import CellClass, Cells
 from .read_geojson import ExportReadError, read_geojson
 from .read_label_tiff import read_label_tiff
@@ -30,16 +31,21 @@ READERS: dict[str, Callable[[Path, int, int], tuple[list[str | None], InstanceMa
 _IMAGES = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.svs', '.ndpi')
 _ENDINGS = ('.geojson.gz', '.geojson', '.json', '.labels.tif', '.ome.tif', '.tif', '.tiff')
 _BATCH = 10_000
+# What a file can show as it is
+_TOLERATED = {EMPTY_MASK, MASK_OUTSIDE, LISTED_COUNTS, REPEATED}
 UNNAMED = 'cell'
 
 
 def read_images(path: Path) -> tuple[list[dict[str, Any]], list[CellClass]]:
     """Id, file name, height and width of each image of a COCO json, an id file or a folder, and the json's classes."""
     if not path.is_dir():
-        images, content = read_image_ids(path), json.loads(path.read_text())
-        categories = content.get('categories', []) if isinstance(content, dict) else []
-        colours = extended(PALETTE, len(categories))
-        return images, [CellClass(c['id'], str(c['name']), colour) for c, colour in zip(categories, colours)]
+        images, found = read_image_ids(path), {}
+        if isinstance(content := read_json(path, 'list of images', CocoError), dict) and content.get('categories'):
+            check_coco({**content, 'annotations': None}, str(path))
+            found = category_names(content)
+        return images, [
+            CellClass(k, name, colour) for (k, name), colour in zip(found.items(), extended(PALETTE, len(found)))
+        ]
     names = sorted(p.relative_to(path).as_posix() for p in path.rglob('*') if p.suffix.lower() in _IMAGES)
     if not names:
         raise ExportReadError(f'{path}: expected images ({", ".join(_IMAGES)}), found none')
@@ -120,10 +126,12 @@ def export_results(
         if image['id'] not in used:
             continue
         entries = file.read(image['id'])
-        wrong = check_entries(entries, sizes, [c.id for c in classes])
-        if wrong:
-            index = file.indices(image['id'])[wrong[0].index]
-            raise ValueError(f'{results}: entry {index} (image {image["id"]}): {wrong[0].problem}')
+        wrong, _ = examine(entries, sizes, [c.id for c in classes], places=file.indices(image['id']))
+        refuse(
+            results,
+            [violation for violation in wrong if violation.rule not in _TOLERATED],
+            f'nothing of image {image["id"]} was written',
+        )
         entries = [entry for entry in entries if entry['score'] >= score_thr]
         number += len(entries)
         with ExitStack() as stack:

@@ -31,7 +31,7 @@ def _feature_texts(cells: Cells, classes: dict[int, CellClass], mpp: float | Non
     area = areas_and_centroids(cells.masks)[0]
     named = {'Score': cells.scores.tolist(), 'Area px^2': area.tolist()}
     if mpp is not None:
-        named['Area µm^2'] = (area * mpp**2).round(3).tolist()
+        named['Area µm^2'] = (area * mpp**2).round(4).tolist()
     if cells.agreement is not None:
         named['Agreement'] = cells.agreement.tolist()
     template = ',"measurements":{' + ','.join(f'"{name}":%r' for name in named) + '}}'

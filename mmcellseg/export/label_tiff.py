@@ -40,7 +40,7 @@ class LabelTiffWriter(Writer):
                     self.image_name,
                     self.height,
                     self.width,
-                    self.classes.values(),
+                    list(self.classes.values()),
                     self.mpp,
                 )
             )
@@ -66,7 +66,7 @@ class LabelTiffWriter(Writer):
     def _bands(self, dtype: type) -> Iterator[np.ndarray]:
         """Label maps (TILE, width in whole tiles) from top to bottom."""
         for band in range(-(-self.height // TILE)):
-            out = np.zeros((TILE, -(-self.width // TILE) * TILE), dtype)
+            out: np.ndarray = np.zeros((TILE, -(-self.width // TILE) * TILE), dtype)
             batches = []
             for place in self._places.get(band, []):
                 self._waiting.seek(place)
@@ -111,4 +111,4 @@ class LabelTiffWriter(Writer):
 
 def _encode(tile: np.ndarray) -> bytes:
     # Twice as fast as the codec that tifffile takes, which counts: a slide has 14 GB of labels, most of them 0.
-    return imagecodecs.zlib_encode(np.ascontiguousarray(tile), level=1)
+    return bytes(imagecodecs.zlib_encode(tile.tobytes(), level=1))

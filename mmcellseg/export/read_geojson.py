@@ -42,13 +42,15 @@ def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list
     owner: list[int] = []
 
     def finish() -> None:
-        lengths = np.array([len(ring) for ring in rings], np.int64)
-        number = len(names) - sum(map(len, parts))
-        points = list(chain.from_iterable(rings))
         try:
+            lengths = np.array([len(ring) for ring in rings], np.int64)
+            points = list(chain.from_iterable(rings))
             vertices = np.array(points, np.float64)[:, :2] if points else np.zeros((0, 2))
+            if vertices.shape[1] < 2 or not np.isfinite(vertices).all():
+                raise ValueError
         except (ValueError, TypeError, IndexError):
             raise ExportReadError(f'{path}: a polygon has a point that is not [x, y]') from None
+        number = len(names) - sum(map(len, parts))
         parts.append(fill(vertices, offsets(lengths), np.array(owner, np.int64), number, (height, width)))
         rings.clear()
         owner.clear()
@@ -59,6 +61,8 @@ def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list
             kind, found = feature['geometry']['type'], feature['geometry']['coordinates']
             named = (feature.get('properties') or {}).get('classification') or {}
             names.append(named.get('name'))
+            if not isinstance(found, list):
+                raise TypeError
         except (KeyError, TypeError, AttributeError):
             raise ExportReadError(
                 f'{path}: feature {index} is {str(feature)[:60]}, expected a feature with a geometry'
@@ -68,6 +72,8 @@ def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list
                 f'{path}: feature {index} is a {kind}, expected a Polygon or MultiPolygon: export cells alone'
             )
         for polygon in [found] if kind == 'Polygon' else found:
+            if not isinstance(polygon, list):
+                raise ExportReadError(f'{path}: feature {index} has {str(polygon)[:40]} in place of rings')
             rings += polygon
             owner += [index % _BATCH] * len(polygon)
         if index % _BATCH == _BATCH - 1:

@@ -56,7 +56,7 @@ class CsvWriter(Writer):
                 [self.classes[label].name for label in cells.labels.tolist()],
                 cells.scores.tolist(),
                 area.tolist(),
-                nothing if self.mpp is None else (area * self.mpp**2).round(3).tolist(),
+                nothing if self.mpp is None else (area * self.mpp**2).round(4).tolist(),
                 *(['' if v != v else v for v in column] for column in centroid.round(2).T.tolist()),
                 nothing if cells.agreement is None else cells.agreement.tolist(),
             )

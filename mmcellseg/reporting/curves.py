@@ -19,6 +19,7 @@ from .run_log import Points, Run, RunLogError
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; yellow is too light for a line.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
+MARKERS = 'os^Dv*P'  # several runs differ in these too: prints may be black and white
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -29,17 +30,20 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style: Any) -> None:
-    """A curve, with a star on the point nearest to the chosen checkpoint, and its value there."""
+    """A curve, with a star on the point nearest to the chosen checkpoint, and its value there; a single point is a
+    dot with its value."""
     if not points:
         return
     x, y = np.array(points, float).T
-    axes.plot(x, y, marker='.' if len(points) <= 30 else None, **style)
+    single = len(points) == 1
+    marker = {'marker': 'o' if single else '.' if len(points) <= 30 else None, 'markevery': max(len(points) // 12, 1)}
+    axes.plot(x, y, **{**marker, **style})
+    at = 0 if chosen is None else int(np.argmin(np.abs(x - chosen)))
     if chosen is not None:
-        at = int(np.argmin(np.abs(x - chosen)))
         axes.plot(x[at], y[at], '*', ms=15, color=style['color'], mec='white', mew=0.8, zorder=5, label='chosen')
-        if tell and np.isfinite(y[at]):
-            text = f'{y[at]:.3f}'
-            axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
+    if (single or (tell and chosen is not None)) and np.isfinite(y[at]):
+        text = f'{y[at]:.3f}'
+        axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
 
 
 def _legend_text(run: Run, name: str) -> str:
@@ -53,8 +57,8 @@ def _legend_text(run: Run, name: str) -> str:
 def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
     """Loss on the left, AP on the right; a panel without a curve is left out.
 
-    One run has a colour for each split, several have a colour each; training is dashed. The star is the chosen
-    checkpoint.
+    One run has a colour for each split, several have a colour and a marker each; training is dashed. The star is
+    the chosen checkpoint.
 
     Raises:
         RunLogError: Some runs count epochs and some iterations.
@@ -72,24 +76,31 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
     for axes, (title, curves) in zip(figure.subplots(1, len(panels), sharex=True, squeeze=False)[0], panels):
         for i, (run, (train, val)) in enumerate(zip(runs, curves)):
             train_colour, val_colour = (COLOURS[i % len(COLOURS)],) * 2 if several else COLOURS[:2]
+            marked = {'marker': MARKERS[i % len(MARKERS)], 'ms': 5} if several else {}
             # The star is where the choice was made: on the validation curve, if there is one.
             chosen = None if val else run.chosen
-            _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train')
-            _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val')
+            _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train', **marked)
+            _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val', **marked)
         axes.set(title=title, xlabel=runs[0].unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(y=0.12)
         axes.grid(alpha=0.25, lw=0.6)
         axes.spines[['top', 'right']].set_visible(False)
-    colours = ('0.3', '0.3') if several else COLOURS[:2]
-    handles = [
-        Line2D([], [], color=colours[0], ls='--', label='training'),
-        Line2D([], [], color=colours[1], label='validation'),
-        Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'),
-    ]
+    drawn = [line for axes in figure.axes for line in axes.lines]
+    handles = []
+    for label, text, colour in zip(('train', 'val'), ('training', 'validation'), COLOURS):
+        lengths = [len(line.get_xdata()) for line in drawn if line.get_label() == label]  # type: ignore[arg-type]
+        if lengths:
+            line = Line2D([], [], color='0.3' if several else colour, ls='--' if label == 'train' else '-', label=text)
+            if max(lengths) == 1:
+                line.set(linestyle='', marker='o')
+            handles.append(line)
+    if any(line.get_label() == 'chosen' for line in drawn):
+        handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
     if several:
-        handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], lw=3, label=text) for i, text in enumerate(texts)]
+        styles = [{'color': COLOURS[i % len(COLOURS)], 'marker': MARKERS[i % len(MARKERS)]} for i in range(len(texts))]
+        handles = [Line2D([], [], lw=2, label=text, **style) for style, text in zip(styles, texts)]
         figure.legend(handles=handles, loc='outside lower center', ncols=1, frameon=False)
     else:
         figure.supxlabel(texts[0], fontsize='small', color='0.3')

@@ -117,7 +117,7 @@ def _listed(coco: Mapping, kind: str, name: str) -> Sequence[Mapping]:
         if not isinstance(entry, Mapping):
             raise CocoError(f'{name}: {kind}[{i}] is {short(entry)}, expected an object with an id')
         if not whole(entry.get('id')):
-            raise CocoError(f'{name}: {kind}[{i}] has id {short(entry.get("id"))}, expected an integer')
+            raise CocoError(f'{name}: {kind}[{i}] has id {short(entry.get("id"))}, expected an integer below 2⁶³')
     _refuse_twice([entry['id'] for entry in entries], kind, 'id', name)
     return entries
 
@@ -174,7 +174,7 @@ def _annotation_problems(
         return
     found: dict[str, Any] = {key: annotation.get(key) for key in ('id', 'image_id', 'category_id')}
     if not all(map(whole, found.values())):
-        yield f'expected integers, found {short(found)}'
+        yield f'expected integers below 2⁶³, found {short(found)}'
         return
     size = sizes.get(found['image_id'])
     if size is None and not strays:

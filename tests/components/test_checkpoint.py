@@ -1,6 +1,8 @@
 """Checkpoints are data: nothing in them is executed."""
 
+import io
 import os
+import resource
 import urllib.error
 from collections import OrderedDict
 
@@ -11,6 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
 
 from mmcellseg.components.checkpoint import CheckpointError, check_fits, check_resumable, load, trust
+from mmcellseg.components.inert_pickle import InertPickle
 from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
 
 
@@ -275,3 +278,10 @@ def test_histories_keep_what_a_resumed_run_averages():
     assert hub['log_scalars']['train/loss'].max_length == 70
     trim_histories(hub, None)
     assert len(hub['log_scalars']['train/loss'].data[0]) == 20
+
+
+def test_an_index_of_gigabytes_takes_no_memory():
+    """``LONG_BINPUT`` with 2^28, as a flipped bit makes it: C's unpickler fills a list of that length."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert InertPickle().load(io.BytesIO(b'\x80\x02}r\xff\xff\xff\x0f.')) == {}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 << 10  # kB

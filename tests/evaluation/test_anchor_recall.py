@@ -12,7 +12,14 @@ from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.structures.bbox import bbox_overlaps
 from scipy.ndimage import find_objects
 
-from mmcellseg.evaluation.anchor_recall import best_ious, make_anchors, ratio_quantiles, recall_by_side, suggest
+from mmcellseg.evaluation.anchor_recall import (
+    best_ious,
+    best_named,
+    make_anchors,
+    ratio_quantiles,
+    recall_by_side,
+    suggest,
+)
 
 REPO = Path(__file__).resolve().parents[2]
 STRIDES = [4, 8, 16, 32, 64]
@@ -63,6 +70,24 @@ def test_suggestion_finds_the_size_of_the_cells(rng: np.random.Generator):
     assert two.mean_iou >= one.mean_iou
 
 
+def test_the_ready_made_set_that_fits_best():
+    # Boxes of 16 px around points of the map of stride 4: an anchor of 16 px is the box, one of 8 px a quarter of it.
+    boxes = np.array([[8, 8, 24, 24], [16, 12, 32, 28]], float)
+    sets = {
+        'small': {'scales': [2], 'ratios': [1.0], 'strides': [4]},
+        'right': {'scales': [4], 'ratios': [1.0], 'strides': [4]},
+        'same': {'scales': [4, 4], 'ratios': [1.0], 'strides': [4]},
+        'of other strides': {'scales': [2], 'ratios': [1.0], 'strides': [8]},
+    }
+    sizes = np.full((2, 2), 64)
+    name, found = best_named(boxes, sizes, [4], sets)
+    assert (name, found.scales, found.recall, found.mean_iou) == ('right', [4], [1.0, 1.0], 1.0)
+    del sets['right'], sets['same']
+    name, found = best_named(boxes, sizes, [4], sets)
+    assert (name, found.recall, found.mean_iou) == ('small', [0.0, 0.0], 0.25)
+    assert best_named(boxes, sizes, [16], sets) is None
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A data set of one image with cells of 20 px at own size, in a config that doubles it."""
@@ -99,6 +124,22 @@ def test_tool_measures_after_the_resize(
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert rows['32-64'][0] == '5'  # 40 px as the network sees them
     assert 'scales=' in out
+    assert 'ready-made' not in out  # these are of five levels
+
+
+def test_tool_names_the_ready_made_set(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    leaf = config.read_text().replace(
+        'ratios=[1.0], strides=[4, 8]', 'ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]'
+    )
+    config.write_text(leaf)
+    run_tool(monkeypatch, config)
+    out = capsys.readouterr().out
+    assert 'best ready-made set (the one in use):\n  anchor_generator=_base_.anchors.a32_512: recall 1.000@0.5' in out
+    config.write_text(leaf.replace('scales=[8]', 'scales=[2]'))
+    run_tool(monkeypatch, config)
+    assert 'best ready-made set:\n  anchor_generator=_base_.anchors.a32_512: recall' in capsys.readouterr().out
 
 
 def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch):

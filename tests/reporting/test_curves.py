@@ -58,6 +58,25 @@ def test_without_validation_the_loss_stands_alone_with_the_last_checkpoint():
     assert lines(loss, 'chosen')[0].get_xydata().tolist() == [[3, 1]]
 
 
+def test_a_single_validation_is_a_point_with_its_value():
+    figure = draw([make_run(val_loss=[], train_ap=[], val_ap=[(3, 0.25)], chosen=3.0)])
+    ap = figure.axes[1]
+    assert lines(ap, 'val')[0].get_marker() == 'o'
+    assert [text.get_text() for text in ap.texts] == ['0.250']
+    assert [handle.get_marker() for handle in figure.legends[0].legend_handles] == ['None', 'o', '*']
+    unchosen = draw([make_run(n, val_ap=[(3, v)], chosen=None) for n, v in (('a', 0.25), ('b', 0.5))])
+    assert [text.get_text() for text in unchosen.axes[1].texts] == ['0.250', '0.500']
+
+
+def test_the_legend_names_what_is_drawn_and_no_more():
+    def named(**changes):
+        return [text.get_text() for text in draw([make_run(**changes)]).legends[0].get_texts()]
+
+    assert named(val_loss=[], val_ap=[], train_ap=[]) == ['training', 'chosen checkpoint']
+    assert named(val_loss=[], val_ap=[], train_ap=[], chosen=None) == ['training']
+    assert named(train_loss=[], train_ap=[], chosen=None) == ['validation']
+
+
 def test_a_loss_that_is_not_a_number_is_a_gap():
     loss = draw([make_run(val_loss=[(1, 3.0), (2, float('nan'))])]).axes[0]
     assert np.isnan(lines(loss, 'val')[0].get_ydata()[1])

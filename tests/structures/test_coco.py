@@ -42,6 +42,7 @@ def refused(data: dict, tmp_path, message: str) -> None:
         ('images', {'id': 4, 'height': 30.5, 'width': 40}, r'images\[1\] \(id 4\) has height 30\.5, expected a whole'),
         ('images', 7, r'images\[1\] is 7, expected an object with an id'),
         ('images', {'height': 30, 'width': 40}, r'images\[1\] has id None, expected an integer'),
+        ('images', {'id': 2**63}, r'images\[1\] has id 9223372036854775808, expected an integer below 2⁶³'),
         (
             'images',
             {'id': 1, 'height': 9, 'width': 9},
@@ -65,7 +66,7 @@ def test_a_bad_entry_is_named(data: dict, kind: str, entry, message: str, tmp_pa
     ('change', 'message'),
     [
         ({'id': 1}, r'annotations\[0\] and annotations\[1\] have the same id 1, expected each once'),
-        ({'id': 10**30}, r"annotations\[1\] \(id 1000.*\): expected integers, found .*'id': 1000"),
+        ({'id': 10**30}, r"annotations\[1\] \(id 1000.*\): expected integers below 2⁶³, found .*'id': 1000"),
         ({'image_id': 9}, r'annotations\[1\] \(id 2\): image_id 9 is not among the 2 images'),
         ({'category_id': 9}, r'annotations\[1\] \(id 2\): category_id 9 is not among \[1, 2\]'),
         ({'area': 10**400}, r'annotations\[1\] \(id 2\): area 1000.*, expected the pixels of its mask'),

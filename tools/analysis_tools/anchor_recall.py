@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Print how well a config's anchors cover the cells of its training data, by cell size, and anchors to try.
+"""Print how well a config's anchors cover the cells of its training data, by cell size, and which would.
 
     python tools/analysis_tools/anchor_recall.py CONFIG [--ann data/cells/annotations/train.json]
 
 Boxes are resized as the config's test pipeline resizes its images. A side is the square root of a box's area, in px
-of the network's input. Recall is the share of the cells with which some anchor has at least that IoU.
+of the network's input. Recall is the share of the cells with which some anchor has at least that IoU. The ready-made
+set that fits best is one of configs/_base_/parts/anchors.py; the anchors to try are searched for these cells.
 """
 
 import argparse
@@ -14,7 +15,9 @@ from mmengine.config import Config
 
 from mmcellseg.evaluation.anchor_recall import (
     IOU_THRESHOLDS,
+    Suggestion,
     best_ious,
+    best_named,
     boxes_as_seen,
     make_anchors,
     ratio_quantiles,
@@ -22,6 +25,14 @@ from mmcellseg.evaluation.anchor_recall import (
     suggest,
 )
 from mmcellseg.structures.coco import read_coco
+
+PARTS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'parts' / 'anchors.py'
+
+
+def told(found: Suggestion) -> str:
+    """The figures of a set."""
+    recalls = ', '.join(f'{r:.3f}@{t}' for r, t in zip(found.recall, IOU_THRESHOLDS, strict=True))
+    return f'recall {recalls}, mean IoU {found.mean_iou:.3f}'
 
 
 def main() -> None:
@@ -57,10 +68,13 @@ def main() -> None:
     print(f'{"side px":>8}{"cells":>9}{thresholds}{"mean IoU":>12}')
     for band, count, recall, mean in recall_by_side(boxes, ious):
         print(f'{band:>8}{count:>9,}' + ''.join(f'{r:>12.3f}' for r in (*recall, mean)))
+    ready = best_named(boxes, sizes, generator.strides, Config.fromfile(PARTS).anchors)
+    if ready:
+        used = ' (the one in use)' if ready[1][:2] == (generator.scales, generator.ratios) else ''
+        print(f'best ready-made set{used}:\n  anchor_generator=_base_.anchors.{ready[0]}: {told(ready[1])}')
     print('to try, best mean IoU with one and with two scales a level:')
     for found in suggest(boxes, sizes, generator.strides, ([0.5, 1.0, 2.0], ratio_quantiles(boxes))):
-        recalls = ', '.join(f'{r:.3f}@{t}' for r, t in zip(found.recall, IOU_THRESHOLDS, strict=True))
-        print(f'  scales={found.scales}, ratios={found.ratios}: recall {recalls}, mean IoU {found.mean_iou:.3f}')
+        print(f'  scales={found.scales}, ratios={found.ratios}: {told(found)}')
 
 
 if __name__ == '__main__':

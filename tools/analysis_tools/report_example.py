@@ -10,6 +10,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from mmcellseg.data.convert import read_dataset, write_conversion
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.reporting.report.page import build_page
@@ -42,13 +44,13 @@ def take_picture(page: Path, picture: Path) -> None:
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which('chromium'), args=['--no-sandbox'])
-        view = browser.new_page(viewport={'width': 1100, 'height': 860})
+        view = browser.new_page(viewport={'width': 1000, 'height': 760})
         view.goto(page.resolve().as_uri())
-        view.locator('#larger').click(click_count=2)
         view.locator('#gallery').evaluate('element => element.scrollIntoView()')
-        view.mouse.move(500, 650)
-        view.screenshot(path=picture)
+        view.locator('.k1 .c').first.hover(force=True)
+        picture.write_bytes(view.screenshot())
         browser.close()
+    Image.open(picture).quantize(256, Image.Quantize.FASTOCTREE).save(picture, optimize=True)
 
 
 def main() -> None:
@@ -57,7 +59,9 @@ def main() -> None:
     parser.add_argument('--picture', type=Path, help='.png file to write')
     args = parser.parse_args()
     files, ann_file = make_example(args.folder)
-    page = atomic_write(args.folder / 'report.html', build_page([read_source(file, ann_file) for file in files]))
+    page = atomic_write(
+        args.folder / 'report.html', build_page([read_source(file, ann_file) for file in files], score_thr=0.3)
+    )
     print(page)
     if args.picture:
         take_picture(page, args.picture)

@@ -100,11 +100,12 @@ def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: flo
 
 
 def figure_table(figures: Mapping[str, float], intervals: Intervals, names: Sequence[str]) -> list[list[str]]:
-    """A header, and a row each figure: of all classes, then of each. Cells are ``0.4321 (0.4012 to 0.4567)``."""
+    """A header, and a row each figure: of all classes, then of each. A cell's interval
+    is on its second line."""
 
     def cell(key: str) -> str:
         value, (low, high) = figures.get(key, np.nan), intervals.get(key, (np.nan, np.nan))
-        ends = f' ({low:.4f} to {high:.4f})' if np.isfinite(low) else ''
+        ends = f'\n{low:.4f} to {high:.4f}' if np.isfinite(low) else ''
         return f'{value:.4f}{ends}' if np.isfinite(value) else ''
 
     def of_class(key: str, name: str) -> str:

@@ -26,7 +26,6 @@ from .measures import Measured, anchor_table, figure_table, measure, member_tabl
 from .sources import Source
 
 _LINES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-_MARKERS = 'os^Dv'
 _HEADLINE = ('segm_AP50', 'segm_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'F1')
 _LONGEST_VALUE = 160  # characters of a config's value in the table of differences
 
