@@ -255,7 +255,7 @@ def load(
     for member in members:
         if member.config is None:
             raise ValueError(f'{config}: member {member.name!r} names no config, so it cannot predict new images')
-        own, path = load_config(member.config), find_checkpoint(member)
+        own, path = load_config(member.config), find_checkpoint(member) if checkpoint is None else Path(checkpoint)
         configs.append(own)
         detectors.append(Detector(own, str(path), device, tta or bool(own.get('tta'))))
         weights.append(sha256(path))
