@@ -99,7 +99,7 @@ class StandIn:
     def __init__(self, slide: DrawnSlide) -> None:
         self.slide, self.seconds = slide, 0.0
 
-    def __call__(self, images: list[np.ndarray], size: tuple[int, int]) -> list[Cells]:
+    def __call__(self, images: list[np.ndarray], sizes: object) -> list[Cells]:
         begun = time.perf_counter()
         found = [self.slide.cells(box) for box in images]
         self.seconds += time.perf_counter() - begun
