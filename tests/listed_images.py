@@ -42,7 +42,7 @@ class SlowDetector:
     def __init__(self, seconds=0.0):
         self.seconds, self.calls = seconds, 0
 
-    def __call__(self, images, size):
+    def __call__(self, images, sizes):
         time.sleep(self.seconds)
         self.calls += 1
         return [components(image) for image in images]

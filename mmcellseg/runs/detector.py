@@ -21,6 +21,7 @@ from ..components.models.unwrap import unwrapped
 from ..ensemble.detections import Detections
 from ..ensemble.fusion import Fusion
 from ..export.cells import CellClass, Cells
+from ..slides.stream import Sizes
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
 from ..structures.palette import PALETTE, extended
@@ -39,7 +40,7 @@ class Detector:
     """One model with the pipeline and the precision that ``tools/test.py`` tests it with.
 
     Called with tiles, RGB uint8 (h, w, 3), and the size (h, w) of the region that each shows, it returns the cells of
-    each in px of the region, whatever size the tiles themselves have.
+    each in px of its region, whatever size the tiles themselves have.
 
     Args:
         cfg: The model's config, loaded with its custom imports; changed in place.
@@ -107,12 +108,12 @@ class Detector:
         return packed
 
     @torch.no_grad()
-    def __call__(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[Cells]:
+    def __call__(self, images: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
         """The cells of each tile; see the class."""
-        data = pseudo_collate([self._pack(image, size) for image in images])
+        data = pseudo_collate([self._pack(image, size) for image, size in zip(images, sizes, strict=True)])
         with autocast(enabled=self._fp16):
             samples = self._model.test_step(data)
-        return [self._cells(sample.pred_instances, size) for sample in samples]
+        return [self._cells(sample.pred_instances, size) for sample, size in zip(samples, sizes, strict=True)]
 
     def _cells(self, found, size: tuple[int, int]) -> Cells:
         scores = found.scores.double().cpu().numpy()
@@ -161,9 +162,10 @@ class FusedDetector:
             if (member.scale, member.page) != (self.scale, self.page):
                 raise ValueError(f'member {name!r} reads images by another scale or page than {names[0]!r}')
 
-    def __call__(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[Cells]:
+    def __call__(self, images: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
         """The merged cells of each tile; see ``Detector``."""
-        return [self._merge(found, size) for found in zip(*(member(images, size) for member in self._members))]
+        views = zip(*(member(images, sizes) for member in self._members))
+        return [self._merge(found, size) for found, size in zip(views, sizes, strict=True)]
 
     def _merge(self, found: Sequence[Cells], size: tuple[int, int]) -> Cells:
         boxes = np.concatenate([cells.boxes for cells in found])

@@ -21,7 +21,7 @@ from ..export.cells import CellClass, Cells, join
 from ..reporting.records import RecordError, read_record
 from ..slides.regions import ArrayImage, RegionImage, open_image
 from ..slides.seams import Seams
-from ..slides.stream import stream_cells
+from ..slides.stream import Sizes, stream_cells
 from ..slides.tiles import Grid
 from ..slides.tissue import tiles_without_tissue
 from .detector import Detector, FusedDetector, no_cells
@@ -32,16 +32,16 @@ from .missing_members import find_checkpoint
 Mpp = float | Literal['native'] | None
 DEFAULT_THRESHOLD = 0.5
 OFF = 1.5  # a scale or a cell's diameter that differs by more than this factor is warned about
+_ALIGN = 128  # px: tiles begin where the strides of a network do, whose features then are those of the whole image
 _NEAR = 1.05  # a scale that differs by less is left as it is
 _ENOUGH = 200  # cells whose median is held against the training data's
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How an image is cut: the tiles, and the px (h, w) that the detector sees of each."""
+    """How an image is cut: the tiles, and the factor by which each is resized for the detector."""
 
     grid: Grid
-    size: tuple[int, int]
     factor: float
 
 
@@ -90,9 +90,9 @@ class Predictor:
         """The tiles of an image, and by which factor they are resized for the detector."""
         factor = self._factor(image)
         tile = round(self.tile / factor)
-        grid = Grid.cover(image.height, image.width, tile, min(round(self.overlap / factor), tile - 1))
-        size = max(1, round(grid.tile_height * factor)), max(1, round(grid.tile_width * factor))
-        return Plan(grid, size, factor)
+        overlap = min(round(self.overlap / factor), tile - 1)
+        align = max(1, round(_ALIGN / factor))
+        return Plan(Grid.cover(image.height, image.width, tile, overlap, align), factor)
 
     def stream(
         self, image: RegionImage, plan: Plan | None = None, progress: Callable[[int, int, int], None] | None = None
@@ -110,8 +110,8 @@ class Predictor:
         total = int(np.count_nonzero(~seams.skipped))
         areas: list[np.ndarray] = []
 
-        def detect(tiles: Sequence[np.ndarray], size: tuple[int, int]) -> list[Cells]:
-            found = self.detector(tiles, size)
+        def detect(tiles: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
+            found = self.detector(tiles, sizes)
             if sum(map(len, areas)) < _ENOUGH:
                 areas.extend(cells.masks.areas * plan.factor**2 for cells in found)
                 self._check_cells(image.path, np.concatenate(areas))
@@ -121,7 +121,7 @@ class Predictor:
             if progress is not None:
                 progress(tiles, total, cells)
 
-        yield from stream_cells(image, detect, seams, plan.size, self.batch, self.workers, report)
+        yield from stream_cells(image, detect, seams, plan.factor, self.batch, self.workers, report)
 
     def __call__(self, image: np.ndarray | str | os.PathLike) -> Cells:
         """The cells of an image: an RGB array uint8 (H, W, 3), or a file.
@@ -255,7 +255,7 @@ def load(
     for member in members:
         if member.config is None:
             raise ValueError(f'{config}: member {member.name!r} names no config, so it cannot predict new images')
-        own, path = load_config(member.config), find_checkpoint(member)
+        own, path = load_config(member.config), find_checkpoint(member) if checkpoint is None else Path(checkpoint)
         configs.append(own)
         detectors.append(Detector(own, str(path), device, tta or bool(own.get('tta'))))
         weights.append(sha256(path))

@@ -14,7 +14,8 @@ from .seams import Seams
 
 # Tiles RGB uint8 (h, w, 3) and the size (h, w) of the region that each shows → the cells of each, in px of the
 # region; masks in their tight boxes, none empty.
-Detect = Callable[[Sequence[np.ndarray], tuple[int, int]], Sequence[Cells]]
+Sizes = Sequence[tuple[int, int]]
+Detect = Callable[[Sequence[np.ndarray], Sizes], Sequence[Cells]]
 T = TypeVar('T')
 R = TypeVar('R')
 
@@ -41,7 +42,7 @@ def stream_cells(
     image: RegionImage,
     detect: Detect,
     seams: Seams,
-    size: tuple[int, int] | None = None,
+    factor: float = 1.0,
     batch: int = 1,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -54,22 +55,23 @@ def stream_cells(
         image: What the tiles are read from.
         detect: The detector.
         seams: Of the image's grid; tiles that it skips are neither read nor predicted.
-        size: (h, w) of what the detector sees of each tile. Default: as many px as the tile has.
+        factor: By which tiles are resized for the detector.
         batch: Tiles that the detector gets at once.
         workers: Threads that read tiles ahead.
         progress: Called after each batch with the tiles that are done and the cells that they hold, each view of a
             cell counted.
     """
     grid, columns = seams.grid, len(seams.grid.lefts)
-    region = grid.tile_height, grid.tile_width
     tiles = np.flatnonzero(~seams.skipped)
     boxes = grid.boxes(tiles).tolist()
-    images = read_ahead(lambda box: image.read(box, size), boxes, workers, max(workers, batch) + batch)
+    regions = [(y1 - y0, x1 - x0) for x0, y0, x1, y1 in boxes]
+    images = read_ahead(lambda box: _resized(image, box, factor), boxes, workers, max(workers, batch) + batch)
     row, views = 0, 0
     found: list[tuple[int, Cells]] = []
     for start in range(0, len(tiles), batch):
         chosen = tiles[start : start + batch].tolist()
-        for tile, cells in zip(chosen, detect(list(islice(images, len(chosen))), region), strict=True):
+        found_now = detect(list(islice(images, len(chosen))), regions[start : start + batch])
+        for tile, cells in zip(chosen, found_now, strict=True):
             while tile // columns > row:
                 if (final := seams.add_row(row, found)) is not None:
                     yield final
@@ -82,3 +84,8 @@ def stream_cells(
         if (final := seams.add_row(row, found)) is not None:
             yield final
         row, found = row + 1, []
+
+
+def _resized(image: RegionImage, box: Sequence[int], factor: float) -> np.ndarray:
+    x0, y0, x1, y1 = box
+    return image.read((x0, y0, x1, y1), (max(1, round((y1 - y0) * factor)), max(1, round((x1 - x0) * factor))))

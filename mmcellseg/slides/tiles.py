@@ -5,22 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def starts(length: int, tile: int, overlap: int) -> np.ndarray:
-    """Where tiles begin along a side of ``length`` px: evenly spread, neighbours share ``overlap`` px or more.
+def starts(length: int, tile: int, overlap: int, align: int = 1) -> np.ndarray:
+    """Where tiles begin along a side of ``length`` px; the last is cut off at the image's end.
 
-    The first begins at 0 and the last ends at ``length``; an image that is shorter than a tile has one.
+    Neighbours share ``overlap`` px or more, and the last tile is longer than that. Tiles begin at multiples of
+    ``align``, or where that would take half as much overlap again, of a half, a quarter, … of it.
 
     Raises:
         ValueError: The tile is not larger than the overlap.
     """
-    if not 0 <= overlap < tile:
+    step = tile - overlap
+    if not 0 < step <= tile:
         raise ValueError(
             f'tiles of {tile} px with an overlap of {overlap} px: the overlap must be smaller than the tile'
         )
-    if length <= tile:
-        return np.zeros(1, np.int64)
-    number = -(-(length - overlap) // (tile - overlap))
-    return np.rint(np.linspace(0, length - tile, number)).astype(np.int64)
+    while align > step or step // align * align < step - overlap // 2:
+        align //= 2
+    step = step // align * align
+    return np.arange(max(1, 1 - (tile - length) // step)) * step
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +31,21 @@ class Grid:
 
     Args:
         height, width: Size of the image in px.
-        tile_height, tile_width: Size of every tile in px.
+        tile: Side of a tile in px; at the image's right and lower edge it may be shorter.
         tops: (R,) first row of the tiles.
         lefts: (C,) first column of the tiles.
     """
 
     height: int
     width: int
-    tile_height: int
-    tile_width: int
+    tile: int
     tops: np.ndarray
     lefts: np.ndarray
 
     @classmethod
-    def cover(cls, height: int, width: int, tile: int, overlap: int) -> 'Grid':
-        """Tiles of ``tile`` px, or of the image's side where it is shorter; see :func:`starts`."""
-        size = min(tile, height), min(tile, width)
-        return cls(height, width, *size, starts(height, tile, overlap), starts(width, tile, overlap))
+    def cover(cls, height: int, width: int, tile: int, overlap: int, align: int = 1) -> 'Grid':
+        """Tiles that cover an image; see :func:`starts`."""
+        return cls(height, width, tile, starts(height, tile, overlap, align), starts(width, tile, overlap, align))
 
     def __len__(self) -> int:
         return len(self.tops) * len(self.lefts)
@@ -54,7 +54,7 @@ class Grid:
         """(N, 4) xyxy of the tiles (N,)."""
         row, column = np.divmod(np.asarray(tiles, np.int64), len(self.lefts))
         corner = np.stack([self.lefts[column], self.tops[row]], axis=-1)
-        return np.concatenate([corner, corner + [self.tile_width, self.tile_height]], axis=-1)
+        return np.concatenate([corner, np.minimum(corner + self.tile, [self.width, self.height])], axis=-1)
 
     def owners(self, boxes: np.ndarray) -> np.ndarray:
         """Tile (N,) in whose core the centre of each box (N, 4) xyxy lies.
@@ -62,8 +62,8 @@ class Grid:
         Cores share out the image: they meet in the middle of what two neighbours share.
         """
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        row = np.searchsorted(_borders(self.tops, self.tile_height), middle[:, 1], side='right')
-        column = np.searchsorted(_borders(self.lefts, self.tile_width), middle[:, 0], side='right')
+        row = np.searchsorted(_borders(self.tops, self.tile), middle[:, 1], side='right')
+        column = np.searchsorted(_borders(self.lefts, self.tile), middle[:, 0], side='right')
         return row * len(self.lefts) + column
 
     def cut(self, boxes: np.ndarray, tiles: np.ndarray, touch: int = 0) -> np.ndarray:
@@ -77,8 +77,8 @@ class Grid:
     def shared(self, boxes: np.ndarray, tiles: np.ndarray) -> np.ndarray:
         """(N,) whether a box reaches into what another tile sees too."""
         row, column = np.divmod(np.asarray(tiles, np.int64), len(self.lefts))
-        x0, x1 = _alone(self.lefts, self.tile_width, self.width)
-        y0, y1 = _alone(self.tops, self.tile_height, self.height)
+        x0, x1 = _alone(self.lefts, self.tile, self.width)
+        y0, y1 = _alone(self.tops, self.tile, self.height)
         inside = (boxes[:, 0] >= x0[column]) & (boxes[:, 2] <= x1[column])
         return np.logical_not(inside & (boxes[:, 1] >= y0[row]) & (boxes[:, 3] <= y1[row]))
 

@@ -40,13 +40,14 @@ def tiled(image: np.ndarray, grid: Grid, detect=components, skipped=None, **opti
     tile=st.integers(12, 60),
     share=st.floats(0.15, 0.85),
     touch=st.integers(0, 2),
+    align=st.sampled_from([1, 5, 8]),
     detect=st.sampled_from([components, two_guesses]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_tiles_give_what_the_whole_image_gives(size, tile, share, touch, detect, seed):
+def test_tiles_give_what_the_whole_image_gives(size, tile, share, touch, align, detect, seed):
     overlap = min(max(4, round(share * tile)), tile - 1)
     image = blobs(np.random.default_rng(seed), *size, number=60, largest=overlap - 2)
-    cells, waiting = tiled(image, Grid.cover(*size, tile, overlap), detect, touch=touch)
+    cells, waiting = tiled(image, Grid.cover(*size, tile, overlap, align), detect, touch=touch)
     assert content(cells) == content(detect(image))
     assert waiting[-1] == 0
 
@@ -79,7 +80,7 @@ def square(
 
 
 # Tiles of 40 px at 0 and 24 share 24 to 40; the cores meet at 32.
-PAIR = Grid(40, 64, 40, 40, np.array([0]), np.array([0, 24]))
+PAIR = Grid(40, 64, 40, np.array([0]), np.array([0, 24]))
 
 
 def merged(left: list[Cells], right: list[Cells], skipped=None) -> list[tuple]:

@@ -18,14 +18,12 @@ def test_all_cells_come_in_the_same_order_whatever_the_batch(rng, batch, workers
     image = blobs(rng, 200, 150, number=150, largest=12)
     grid, seen, done = Grid.cover(200, 150, 48, 16), [], []
 
-    def detect(tiles, size):
-        assert size == (48, 48)
+    def detect(tiles, sizes):
+        assert [tile.shape[:2] for tile in tiles] == sizes
         seen.append(len(tiles))
         return [components(tile) for tile in tiles]
 
-    stream = stream_cells(
-        ArrayImage(image), detect, Seams(grid), None, batch, workers, lambda n, c: done.append((n, c))
-    )
+    stream = stream_cells(ArrayImage(image), detect, Seams(grid), 1.0, batch, workers, lambda n, c: done.append((n, c)))
     parts = list(stream)
     cells = join(parts)
     assert content(cells) == content(components(image))

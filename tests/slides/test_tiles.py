@@ -6,11 +6,19 @@ import pytest
 from mmcellseg.slides.tiles import Grid, starts
 
 
-def test_starts_are_spread_evenly():
+def test_tiles_begin_where_the_ones_before_leave_the_overlap():
     assert starts(100, 40, 10).tolist() == [0, 30, 60]
-    assert starts(101, 40, 10).tolist() == [0, 20, 41, 61]  # a fourth tile: three reach 100 px
+    assert starts(101, 40, 10).tolist() == [0, 30, 60, 90]  # three reach 100 px
     assert starts(40, 40, 10).tolist() == starts(7, 40, 10).tolist() == [0]
     assert starts(41, 40, 39).tolist() == [0, 1]
+
+
+def test_tiles_begin_at_multiples_unless_that_costs_too_much():
+    assert starts(2000, 1024, 128, 128).tolist() == [0, 896, 1792]
+    assert starts(1000, 500, 128, 64).tolist() == [0, 320, 640]  # and not 372: 180 px are shared, at most 192 may be
+    assert starts(1000, 500, 128, 128).tolist() == [0, 320, 640]  # 256 would share 244 px: multiples of 64
+    assert starts(1000, 500, 52, 128).tolist() == [0, 448, 896]
+    assert starts(60, 48, 32, 128).tolist() == [0, 16]
 
 
 @pytest.mark.parametrize('overlap', [-1, 40, 50])
@@ -26,21 +34,23 @@ def test_neighbours_share_the_overlap_and_all_is_covered(seed):
     length, overlap = int(rng.integers(1, 400)), int(rng.integers(0, tile))
     found = starts(length, tile, overlap)
     assert found[0] == 0
-    assert found[-1] == max(0, length - tile)
+    assert found[-1] + tile >= length
+    assert len(found) == 1 or found[-2] + tile < length
     assert len(found) == 1 or (found[:-1] + tile - found[1:]).min() >= overlap
+    assert len(found) == 1 or length - found[-1] > overlap
 
 
 def test_tiles_cores_and_cuts():
-    grid = Grid.cover(50, 100, 40, 10)  # rows at 0 and 10, columns at 0, 30 and 60
-    assert (len(grid), grid.tops.tolist(), grid.lefts.tolist()) == (6, [0, 10], [0, 30, 60])
-    assert grid.boxes(np.array([0, 5])).tolist() == [[0, 0, 40, 40], [60, 10, 100, 50]]
-    # Cores meet at x = 35 and 65, y = 25; a centre on the border belongs to the later tile.
-    boxes = np.array([[0, 0, 2, 2], [33, 0, 37, 2], [30, 20, 38, 29], [96, 48, 100, 50]])
+    grid = Grid.cover(50, 95, 40, 10)  # rows at 0 and 30, columns at 0, 30 and 60
+    assert (len(grid), grid.tops.tolist(), grid.lefts.tolist()) == (6, [0, 30], [0, 30, 60])
+    assert grid.boxes(np.array([0, 5])).tolist() == [[0, 0, 40, 40], [60, 30, 95, 50]]
+    # Cores meet at x = 35 and 65, y = 35; a centre on the border belongs to the later tile.
+    boxes = np.array([[0, 0, 2, 2], [33, 0, 37, 2], [30, 30, 38, 39], [93, 48, 95, 50]])
     assert grid.owners(boxes).tolist() == [0, 1, 0, 5]
-    tiles = np.array([0, 0, 0, 0, 1])
-    boxes = np.array([[0, 0, 5, 5], [30, 0, 40, 5], [30, 0, 38, 5], [0, 36, 5, 40], [32, 0, 40, 5]])
-    assert grid.cut(boxes, tiles).tolist() == [False, True, False, True, False]
-    assert grid.cut(boxes, tiles, touch=2).tolist() == [False, True, True, True, True]
-    # Column 0 is seen by tile 0 alone up to x = 30, its rows up to y = 10.
-    boxes = np.array([[0, 0, 30, 10], [0, 0, 31, 10], [0, 0, 30, 11], [41, 0, 60, 10]])
+    tiles = np.array([0, 0, 0, 0, 1, 5])
+    boxes = np.array([[0, 0, 5, 5], [30, 0, 40, 5], [30, 0, 38, 5], [0, 36, 5, 40], [32, 0, 40, 5], [80, 40, 95, 50]])
+    assert grid.cut(boxes, tiles).tolist() == [False, True, False, True, False, False]
+    assert grid.cut(boxes, tiles, touch=2).tolist() == [False, True, True, True, True, False]
+    # Column 0 is seen by tile 0 alone up to x = 30, its rows up to y = 30.
+    boxes = np.array([[0, 0, 30, 30], [0, 0, 31, 30], [0, 0, 30, 31], [41, 0, 60, 10]])
     assert grid.shared(boxes, np.array([0, 0, 0, 1])).tolist() == [False, True, True, False]

@@ -4,6 +4,7 @@ _base_ = './cells_holdout.py'
 data_root = '{{$CONSEP_ROOT:data/consep}}'
 classes = ('other', 'inflammatory', 'epithelial', 'spindle')
 metainfo = dict(classes=classes)
+pixel_size = 0.25  # µm/px of a 40x objective; tools/predict.py resamples slides to it
 copy_paste = dict(data_root=data_root, ann_file='annotations/fold0_train.json')
 # Everything that the ladder of steps has come to by its seventh, by the size of the crops.
 histology = dict(

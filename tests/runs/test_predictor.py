@@ -140,12 +140,14 @@ class Squares:
 
     classes = ()
 
-    def __call__(self, images, size):
+    def __call__(self, images, sizes):
+        return [self.find(size) for size in sizes]
+
+    def find(self, size):
         corners = np.array([[x, y] for y in range(0, size[0] - 10, 20) for x in range(0, size[1] - 10, 20)])
         boxes = np.concatenate([corners, corners + 10], axis=1)
         masks = InstanceMasks.from_windows(boxes, [np.ones((10, 10), np.uint8)] * len(boxes), *size)
-        found = Cells(boxes.astype(float), np.ones(len(boxes)), np.ones(len(boxes), np.int64), masks)
-        return [found] * len(images)
+        return Cells(boxes.astype(float), np.ones(len(boxes)), np.ones(len(boxes), np.int64), masks)
 
 
 def test_the_training_datas_median_area_is_its_annotations_or_its_records(tiny_trained, model, tmp_path):
@@ -192,8 +194,8 @@ def test_scale(monkeypatch, own, mpp, trained, factor, word):
     predictor = predict.Predictor(None, mpp=mpp, trained_mpp=trained, image_mpp=own)
     plan = predictor.plan(ArrayImage(np.zeros((2100, 3000, 3), np.uint8)))
     assert plan.factor == pytest.approx(factor)
-    assert plan.size == (1024, 1024)
-    assert plan.grid.tile_height == round(1024 / factor)
+    assert plan.grid.tile == round(1024 / factor)
+    assert plan.grid.lefts[1] == round(896 / factor)
     assert len(said) == (word is not None)
     assert word is None or word in said[0]
 
