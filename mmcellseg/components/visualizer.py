@@ -80,6 +80,6 @@ def _masks(instances: InstanceData, height: int, width: int) -> BoxMasks:
 def _frames(bboxes, height: int, width: int) -> BoxMasks:
     """Boxes (N, 4) xyxy as full windows, whose contours are the boxes' frames."""
     corners = _array(getattr(bboxes, 'tensor', bboxes)).reshape(-1, 4).round().astype(int)
-    corners = corners.clip(0, [width, height, width, height])
-    windows = [np.ones((y1 - y0, x1 - x0), np.uint8) for x0, y0, x1, y1 in corners]
-    return BoxMasks.from_windows(corners, windows, height, width)
+    inside = corners.clip(0, [width, height, width, height])
+    windows = [np.ones((y1 - y0, x1 - x0), np.uint8) for x0, y0, x1, y1 in inside]
+    return BoxMasks.from_windows(inside, windows, height, width)

@@ -117,9 +117,9 @@ def check_folders(*folders: str) -> Answer:
 def check_data(config: str | Path) -> Answer:
     """Whether the images that a config's json files name are there, in the sizes that the json files state."""
     from ..components.config_paths import annotation_file, config_datasets
-    from ..data.split import read_coco
     from ..data.tiff import image_size
     from ..runs.launch import load_config
+    from ..structures.coco import read_coco
 
     datasets = config_datasets(load_config(str(config)), 'train', 'val', 'test')
     root = (datasets[0].get('data_root') or '.') if datasets else '.'
