@@ -254,7 +254,7 @@ def test_json_of_other_images(tmp_path):
     assert machine.check_data(config).text.endswith('1 of its 4 images are not there, as train_3.png')
     test.write_text('{"images": [')
     answer = ask(machine.check_data, config)
-    assert answer.text.startswith(f'ValueError: {test}: not a COCO annotation file')
+    assert answer.text.startswith(f'CocoError: {test}: truncated or not valid JSON')
 
 
 def test_data_that_are_not_there(tmp_path):

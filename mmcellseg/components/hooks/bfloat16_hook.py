@@ -98,9 +98,16 @@ def use_bfloat16(model: nn.Module) -> None:
             avoid_slow_gradients(part)
 
 
+def has_bfloat16(device: str | torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself: a CPU that emulates it takes five times as long as in float32."""
+    return torch.device(device).type != 'cpu' or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 @HOOKS.register_module()
 class BFloat16Hook(Hook):
     """Train and test with convolutions and linear layers in bfloat16, on a CPU too.
+
+    A CPU without instructions for it goes on in float32, with a warning.
 
     Raises:
         ValueError: Before the run, beside an ``AmpOptimWrapper``, which does the same on an accelerator.
@@ -112,7 +119,7 @@ class BFloat16Hook(Hook):
         if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
             raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
         model = unwrapped(runner.model)
-        on_cpu = next(model.parameters()).device.type == 'cpu'
-        if on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            print_log('BFloat16Hook: this CPU has no bfloat16 instructions: expect no gain', 'current', 30)
-        use_bfloat16(model)
+        if has_bfloat16(next(model.parameters()).device):
+            use_bfloat16(model)
+        else:
+            print_log('BFloat16Hook: this CPU has no bfloat16 instructions: float32 is used', 'current', 30)

@@ -8,6 +8,7 @@ import torch
 from mmengine.optim import AmpOptimWrapper
 from torch import nn
 
+from mmcellseg.components.hooks import bfloat16_hook
 from mmcellseg.components.hooks.bfloat16_hook import BFloat16Hook, network_parts, to_float, use_bfloat16
 from mmcellseg.components.models.cell_tta_model import CellTTAModel
 
@@ -123,7 +124,16 @@ def test_a_copy_computes_with_its_own_weights():
     assert averaged.backbone(torch.rand(1, 3, 9, 9)).unique().tolist() == [3.0]
 
 
-def test_mirrored_views_in_several_processes_are_predicted_in_bfloat16_too():
+def test_a_cpu_without_bfloat16_goes_on_in_float32(monkeypatch):
+    monkeypatch.setattr(bfloat16_hook, 'has_bfloat16', lambda device: False)
+    detector = tiny_detector()
+    BFloat16Hook().before_run(SimpleNamespace(model=detector))
+    detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
+    assert detector.neck.seen == [(torch.float32, False)]
+
+
+def test_mirrored_views_in_several_processes_are_predicted_in_bfloat16_too(monkeypatch):
+    monkeypatch.setattr(bfloat16_hook, 'has_bfloat16', lambda device: True)
     detector = tiny_detector()
     detector.test_step = detector.forward
     model = nn.DataParallel(CellTTAModel(module=detector))  # a wrapper as the distributed one, without processes
