@@ -85,14 +85,23 @@ def test_folds_are_listed(run, ann, tmp_path):
         run('dataset_converters/split_folds.py', ann, tmp_path, '--folds', frozen, '--groups', 'auto')
 
 
-def test_runs_without_a_record_are_left_out_with_a_word(run, tmp_path):
+def test_runs_are_compared_by_what_matters(run, tmp_path):
+    """Of all that ``work_dirs/*`` names, only a folder without any record is mentioned."""
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'README.md').write_text('text')
-    (tmp_path / 'run').mkdir()
-    record = {'status': 'finished', 'config': {'values': {'a': 1}}, 'metrics': {'best': {'cell/AP': 0.5}}}
-    (tmp_path / 'run' / 'record.json').write_text(json.dumps(record))
-    printed = run('analysis_tools/compare_runs.py', *sorted(tmp_path.iterdir()), '--sort', 'cell/AP')
-    assert '| run | 0.5000 | finished |' in printed.out
-    assert 'no record.json in ' in printed.err
+    for name, path in (('a', 'a'), ('b', 'b'), ('c', 'series/c')):
+        values = {'model.depth': name, 'train_pipeline.1.prob': name, **{f'k.{i}': name for i in range(9)}}
+        record = {'status': 'finished', 'config': {'values': values}}
+        record |= {'metrics': {'best': {'cell/segm_AP50': 0.5, 'cell/segm_AP75': 0.25}}}
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / 'record.json').write_text(json.dumps(record))
+    given = sorted(path for path in tmp_path.iterdir() if path.name != 'train.json')
+    printed = run('analysis_tools/compare_runs.py', *given, '--sort', 'segm_AP50')
+    keys = ' | '.join(f'k.{i}' for i in range(7))
+    assert printed.out.splitlines()[0] == f'| run | model.depth | {keys} | segm_AP50 | status |'
+    assert [line.split(' | ')[0] for line in printed.out.splitlines()[2:]] == ['| a', '| b']
+    assert printed.err == f'no record.json in {tmp_path / "empty"}\n3 more keys differ: --all shows them\n'
+    head = run('analysis_tools/compare_runs.py', *given, '--all').out.splitlines()[0]
+    assert {'train_pipeline.1.prob', 'k.8', 'cell/segm_AP75'} <= set(head.split(' | '))
     with pytest.raises(SystemExit, match='holds the record of a run'):
         run('analysis_tools/compare_runs.py', tmp_path / 'empty')

@@ -9,6 +9,7 @@ LIGHT = (
     *('submit.py', 'export.py', 'dataset_converters/cells2coco.py', 'dataset_converters/split_folds.py'),
     *('dataset_converters/make_synthetic.py', 'analysis_tools/eval_results.py', 'analysis_tools/class_balance.py'),
     *('analysis_tools/compare_runs.py', 'analysis_tools/plot_curves.py', 'analysis_tools/report.py'),
+    'analysis_tools/contours.py',
 )
 
 
