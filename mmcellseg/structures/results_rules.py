@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .json_file import numbers, short, whole
-from .rle import decode_rles, foreground
+from .json_file import LISTED, numbers, short, whole
+from .rle import decode_rles, rle_problem, tight_boxes
 
 WHOLE_FILE = -1  # index of a violation that is the file's and no entry's
 
@@ -59,26 +59,12 @@ def _plainly_right(entry: Any, images: Mapping[int, tuple[int, int]], categories
 
 def _box_problem(box: Any, size: tuple[int, int] | None) -> tuple[str, str] | None:
     """(Problem, rule) of a bbox xywh; ``size`` (h, w) of its image, if that is known."""
-    if not isinstance(box, Sequence | np.ndarray) or len(box) != 4 or not numbers(found := list(box), 4):
+    if not isinstance(box, LISTED) or len(box) != 4 or not numbers(found := list(box), 4):
         return f'bbox {short(box)}, expected four finite numbers x, y, width, height', 'bbox'
     if found[2] <= 0 or found[3] <= 0:
         return f'bbox {found} has width {found[2]} and height {found[3]}, expected both above 0', BOX_SIZE
     if size and (found[2] > size[1] + _SLACK or found[3] > size[0] + _SLACK):
         return f'bbox {found} is larger than the image of width {size[1]} and height {size[0]}', BOX_SIZE
-    return None
-
-
-def rle_problem(rle: Any, size: tuple[int, int] | None) -> str | None:
-    """What keeps this from being an RLE of ``size`` (h, w), its counts not looked at."""
-    if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
-        return f'segmentation {short(rle)}, expected an RLE with size and counts'
-    found = rle['size']
-    if not isinstance(found, Sequence | np.ndarray) or len(found) != 2 or not all(map(whole, found)):
-        return f'RLE size {short(found)}, expected [height, width]'
-    if size and tuple(found) != tuple(size):
-        return f'RLE size {list(found)}, expected {list(size)} of the image'
-    if not isinstance(rle['counts'], str | bytes | Sequence | np.ndarray):
-        return f'RLE counts of type {type(rle["counts"]).__name__}, expected a string'
     return None
 
 
@@ -151,7 +137,7 @@ def examine(
         rles = [entries[i]['segmentation'] for i in masked]
         sizes = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2)
         counts, splits, broken = decode_rles(rles, sizes)
-        _, tight = foreground(counts, splits, sizes[:, 0])
+        tight = tight_boxes(counts, splits, sizes[:, 0])
         for n, text in sorted(broken.items()):
             problems.setdefault(masked[n], []).append((f'the RLE does not decode: {text}', 'mask'))
         for n in np.flatnonzero(tight[:, 2] == 0):
