@@ -9,7 +9,6 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-
 LISTED = (list, tuple, np.ndarray)
 
 

@@ -48,13 +48,7 @@ def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.nd
     if (a.height, a.width) != (b.height, b.width):
         raise ValueError(f'masks of {a.height} x {a.width} and of {b.height} x {b.width} share no image')
     i, j = candidate_pairs(a.boxes, b.boxes)
-    if a is b:  # count each pair once
-        upper = np.flatnonzero(i <= j)
-        counted = common_pixels(a, b, i[upper], j[upper])
-        key = np.minimum(i, j) * len(a) + np.maximum(i, j)
-        pixels = counted[np.searchsorted(key[upper], key)]
-    else:
-        pixels = common_pixels(a, b, i, j)
+    pixels = common_pixels(a, b, i, j)
     some = pixels > 0
     return i[some], j[some], pixels[some]
 

@@ -139,13 +139,11 @@ def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
     return [text[a:b] for a, b in pairwise(begins[splits].tolist())]
 
 
-def tight_boxes(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) int64 xyxy around valid RLEs of one height or a height each (N,); zeros for an empty mask."""
-    return _foreground(counts, splits, height)[0]
+def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> tuple[np.ndarray, ...]:
+    """Tight boxes (N, 4) int64 xyxy, zeros for an empty mask, of valid RLEs of one height or a height each (N,).
 
-
-def _foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> tuple[np.ndarray, ...]:
-    """Tight boxes, and of the foreground runs, in order, the RLE, the length, and x and y of the first px."""
+    And of the foreground runs, in order, the RLE, the length, and x and y of the first px, each (R,) int64.
+    """
     number, lengths, sums = len(splits) - 1, np.diff(splits), offsets(counts)
     runs = np.flatnonzero((ragged_arange(lengths) % 2 == 1) & (counts > 0))
     owner, length = np.repeat(np.arange(number), lengths)[runs], counts[runs]
@@ -181,7 +179,7 @@ def _transposed(bits: np.ndarray, starts: np.ndarray, shape: np.ndarray) -> np.n
 
 def counts_to_windows(counts: np.ndarray, splits: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tight windows of RLEs that are known to be valid: boxes (N, 4) int32, starts (N + 1,) int64, bits uint8."""
-    boxes, owner, length, x, y = _foreground(counts, splits, height)
+    boxes, owner, length, x, y = foreground(counts, splits, height)
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     starts = offsets(wide * high)
     # A run that wraps has a window of full height, so in a window read by columns every run is one piece.
