@@ -1,5 +1,6 @@
 """Copy-paste of cells of rare classes from other training images."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.logging import print_log
 
 from ...data.tiff import Scale, check_scale, read_image
 from ...structures.coco import read_coco
@@ -88,7 +90,8 @@ class RareClassCopyPaste(BaseTransform):
     Args:
         ann_file: COCO json of the images that train. A file with other images would leak them into training.
         data_root: Folder of its images.
-        classes: Names of the classes to paste; None: those with fewer than ``rare_share`` of all instances.
+        classes: Names of the classes to paste; None: those with fewer than ``rare_share`` of all instances, and nothing
+            is pasted where there is none.
         rare_share: See ``classes``.
         num: Least and largest number of cells pasted into an image.
         prob: Share of the images that are pasted into.
@@ -98,7 +101,7 @@ class RareClassCopyPaste(BaseTransform):
         channel_order, scale, page: As given to ``LoadTiffImage``, so that pasted cells look like their surroundings.
 
     Raises:
-        ValueError: If no class is rare, a name is not in the file, or the image has been resized.
+        ValueError: If a name is not in the file, the named classes have no cells, or the image has been resized.
     """
 
     def __init__(
@@ -138,7 +141,10 @@ class RareClassCopyPaste(BaseTransform):
         ]
         if not found:
             have = ', '.join(f'{name} {n}' for name, n in zip(names, counts))
-            raise ValueError(f'{path}: no cells of a rare class to paste (found {have}); name them with classes=[…]')
+            message = f'{path}: no cells of a rare class to paste (found {have}); name other classes with classes=[…]'
+            if classes is not None:
+                raise ValueError(message)
+            print_log(message, 'current', logging.WARNING)
         chosen = np.linspace(0, len(found) - 1, min(bank_size, len(found))).astype(int)
         self.cells = [Cell(index, *found[i]) for index, i in enumerate(chosen)]
         self._patches: dict[int, Patch] = {}
