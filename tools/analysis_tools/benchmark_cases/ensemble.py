@@ -13,8 +13,8 @@ import psutil
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from mmcellseg.ensemble import WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.results import write_results
 
 from .cells import coco_columns, discs
