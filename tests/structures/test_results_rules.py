@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_entries import SIZE, entry
+from drawn_cells import SIZE, entry
 from pycocotools import mask as coco_mask
 
 from mmcellseg.structures import results_rules
