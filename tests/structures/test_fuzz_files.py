@@ -33,18 +33,9 @@ VALUES = [
     *([[]], [1], [0, 0, 5, 5], [1, 2, 3, float('nan')], [float('inf'), 1], {'size': [4, 4], 'counts': '`0'}),
     {'size': [96, 80], 'counts': [0, 7680]},
 ]
-KEYS = ['image_id', 'category_id', 'score', 'bbox', 'segmentation', 'size', 'counts', 'id', 'caption', 'area']
-    'image_id',
-    'category_id',
-    'score',
-    'bbox',
-    'segmentation',
-    'size',
-    'counts',
-    'id',
-    'caption',
-    'area',
-    'iscrowd',
+KEYS = [
+    *('image_id', 'category_id', 'score', 'bbox', 'segmentation', 'size', 'counts'),
+    *('id', 'caption', 'area', 'iscrowd'),
 ]
 
 
