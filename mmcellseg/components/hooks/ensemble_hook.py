@@ -16,7 +16,7 @@ from ...ensemble.driver import merge_files
 from ...ensemble.members import Member, check_members, find_results, open_members, read_image_set
 from ...ensemble.selection import MERGED, score_files
 from ...export.submission import write_submission
-from ...structures.run_files import RESULTS_NAME
+from ...structures.run_files import RESULTS_NAME, ZIP_NAME
 
 
 @HOOKS.register_module()
@@ -109,7 +109,5 @@ class EnsembleHook(Hook):
                 prefix = 'ensemble' if member == MERGED else f'ensemble/{member}'
                 metrics.update({f'{prefix}/{figure}': value for figure, value in figures.items()})
         if self.ids_file is not None:
-            zipped = write_submission(
-                out_dir / RESULTS_NAME, self.ids_file, out_dir / 'submission.zip', images.categories
-            )
+            zipped = write_submission(out_dir / RESULTS_NAME, self.ids_file, out_dir / ZIP_NAME, images.categories)
             print_log(str(zipped), 'current')
