@@ -65,7 +65,7 @@ def predict_file(
                 if writer is OverlayWriter:
                     made = writer(outputs[-1], image.read((0, 0, image.width, image.height)), classes)
                 else:
-                    made = writer(outputs[-1], item.path.name, image.height, image.width, classes, mpp=mpp)
+                    made = writer(outputs[-1], image.height, image.width, classes, mpp=mpp)
                 opened.append(stack.enter_context(made))
             for cells in predictor.stream(image, plan, bar):
                 for writer in opened:
