@@ -15,7 +15,7 @@ from mmcellseg.components.checkpoint import CheckpointError
 from mmcellseg.export.cells import Cells
 from mmcellseg.reporting.records import read_record
 from mmcellseg.runs.launch import load_config
-from mmcellseg.runs.predictor import fitted_threshold, training_cell_area
+from mmcellseg.predict import fitted_threshold, training_cell_area
 from mmcellseg.slides.regions import ArrayImage
 from mmcellseg.structures.masks import InstanceMasks
 
