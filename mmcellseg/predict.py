@@ -85,6 +85,10 @@ def load(
     """
     if device == 'auto':
         device = f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available() else 'cpu'
+    elif device.startswith('cuda') and not torch.cuda.is_available():
+        raise ValueError(f'device {device}: torch finds no GPU here; tools/doctor.py says why')
+    if score_thr != 'auto' and not 0 <= score_thr <= 1:
+        raise ValueError(f'score_thr {score_thr}: expected a score from 0 to 1')
     cfg = load_config(str(config))
     if is_ensemble(cfg):
         if checkpoint is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmcellseg.export.formats import FORMATS
 from mmcellseg.export.overlay import OverlayWriter
-from mmcellseg.slides.work_list import WorkListError, list_images
+from mmcellseg.slides.work_list import list_images
 
 WRITERS = {**FORMATS, 'overlay': OverlayWriter}
 
@@ -57,7 +57,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # give back the claim when a scheduler ends the job
+    for number in (signal.SIGTERM, signal.SIGINT):  # give back the claim when a scheduler or the keyboard ends the job
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         items = list_images(args.inputs)
         from mmcellseg import predict  # several seconds: what is wrong so far is said before
@@ -74,7 +75,7 @@ def main() -> int:
         settings = {**model.identity, **sizes, 'mpp': args.mpp}
         formats = {name: WRITERS[name] for name in args.to}
         outcome = predict_files(model, items, args.out, formats, settings, args.take_stale)
-    except (WorkListError, FileNotFoundError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'predict.py: {error}') from error
     print('\n'.join(outcome.lines()))
     return 1 if outcome.failed else 0

@@ -65,13 +65,11 @@ class Bench:
         from ..runs.processes import run_tool
 
         hidden = {'CUDA_VISIBLE_DEVICES': ''} if self.device == 'cpu' else {}
-        paths = os.pathsep.join([str(PROJECT), os.environ.get('PYTHONPATH', '')])
+        variables |= {'PYTHONPATH': os.pathsep.join([str(PROJECT), os.environ.get('PYTHONPATH', '')]), **hidden}
         log = self.folder / 'output.log'
         try:
             with log.open('w') as output:
-                run_tool(
-                    tool, *arguments, seconds=max(self.left, 1), output=output, PYTHONPATH=paths, **hidden, **variables
-                )
+                run_tool(tool, *arguments, seconds=max(self.left, 1), output=output, **variables)
         except subprocess.TimeoutExpired:
             raise OutOfTimeError(f'{tool} did not end in the time that was left') from None
         except RuntimeError as error:

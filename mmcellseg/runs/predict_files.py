@@ -3,6 +3,7 @@
 import errno
 import json
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -105,8 +106,19 @@ def predict_files(
     Raises:
         WorkListError: The folder is that of another run, or its disk is full.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    check_folder(out, {**settings, 'to': sorted(formats)})
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        check_folder(out, {**settings, 'to': sorted(formats)})
+        return _predict_all(predictor, items, out, formats, stale_minutes)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise WorkListError(f'{out}: the disk is full; what was finished stays: make room and run again') from error
+
+
+def _predict_all(
+    predictor: Predictor, items: Sequence[Item], out: Path, formats: Mapping[str, Any], stale_minutes: float | None
+) -> Outcome:
     outcome, begun = Outcome(), time.monotonic()
     for number, item in enumerate(items, 1):
         taken = claim(out, item, stale_minutes)
@@ -121,11 +133,11 @@ def predict_files(
             try:
                 with tqdm(desc=item.name, unit='tile', leave=False) as bar:
                     cells = predict_file(predictor, item, out, formats, partial(_show, bar))
-            except (ImageReadError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+            except Exception as error:
                 if isinstance(error, OSError) and error.errno in _FULL:
-                    raise WorkListError(
-                        f'{out}: the disk is full; what was finished stays: make room and run again'
-                    ) from error
+                    raise
+                if not isinstance(error, ImageReadError | OSError | MemoryError | torch.OutOfMemoryError):
+                    tqdm.write(traceback.format_exc())  # of a model that cannot take this image; others may do
                 text = ' '.join(str(error).split()) or type(error).__name__
                 outcome.failed.append((item, text if str(item.path) in text else f'{item.path}: {text}'))
                 tqdm.write(f'{number}/{len(items)} {item.name}: failed')

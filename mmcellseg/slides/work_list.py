@@ -73,8 +73,12 @@ def create(path: Path, content: dict[str, Any]) -> bool:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     except FileExistsError:
         return False
-    with os.fdopen(handle, 'w') as file:
-        file.write(json.dumps(content, indent=1) + '\n')
+    try:
+        with os.fdopen(handle, 'w') as file:
+            file.write(json.dumps(content, indent=1) + '\n')
+    except OSError:  # a full disk
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
