@@ -5,8 +5,9 @@
 #   bash tools/consep_ladder.sh g     the full ones, for a GPU
 #
 # Run it again to go on: finished steps are kept, an interrupted training resumes. More arguments go to tools/train.py.
-# The data: CoNSeP converted into data/consep (or CONSEP_ROOT), with folds written by
-# split_folds.py --folds work_dirs/consep/folds.json.
+# The data: CoNSeP in data/consep (or CONSEP_ROOT), made ready by
+#   cells2coco.py data/consep data/consep --classes other inflammatory epithelial spindle
+#   split_folds.py data/consep/annotations/train.json data/consep/annotations --folds work_dirs/consep/folds.json
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=${VENV:-$PWD/.venv}/bin:$PATH
@@ -18,5 +19,9 @@ done
 for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
-python tools/analysis_tools/compare_runs.py work_dirs/consep/[gs][0-9][0-9]_* --short --into docs/consep.md \
-  --columns about label_map_score_threshold wall_s --metrics segm_AP50 bPQ AJI Dice
+shown=() # the steps that the page shows; results.csv has all
+for step in s01 s02 s03 s08 s12 s14 s20 s22 s25 s26 s28 s29 s31 s35 s50 g01 g08 g10; do
+  shown+=($(compgen -G "work_dirs/consep/${step}_*" || true))
+done
+python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
+  --columns about wall_s --metrics segm_AP50 bPQ AJI Dice

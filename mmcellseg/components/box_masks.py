@@ -12,8 +12,7 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.structures.mask.structures import BaseInstanceMasks
 
-from ..structures.geometry import refuse_border
-from ..structures.masks import InstanceMasks
+from ..structures.masks import InstanceMasks, refuse_border
 from .models.roi_targets import roi_targets
 
 _CHUNK = 64  # full bitmaps at a time where the stock operation does the work

@@ -25,6 +25,7 @@ _OF_ITSELF = (
     'Loads checkpoint by',
     '"FileClient" will be',
     '"HardDiskBackend" is',
+    'paramwise_options --',  # a line for each parameter of a leaf with lr_mult
 )
 
 

@@ -15,9 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ..ensemble.overlap import greedy_groups
 from ..export.cells import Cells, join
-from ..structures.box_pairs import candidate_pairs
 from ..structures.masks import InstanceMasks
-from ..structures.overlaps import common_pixels, union
+from ..structures.overlaps import candidate_pairs, common_pixels, union
 from .tiles import Grid
 
 

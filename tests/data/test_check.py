@@ -11,9 +11,7 @@ from mmcellseg.data.check import (
     check_duplicates,
     check_names,
     check_overlaps,
-    check_shape,
     integer_ids,
-    piece_counts,
 )
 
 
@@ -59,29 +57,13 @@ def test_a_resampled_map_is_one_finding_with_all_its_values_counted(rng):
     assert findings[0].text.startswith('900 different values on 900 px')
 
 
-def test_shape():
-    assert check_shape(np.zeros((3, 4)), (3, 4), 'f', 'c') == []
-    (finding,) = check_shape(np.array([[1, 1], [5, 0]]), (3, 4), 'f', 'c')
-    size = 'the mask is 2 × 2 px (height × width), its image 3 × 4 px'
-    assert finding.text == f'{size}; its cells are left out, and would be trained as background'
-    assert finding.left_out == 2
-
-
-def test_pieces_count_diagonal_neighbours_as_one_and_touching_cells_apart():
-    label_map = [
-        [1, 0, 2, 3, 2],
-        [0, 1, 2, 3, 2],
-        [4, 0, 0, 0, 4],
-        [4, 0, 4, 0, 4],
-    ]
-    assert piece_counts(cells(label_map).masks).tolist() == [1, 2, 1, 3]
-
-
 def test_pieces_agree_with_labelling_the_whole_map_per_id(rng):
+    """Diagonal neighbours are one piece, touching cells are apart."""
     label_map = rng.integers(0, 8, (25, 30))
-    found = cells(label_map)
-    slow = [ndimage.label(label_map == i, np.ones((3, 3)))[1] for i in found.ids]
-    assert piece_counts(found.masks).tolist() == slow
+    pieces = [ndimage.label(label_map == i, np.ones((3, 3)))[1] for i in range(1, 8)]
+    seen = {f.id: f.text for f in check_cells(cells(label_map)) if f.kind == 'several pieces'}
+    assert seen == {f'{i}': f'one id in {n} separate pieces' for i, n in enumerate(pieces, start=1)}
+    assert not check_cells(cells(np.kron(np.eye(4, dtype=int), np.ones((3, 3), int))))
 
 
 def test_cells_in_pieces_of_few_px_and_none():

@@ -383,7 +383,7 @@ def test_what_does_not_fit_into_memory_or_may_not_be_listed_is_a_finding(source,
             raise PermissionError(13, 'Permission denied', str(path))
         return listdir(path)
 
-    monkeypatch.setattr('mmcellseg.data.read_folder.read_values', full)
+    monkeypatch.setattr('mmcellseg.data.read_folder.read_numbers', full)
     monkeypatch.setattr(os, 'listdir', closed)
     conversion = read_dataset(source, workers=1)
     assert [(f.kind, f.file) for f in conversion.findings] == [

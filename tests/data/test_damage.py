@@ -214,7 +214,7 @@ def test_names_that_are_no_utf_8_can_be_printed(tmp_path):
 @pytest.mark.parametrize('dtype', [np.uint64, np.float64])
 def test_ids_of_2_to_the_63_are_refused(tmp_path, dtype):
     path = save(tmp_path / 'a.tif', np.array([[0, 2**63]], dtype))
-    with pytest.raises(ImageReadError, match=r'a\.tif holds .* with ids up to 9223372036854775808: .* ids below 2⁶³'):
+    with pytest.raises(ImageReadError, match=r'a\.tif holds .* no ids, such as 9\.?22337203685477.*: .* ids below 2⁶³'):
         read_label_map(path)
     path = save(path, np.array([[0, 2**63 - 1024]], dtype))
     assert read_label_map(path).tolist() == [[0, 2**63 - 1024]]

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import tifffile
 
+from mmcellseg.data import same_tissue
 from mmcellseg.data.folds import split_folds
 from mmcellseg.data.same_tissue import (
     EDGE_CORRELATION,
     EDGE_EVIDENCE,
     Edge,
-    connected,
     displacement,
     edge_evidence,
     fingerprint,
     overlaps,
     tissue_groups,
+    tissue_labels,
     tissue_links,
 )
 from mmcellseg.data.tiff import read_image
@@ -70,7 +71,7 @@ def real(consep_dir):
 
 
 def tissue_of(images):
-    return connected(len(images), list(tissue_links([fingerprint(image) for image in images])))
+    return tissue_labels([fingerprint(image) for image in images])
 
 
 def scan(seed, size=320):
@@ -251,6 +252,7 @@ def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
         tissue_groups([tmp_path / 'b.tif'])
 
 
-def test_connected_by_hand():
-    assert connected(6, [(1, 4), (4, 2), (3, 5)]).tolist() == [0, 1, 1, 2, 1, 2]
-    assert connected(3, []).tolist() == [0, 1, 2]
+def test_groups_of_linked_images_by_hand(monkeypatch):
+    for links, groups in (([(1, 4), (2, 4), (3, 5)], [0, 1, 1, 2, 1, 2]), ([], [0, 1, 2, 3, 4, 5])):
+        monkeypatch.setattr(same_tissue, 'tissue_links', lambda prints, links=links: links)
+        assert tissue_labels([None] * 6).tolist() == groups

@@ -231,7 +231,7 @@ def test_label_maps(tmp_path):
     assert read.dtype == np.int64
     assert np.array_equal(read, labels)
     assert read_label_map(save(tmp_path / 'b.tif', labels.astype(np.uint32))).dtype == np.uint32
-    for bad, words in ((0.5, 'not whole, such as 0.5'), (np.nan, 'not whole, such as nan'), (-2, 'down to -2')):
+    for bad, words in ((0.5, 'no ids, such as 0.5'), (np.nan, 'no ids, such as nan'), (-2, 'no ids, such as -2')):
         labels[0, 0] = bad
         path = save(tmp_path / 'c.tif', labels)
         with pytest.raises(ImageReadError, match=rf'c\.tif holds shape \(2, 2\), float64 with .*{words}'):

@@ -69,7 +69,7 @@ def test_pq_aji_and_dice_by_hand() -> None:
     pairs = maps_overlap(gt_map, pred_map)
     counts = panoptic.pq_counts(pairs)
     assert counts == (1, 1, 1, 0.8)
-    assert counts.quality == 0.8 / (1 + 0.5 + 0.5)
+    assert panoptic.qualities(counts)[0] == 0.8 / (1 + 0.5 + 0.5)
     assert panoptic.aji(pairs) == 8 / (10 + 10 + 4)
     assert panoptic.dice(pairs) == 2 * 8 / (20 + 12)
 
@@ -158,7 +158,12 @@ def test_only_some_predictions() -> None:
 
 def test_nothing_at_all_is_undefined() -> None:
     pairs = panoptic.overlap(np.zeros(SHAPE, int), np.zeros(SHAPE, int), 0, 0)
-    figures = panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.aji_plus(pairs), panoptic.dice(pairs)
+    figures = (
+        panoptic.qualities(panoptic.pq_counts(pairs))[0],
+        panoptic.aji(pairs),
+        panoptic.aji_plus(pairs),
+        panoptic.dice(pairs),
+    )
     assert np.isnan(figures).all()
 
 
@@ -172,7 +177,7 @@ def test_against_slow_scores_on_label_maps(seed: int) -> None:
     order = panoptic.score_order(rng.random(len(moved)).round(1), 0.4)
     gt_map, pred_map = panoptic.label_map(cells), panoptic.label_map(moved, order)
     pairs = panoptic.overlap(gt_map, pred_map, len(cells), len(moved))
-    ours = panoptic.pq_counts(pairs).quality, panoptic.aji(pairs), panoptic.dice(pairs)
+    ours = panoptic.qualities(panoptic.pq_counts(pairs))[0], panoptic.aji(pairs), panoptic.dice(pairs)
     assert ours == pytest.approx(slow_scores(gt_map, pred_map), abs=1e-12)
     assert 0.05 < ours[0] < 0.9
 

@@ -60,10 +60,8 @@ def test_nan_is_refused_and_the_earlier_file_stays(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize('chunk', [5, 7, 64, 4096])
 @pytest.mark.parametrize('indent', [None, 0, 3])
-def test_foreign_files_in_any_layout_and_chunk(tmp_path, monkeypatch, chunk, indent):
-    monkeypatch.setattr(results, '_CHUNK', chunk)
+def test_foreign_files_in_any_layout(tmp_path, indent):
     entries = [entry(image_id=i, note=text) for i, text in [(7, 'a]["\\{'), (1, 'é'), (7, '},'), (7, '')]]
     path = tmp_path / 'r.json'
     path.write_bytes(b' \n' + json.dumps(entries, indent=indent, ensure_ascii=False).encode() + b'\n ')
@@ -109,14 +107,12 @@ def test_read_results_refuses_what_is_no_list(tmp_path):
         read_results(tmp_path / 'r.json')
 
 
-@pytest.mark.parametrize('chunk', [3, 50, 4096])
-def test_files_of_ours_are_indexed_by_their_lines(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(results, '_CHUNK', chunk)
+def test_files_of_ours_are_indexed_by_their_lines(tmp_path):
     entries = [entry(image_id=i, score=i / 10) for i in (7, 1, 1, 7)]
     path = tmp_path / 'r.json'
     write_results(path, entries)
     ours = results._scan_ours(path)
-    assert ours == ResultsFile._scan_foreign(path)
+    assert ours == results._scan_foreign(path)
     assert ours[1] == [7, 1, 1, 7]
     text = path.read_bytes()
     for other in (json.dumps(entries).encode(), text[:-3], text[:-20], text + b'x', text.replace(b',\n', b' \n', 1)):

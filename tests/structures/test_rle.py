@@ -107,14 +107,14 @@ def test_no_rles():
         ({'size': [2, 3], 'counts': 'é'}, 'RLE 1: character'),
         ({'size': [2, 3], 'counts': b'7O'}, 'RLE 1: negative count -1'),
         ({'size': [2, 3], 'counts': b'o' * 13 + b'0'}, 'RLE 1: a count of more than 12 characters'),
-        ({'size': [3, 2], 'counts': b'123'}, r'RLE 1: its size \(h, w\) is \[3, 2\], expected \[2, 3\]'),
+        ({'size': [3, 2], 'counts': b'123'}, r'RLE 1: RLE size \[3, 2\], expected \[2, 3\] of the image'),
         ({'size': [2, 3], 'counts': '12€'}, "RLE 1: character '€'"),  # as '?' it would be 15
         ({'size': [2, 3], 'counts': '12\ud800'}, r"RLE 1: character '\\ud800'"),
         ({'size': [2, 3], 'counts': [7, -1]}, r'RLE 1: counts \[7, -1\], expected whole numbers of px'),
         ({'size': [2, 3], 'counts': [1.5, 4.5]}, r'RLE 1: counts \[1.5, 4.5\], expected whole numbers of px'),
         ({'size': [2, 3], 'counts': [10**30]}, r'RLE 1: counts \[1000.*\], expected whole numbers of px'),
-        ({'counts': b'123'}, 'RLE 1: expected a dict with size and counts'),
-        ([[0, 0, 1, 1, 2, 2]], 'RLE 1: expected a dict with size and counts, found list'),
+        ({'counts': b'123'}, 'RLE 1: segmentation .*, expected an RLE with size and counts'),
+        ([[0, 0, 1, 1, 2, 2]], 'RLE 1: segmentation .*, expected an RLE with size and counts'),
     ],
 )
 def test_malformed_is_named(bad, problem):

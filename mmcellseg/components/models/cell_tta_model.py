@@ -98,19 +98,19 @@ class CellTTAModel(BaseTTAModel):
             ValueError: The detector predicts no masks; or the first view, whose meta data the sample keeps, is
                 transposed.
         """
-        for view in (view for views in data_samples_list for view in views):
-            if 'masks' not in view.pred_instances:
-                raise ValueError(
-                    f'CellTTAModel: expected a detector that predicts masks, found {type(self.module).__name__} with '
-                    f'{sorted(view.pred_instances.keys())}; test it without --tta'
-                )
-        if any(views[0].metainfo.get('transposed') for views in data_samples_list):
-            raise ValueError('CellTTAModel: expected a first view that is not transposed in tta_pipeline')
+        for views in data_samples_list:
+            for view in views:
+                if 'masks' not in view.pred_instances:
+                    raise ValueError(
+                        'CellTTAModel: expected a detector that predicts masks, found '
+                        f'{type(self.module).__name__} with {sorted(view.pred_instances.keys())}; test it without --tta'
+                    )
+            if views[0].metainfo.get('transposed'):
+                raise ValueError('CellTTAModel: expected a first view that is not transposed in tta_pipeline')
         return [self._merge_views(views) for views in data_samples_list]
 
     def _merge_views(self, views: Sequence[DetDataSample]) -> DetDataSample:
-        parts = [read_view(view) for view in views]
-        boxes, scores, labels, masks = (list(column) for column in zip(*parts))
+        boxes, scores, labels, masks = (list(column) for column in zip(*map(read_view, views)))
         rles, lengths = [of_view.to_rles() for of_view in masks], [len(s) for s in scores]
         device = views[0].pred_instances.bboxes.device
         out = views[0].new()
@@ -118,8 +118,7 @@ class CellTTAModel(BaseTTAModel):
         # For CellMetric, and for the hook that looks at the caps of each view.
         out.set_metainfo({'dropped': sum(predicted) - sum(lengths), 'most_detections': max(predicted)})
         if self.keep_views:
-            columns = zip(boxes, scores, labels, rles)
-            out.views = [_instances(*of_view, device=device).to_dict() for of_view in columns]
+            out.views = [_instances(*of_view, device).to_dict() for of_view in zip(boxes, scores, labels, rles)]
         bboxes = np.concatenate(boxes)
         bboxes[:, 2:] -= bboxes[:, :2]
         detections = Detections(
@@ -132,16 +131,12 @@ class CellTTAModel(BaseTTAModel):
             [rle for of_view in rles for rle in of_view],
         )
         merged = self.fusion(detections, [f'view {i}' for i in range(len(views))])
-        out.pred_instances = _instances(merged.boxes, merged.scores, merged.labels, merged.rles, device=device)
+        out.pred_instances = _instances(merged.boxes, merged.scores, merged.labels, merged.rles, device)
         return out
 
 
 def _instances(
     boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, rles: Sequence[dict], device: torch.device
 ) -> InstanceData:
-    return InstanceData(
-        bboxes=torch.from_numpy(boxes).float().to(device),
-        scores=torch.from_numpy(scores).float().to(device),
-        labels=torch.from_numpy(labels).to(device),
-        masks=list(rles),
-    )
+    bboxes, confidences = (torch.from_numpy(array).float().to(device) for array in (boxes, scores))
+    return InstanceData(bboxes=bboxes, scores=confidences, labels=torch.from_numpy(labels).to(device), masks=list(rles))

@@ -1,7 +1,5 @@
 """The stock max-IoU assignment without the matrix of cells × priors."""
 
-from typing import NamedTuple
-
 import torch
 from mmdet.models.task_modules.assigners import AssignResult, MaxIoUAssigner
 from mmdet.models.task_modules.assigners.iou2d_calculator import BboxOverlaps2D
@@ -17,22 +15,6 @@ WHOLE_PAIRS = 2**19
 CPU_PAIRS, ACCELERATOR_PAIRS = 2**16, 2**23
 
 
-class _Chunk(NamedTuple):
-    """Priors looked at together, the cells that may overlap one of them, and each such cell's best overlap."""
-
-    priors: Tensor
-    cells: Tensor
-    peaks: Tensor
-
-
-def _spread_bits(value: Tensor) -> Tensor:
-    """Put a zero before each of the low 10 bits."""
-    value = (value | value << 8) & 0x00FF00FF
-    value = (value | value << 4) & 0x0F0F0F0F
-    value = (value | value << 2) & 0x33333333
-    return (value | value << 1) & 0x55555555
-
-
 def neighbour_order(boxes: Tensor) -> Tensor:
     """Permutation that puts boxes ``(N, 4) xyxy`` of like size and place beside each other.
 
@@ -44,27 +26,22 @@ def neighbour_order(boxes: Tensor) -> Tensor:
     low = centre.amin(0)
     span = (centre.amax(0) - low).amax().clamp(min=1)
     cell = ((centre - low) / span * 1023).long().clamp(0, 1023)
-    key = (octave << 20) | _spread_bits(cell[:, 0]) | _spread_bits(cell[:, 1]) << 1
-    return key.argsort(stable=True)
-
-
-def _reached(cells: Tensor, boxes: Tensor) -> Tensor:
-    """Indices, ascending, of the cells that overlap the rectangle around all boxes."""
-    low, high = boxes[:, :2].amin(0), boxes[:, 2:].amax(0)
-    return ((cells[:, :2] < high) & (cells[:, 2:] > low)).all(1).nonzero()[:, 0]
+    for shift, bits in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        cell = (cell | cell << shift) & bits  # in the end a zero before each of the 10 bits
+    return (octave << 20 | cell[:, 0] | cell[:, 1] << 1).argsort(stable=True)
 
 
 @TASK_UTILS.register_module()
 class ChunkedMaxIoUAssigner(MaxIoUAssigner):
     """MaxIoUAssigner's result, to the last bit, in memory bounded by a chunk of priors.
 
-    The overlaps are computed for a chunk of neighbouring priors and the cells near it, with the same
+    The overlaps of a chunk of neighbouring priors with the cells near it are computed by the same
     ``iou_calculator``, and thrown away. Once the best overlap of each cell is known, the chunks in which it
     occurs are computed again for the low-quality matches. With another calculator than ``BboxOverlaps2D`` in
     full precision, or with boxes that are not finite, every chunk meets all cells.
 
-    A matrix of fewer than WHOLE_PAIRS pairs is left to the stock class.
-    ``gpu_assign_thr`` is accepted and not used: no matrix is left to move to the CPU, and the result is the same.
+    A matrix of at most WHOLE_PAIRS pairs is left to the stock class. ``gpu_assign_thr`` has no effect: no matrix is
+    left to move to the CPU.
 
     Args:
         chunk_size: Least number of priors in a chunk; more where there are few cells, or an accelerator.
@@ -86,19 +63,17 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
     ) -> AssignResult:
         """Assign each of ``pred_instances.priors`` (N, 4) to a cell, the background or nothing, as stock does."""
         cells, priors, labels = gt_instances.bboxes, pred_instances.priors, gt_instances.labels
-        regions = 0 if gt_instances_ignore is None else len(gt_instances_ignore)
-        if max(len(cells), regions) * len(priors) <= WHOLE_PAIRS:
+        most = max(len(cells), 0 if gt_instances_ignore is None else len(gt_instances_ignore))
+        if most * len(priors) <= WHOLE_PAIRS:
             return super().assign(pred_instances, gt_instances, gt_instances_ignore)
         if self.perm_repeat_gt_cfg is not None and priors.numel() > 0:
             cells = perm_repeat_bboxes(cells, self.iou_calculator, self.perm_repeat_gt_cfg)
         cells, priors = get_box_tensor(cells), get_box_tensor(priors)
         if len(cells) == 0 or len(priors) == 0:
             return self.assign_wrt_overlaps(self.iou_calculator(cells, priors), labels)
-        pairs = CPU_PAIRS if priors.device.type == 'cpu' else ACCELERATOR_PAIRS
-        size = max(self.chunk_size, pairs // max(len(cells), regions))
+        size = max(self.chunk_size, (CPU_PAIRS if priors.device.type == 'cpu' else ACCELERATOR_PAIRS) // most)
         ignored = self._ignored(priors, gt_instances_ignore, size)
-        best, arg_best, low_quality = self._match(cells, priors, ignored, size)
-        return self._result(best, arg_best, low_quality, labels)
+        return self._result(*self._match(cells, priors, ignored, size), labels)
 
     def _ignored(self, priors: Tensor, ignore: InstanceData | None, size: int) -> Tensor:
         """Which priors lie in a region to be ignored, ``(N,)`` bool."""
@@ -112,10 +87,6 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
                 worst = self.iou_calculator(ignore.bboxes, part, mode='iof').amax(0)
             out[:] = worst > self.ignore_iof_thr
         return ignored
-
-    def _overlaps(self, cells: Tensor, priors: Tensor, ignored: Tensor) -> Tensor:
-        overlaps = self.iou_calculator(cells, priors)
-        return overlaps.masked_fill_(ignored, -1)
 
     def _is_local(self, cells: Tensor, priors: Tensor) -> bool:
         """Whether an overlap of boxes that do not touch is known to be 0, and never below."""
@@ -137,22 +108,23 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
         arg_best = torch.zeros(len(priors), dtype=torch.long, device=priors.device)
         floor = best.amax() if local else best.new_tensor(-float('inf'))
         cell_best = floor.repeat(len(cells))
-        everyone = torch.arange(len(cells), device=priors.device)
+        near = torch.arange(len(cells), device=priors.device)
         order = neighbour_order(priors) if local else torch.arange(len(priors), device=priors.device)
         chunks = []
         for index in order.split(size):
             boxes = priors[index]
-            near = _reached(cells, boxes) if local else everyone
-            if len(near) == 0:
-                continue
-            overlaps = self._overlaps(cells[near], boxes, ignored[index])
-            value, which = overlaps.max(0)
-            best[index] = value
+            if local:  # the cells that overlap the rectangle around the chunk
+                low, high = boxes[:, :2].amin(0), boxes[:, 2:].amax(0)
+                near = ((cells[:, :2] < high) & (cells[:, 2:] > low)).all(1).nonzero()[:, 0]
+                if len(near) == 0:
+                    continue
+            overlaps = self.iou_calculator(cells[near], boxes).masked_fill_(ignored[index], -1)
+            best[index], which = overlaps.max(0)
             # Where no cell overlaps, all tie at 0 (or -1) and stock names the first cell of all.
-            arg_best[index] = torch.where(value > 0, near[which], 0) if local else near[which]
+            arg_best[index] = torch.where(best[index] > 0, near[which], 0) if local else near[which]
             peaks = overlaps.amax(1)
             cell_best[near] = torch.maximum(cell_best[near], peaks)
-            chunks.append(_Chunk(index, near, peaks))
+            chunks.append((index, near, peaks))
         if not self.match_low_quality:
             return best, arg_best, None
         return best, arg_best, self._low_quality(cells, priors, ignored, cell_best, chunks, local)
@@ -163,35 +135,36 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
         priors: Tensor,
         ignored: Tensor,
         cell_best: Tensor,
-        chunks: list[_Chunk],
+        chunks: list[tuple[Tensor, Tensor, Tensor]],
         local: bool,
     ) -> Tensor:
-        """The last cell (from 1), in their order, that claims each prior as its best; 0 where none does."""
+        """The last cell (from 1), in their order, that claims each prior as its best; 0 where none does.
+
+        Args:
+            chunks: Priors looked at together, the cells near them, and the best overlap of each of these.
+        """
         wanted = cell_best >= self.min_pos_iou
         claimed = torch.zeros(len(priors), dtype=torch.long, device=priors.device)
         first = torch.full((len(cells),), len(priors), dtype=torch.long, device=priors.device)
-        for chunk in chunks:
-            here = wanted[chunk.cells] & (chunk.peaks == cell_best[chunk.cells])
-            near = chunk.cells[here & (chunk.peaks > 0)] if local else chunk.cells[here]
+        for index, near, peaks in chunks:
+            here = wanted[near] & (peaks == cell_best[near])
+            near = near[here & (peaks > 0)] if local else near[here]
             if len(near) == 0:
                 continue
-            overlaps = self._overlaps(cells[near], priors[chunk.priors], ignored[chunk.priors])
+            overlaps = self.iou_calculator(cells[near], priors[index]).masked_fill_(ignored[index], -1)
             tied = overlaps == cell_best[near, None]
             if self.gt_max_assign_all:
-                last = torch.where(tied, near[:, None] + 1, 0).amax(0)
-                claimed[chunk.priors] = torch.maximum(claimed[chunk.priors], last)
+                claimed[index] = torch.maximum(claimed[index], torch.where(tied, near[:, None] + 1, 0).amax(0))
             else:
-                here_first = torch.where(tied, chunk.priors, len(priors)).amin(1)
-                first[near] = torch.minimum(first[near], here_first)
-        if local:
-            # A cell that no prior overlaps has its best, 0 (or -1 if all are ignored), wherever nothing is better.
-            far = (wanted & (cell_best <= 0)).nonzero()[:, 0]
-            if len(far):
-                free = ~ignored if bool(cell_best[far[0]] == 0) else torch.ones_like(ignored)
-                if self.gt_max_assign_all:
-                    claimed[free] = claimed[free].clamp(min=int(far[-1]) + 1)
-                else:
-                    first[far] = free.nonzero()[0, 0]
+                first[near] = torch.minimum(first[near], torch.where(tied, index, len(priors)).amin(1))
+        # A cell that no prior overlaps has its best, 0 (or -1 if all are ignored), wherever nothing is better.
+        far = (wanted & (cell_best <= 0)).nonzero()[:, 0]
+        if local and len(far):
+            free = ~ignored if bool(cell_best[far[0]] == 0) else torch.ones_like(ignored)
+            if self.gt_max_assign_all:
+                claimed[free] = claimed[free].clamp(min=int(far[-1]) + 1)
+            else:
+                first[far] = free.nonzero()[0, 0]
         if not self.gt_max_assign_all:
             claimants = (wanted & (first < len(priors))).nonzero()[:, 0]
             claimed.scatter_reduce_(0, first[claimants], claimants + 1, 'amax')

@@ -1,7 +1,6 @@
 """EfficientNet-Lite0: the EfficientNet without squeeze-and-excitation and with ReLU6, made for CPUs."""
 
 from collections.abc import Mapping
-from itertools import chain
 
 import torch
 from mmdet.models.backbones import EfficientNet
@@ -11,7 +10,7 @@ from torch.nn.functional import pixel_unshuffle
 
 _B0 = EfficientNet.layer_settings['b']
 # The blocks in their order as (layer, place in it): the stem is layer 0.
-_PLACES = list(chain.from_iterable([(i, j) for j in range(len(layer))] for i, layer in enumerate(_B0[1:-1], 1)))
+_PLACES = [(i, j) for i, layer in enumerate(_B0[1:-1], 1) for j in range(len(layer))]
 _BLOCK = {
     '_expand_conv': 'expand_conv.conv',
     '_bn0': 'expand_conv.bn',
@@ -41,13 +40,11 @@ class EfficientNetLite(EfficientNet):
         fine_detail: Add the 16 channels at stride 2, as four neighbours each, to those at stride 4, which become 88:
             outlines of small cells are finer than 4 px. Wants ``out_indices`` that begin with 1 and 2, and image sides
             that are multiples of 4.
-        act_cfg: Activation.
         **kwargs: EfficientNet's, except ``arch``.
     """
 
-    layer_settings = {
-        'b': [[[kernel, channels, 0, *rest] for kernel, channels, _, *rest in layer] for layer in _B0]
-    }  # no squeeze-and-excitation
+    # without squeeze-and-excitation
+    layer_settings = {'b': [[[size, channels, 0, *rest] for size, channels, _, *rest in layer] for layer in _B0]}
 
     def __init__(self, fine_detail: bool = False, act_cfg: Mapping = {'type': 'ReLU6'}, **kwargs) -> None:
         super().__init__(arch='b0', act_cfg=act_cfg, **kwargs)

