@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..components import provenance
-from ..ensemble.build import build_fusion
+from ..ensemble import build_fusion
 from ..ensemble.driver import Merged, merge_files
 from ..ensemble.members import Member, read_image_set, write_ensemble
 from ..export.submission import write_submission

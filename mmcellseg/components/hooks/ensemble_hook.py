@@ -11,10 +11,10 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ...ensemble.build import build_fusion
+from ...ensemble import build_fusion
 from ...ensemble.driver import merge_files
 from ...ensemble.members import Member, check_members, find_results, open_members, read_image_set
-from ...ensemble.scoring import MERGED, flat_scores, score_files
+from ...ensemble.selection import MERGED, score_files
 from ...export.submission import write_submission
 from ...structures.run_files import RESULTS_NAME, ZIP_NAME
 from ..metrics.cell_metric import write_beside_log
@@ -94,7 +94,9 @@ class EnsembleHook(Hook):
         print_log(f'{results}: {merged.written} cells, merged from {merged.read}', 'current')
         if self.images.annotated and metrics is not None:
             files = {m.name: find_results(m.results) for m in members} | {MERGED: results}
-            metrics.update(flat_scores(score_files(files, self.ann_file, self.metrics)))
+            for member, figures in score_files(files, self.ann_file, self.metrics).items():
+                prefix = 'ensemble' if member == MERGED else f'ensemble/{member}'
+                metrics.update({f'{prefix}/{figure}': value for figure, value in figures.items()})
         if self.ids_file is not None:
             zipped = write_submission(results, self.ids_file, out_dir / ZIP_NAME, self.images.categories)
             print_log(str(zipped), 'current')
