@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from .components.config_paths import annotation_file, config_datasets
 from .components.provenance import median_cell_area, sha256
-from .ensemble.build import build_fusion
+from .ensemble import build_fusion
 from .ensemble.members import Member
 from .reporting.records import RecordError, read_record
 from .runs.detector import Detector, FusedDetector

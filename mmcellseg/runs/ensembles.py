@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..components import provenance
-from ..ensemble.build import build_fusion
+from ..ensemble import build_fusion
 from ..ensemble.driver import merge_files
 from ..ensemble.members import Member, find_results, read_image_set, write_ensemble
 from ..export.submission import write_submission

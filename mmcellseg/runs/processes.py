@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
 from mmengine.dist import get_dist_info
 
-from ..components.datasets.faults import explain_worker_death
+from ..components.hooks.data_fault_hook import explain_worker_death
 from ..reporting.records import mark_failed
 from .config_options import PROJECT
 
