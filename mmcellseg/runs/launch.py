@@ -17,9 +17,9 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
 from ..components.config_paths import config_datasets, resolve_data_paths
-from ..components.hooks.record_hook import check_work_dir
 from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
+from ..components.record import check_work_dir
 from .config_options import PROJECT, ConfigError, check_options, read_config
 from .distributed import has_accelerator, is_first_process, start_processes
 from .noted_end import noted_end

@@ -10,7 +10,7 @@ from types import FrameType
 
 from mmengine.dist import get_dist_info
 
-from ..components.datasets.faults import explain_worker_death
+from ..components.hooks.data_fault_hook import explain_worker_death
 from ..reporting.records import mark_failed
 
 
