@@ -180,6 +180,8 @@ def test_two_processes_one_of_them_killed_and_the_bytes_are_the_same(images, tmp
     assert not (out / 'set0/0.txt').exists()
     # Unless it is asked for, the claim stays.
     assert run(images, out).lines()[0] == '5 finished before, 1 claimed by other processes'
+    assert run(images, out, stale=0).claimed  # a process that lives has touched its claim in the last seconds
+    os.utime(out / 'set0/0.claim1', (time.time() - 60,) * 2)
     assert run(images, out, stale=0).lines() == ['1 predicted, 5 finished before']
     assert written(out) == expected
 
