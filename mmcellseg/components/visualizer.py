@@ -10,7 +10,7 @@ from mmdet.visualization import DetLocalVisualizer
 from mmdet.visualization.palette import get_palette
 from mmengine.structures import InstanceData
 
-from ..ensemble.hidden import hidden_by_better
+from ..ensemble.fusion import hidden_by_better
 from ..reporting.overlay import draw_overlay
 from .box_masks import BoxMasks
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from mmcellseg.ensemble.calibration import Calibration, apply_curve, fit_platt, logit, match_hits
+from mmcellseg.ensemble.calibration import Calibration, apply_curve, fit_curves, fit_platt, logit, match_hits
 
 
 def test_logit_and_its_inverse():
@@ -67,7 +67,7 @@ def test_a_detection_whose_best_cell_is_taken_gets_its_second(rectangles):
 def test_rare_classes_take_the_members_curve(tmp_path, rng):
     scores, labels = rng.random(400), np.where(np.arange(400) < 390, 1, 2)
     hits = rng.random(400) < scores
-    fitted = Calibration.fit({'a': (scores, labels, hits), 'b': (scores[:0], labels[:0], hits[:0])})
+    fitted = Calibration({'a': fit_curves(scores, labels, hits), 'b': fit_curves(scores[:0], labels[:0], hits[:0])})
     assert set(fitted.curves['a']) == {'all', '1'}
     assert fitted.curves['b'] == {}
     fitted.save(tmp_path / 'c.json')

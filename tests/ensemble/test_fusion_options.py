@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from mmcellseg.components.box_masks import BoxMasks
-from mmcellseg.ensemble.build import build_fusion
+from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion, build_fusion
 from mmcellseg.ensemble.calibration import Calibration, apply_curve
 from mmcellseg.ensemble.fusion import largest_components
-from mmcellseg.ensemble.nms_fusion import NMSFusion
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 
 BOTH = pytest.mark.parametrize('fusion', [NMSFusion, WeightedMaskFusion])
 

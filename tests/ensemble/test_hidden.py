@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.hidden import hidden_by_better
-from mmcellseg.ensemble.nms_fusion import NMSFusion
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
+from mmcellseg.ensemble.fusion import hidden_by_better
 
 
 def strips(*spans):

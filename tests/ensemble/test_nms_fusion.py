@@ -8,8 +8,8 @@ import torch
 from mmcv.ops import nms
 from mmdet.registry import TASK_UTILS
 
+from mmcellseg.ensemble import NMSFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.nms_fusion import NMSFusion
 
 
 def key(detections):

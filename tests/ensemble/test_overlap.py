@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mmcellseg.ensemble import NMSFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.overlap import check_measure, greedy_groups, overlap_groups
+from mmcellseg.ensemble.overlap import greedy_groups, overlap_groups
 
 
 def dense_overlaps(detections, measure):
@@ -52,9 +53,9 @@ def test_a_chain_is_resolved_from_its_best(rng):
     first, second = np.arange(9), np.arange(1, 10)  # each overlaps the next only
     asked = []
 
-    def overlap(i, j):
-        asked.extend(i.tolist())
-        return np.ones(len(i))
+    def overlap(pairs):
+        asked.extend(first[pairs].tolist())
+        return np.ones(len(pairs))
 
     found = greedy_groups(first, second, 10, overlap, 0.5)
     assert found.seeds.tolist() == [0, 2, 4, 6, 8]
@@ -69,6 +70,6 @@ def test_no_detections(rectangles):
 
 def test_bad_settings():
     with pytest.raises(ValueError, match="iou is 'giou', expected one of"):
-        check_measure('giou', 0.5)
+        NMSFusion(iou='giou')
     with pytest.raises(ValueError, match=r'threshold is 1\.0, expected'):
-        check_measure('box', 1.0)
+        NMSFusion(threshold=1.0)

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmcellseg.ensemble.members import ImageSet, Member
-from mmcellseg.ensemble.nms_fusion import NMSFusion
+from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
+from mmcellseg.ensemble.calibration import Calibration
+from mmcellseg.ensemble.members import ImageSet, Member, read_out_of_fold
 from mmcellseg.ensemble.selection import (
     Judge,
     agreement,
-    fit_calibration,
     forward_selection,
-    read_out_of_fold,
     select_members,
+    selection_config,
+    selection_table,
     split_images,
 )
-from mmcellseg.ensemble.selection_report import selection_config, selection_table
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.structures.results import ResultsError, write_results
 
@@ -95,7 +94,7 @@ def test_a_useless_member_is_not_chosen(truth, predictions, tmp_path):
     assert selection.own['c'] == 0
     assert selection.without['c'] < 0 < selection.without['a']
     assert set(selection.weights) == {'a', 'b'}
-    assert selection.chosen_on == selection.kept_apart == 1
+    assert selection.chosen == [1, 1]
     assert selection.everyone[1] < 1
     assert selection.agreement[('a', 'b')] == 0
     table = selection_table(selection)
@@ -163,9 +162,9 @@ def test_calibration_learns_who_is_right(truth, predictions, rng):
         for image in of_member.values():
             for entry in image:
                 entry['score'] = float(rng.uniform(0.4, 0.6))
-    curves = fit_calibration({**right, 'none': {}}, truth).curves
+    curves = Calibration.fit({**right, 'none': {}}, truth).curves
     assert curves['none'] == {}
     assert curves['a'] == {}  # not one miss to learn from
     mixed = {i: right['a'][i] + right['c'][i][:1] for i in right['a']}
-    (slope, offset) = fit_calibration({'m': mixed}, truth).curves['m']['all']
+    (slope, offset) = Calibration.fit({'m': mixed}, truth).curves['m']['all']
     assert np.isfinite([slope, offset]).all()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from mmdet.registry import TASK_UTILS
 
+from mmcellseg.ensemble import WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion, lift_best
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 
 
 def slow_fusion(detections, members, lift, by_outline, threshold=0.5):

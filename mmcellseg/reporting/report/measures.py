@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...ensemble.build import build_fusion
+from ...ensemble import build_fusion
 from ...ensemble.driver import merge_files
 from ...ensemble.members import Member, read_image_set
-from ...ensemble.scoring import MERGED, score_files
+from ...ensemble.selection import MERGED, score_files
 from ...evaluation.anchor_recall import best_ious, boxes_as_seen, make_anchors, recall_by_side
 from ...evaluation.ap import class_key, precision_table
 from ...evaluation.error_analysis import (

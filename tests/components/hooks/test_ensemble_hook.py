@@ -16,7 +16,7 @@ from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.hooks.ensemble_hook import EnsembleHook
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import Member, read_image_set
-from mmcellseg.ensemble.scoring import score_files
+from mmcellseg.ensemble.selection import score_files
 from mmcellseg.structures.results import ResultsError, read_results, write_results
 
 SIZE = (40, 60)

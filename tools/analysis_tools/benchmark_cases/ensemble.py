@@ -14,8 +14,8 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.ensemble import WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.results import write_results
 
 from .measure import compare, measure
