@@ -47,6 +47,16 @@ def predictions(found: list[tuple]) -> list[dict]:
     ]
 
 
+def coco_of(table: list[list[int]]) -> dict:
+    """Images 1, 2, … whose row of ``table`` gives the instances of each class; the annotations are ids alone."""
+    owners = [(i, c) for i, row in enumerate(table, 1) for c, number in enumerate(row, 1) for _ in range(number)]
+    return {
+        'images': [{'id': n, 'file_name': f'{n}.tif', 'height': 9, 'width': 9} for n in range(1, len(table) + 1)],
+        'annotations': [{'id': n, 'image_id': i, 'category_id': c} for n, (i, c) in enumerate(owners, start=1)],
+        'categories': [{'id': n, 'name': f'class{n}'} for n in range(1, len(table[0]) + 1)],
+    }
+
+
 def as_predictions(data: dict, score: float = 1.0) -> list[dict]:
     """The annotations as a perfect prediction."""
     keys = ('image_id', 'category_id', 'bbox', 'segmentation')

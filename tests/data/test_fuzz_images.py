@@ -108,11 +108,10 @@ def mutate(original, rng):
         data[place : place + size] = (value % 2 ** (8 * size)).to_bytes(size, order)
     else:
         data[at : at + 4] = rng.bytes(4)
-    same_length = len(data) == len(original.data)
-    changed = (
-        np.flatnonzero(np.frombuffer(data, np.uint8) != np.frombuffer(original.data, np.uint8)) if same_length else []
-    )
-    return bytes(data), same_length and bool(np.isin(changed, original.pixels).all())
+    if len(data) != len(original.data):
+        return bytes(data), False
+    changed = np.flatnonzero(np.frombuffer(data, np.uint8) != np.frombuffer(original.data, np.uint8))
+    return bytes(data), bool(np.isin(changed, original.pixels).all())
 
 
 def outcome(path, original, expected, only_pixels, reader):
