@@ -57,7 +57,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     """Merge, score and zip."""
     out_dir = args.out_dir or Path(cfg.out_dir)
     if args.run_missing:
-        from mmcellseg.runs.missing_members import run_missing  # imports MMDetection, which merging does without
+        from mmcellseg.runs.ensembles import run_missing  # imports MMDetection, which merging does without
 
         run_missing(members)
     images = read_image_set(cfg.ann_file)
