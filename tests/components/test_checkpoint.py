@@ -12,8 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
 
-from mmcellseg.components.checkpoint import CheckpointError, check_fits, check_resumable, load, trust
-from mmcellseg.components.inert_pickle import InertPickle
+from mmcellseg.components.checkpoint import CheckpointError, InertPickle, check_fits, check_resumable, load, trust
 from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
 
 

@@ -6,7 +6,7 @@ import pytest
 from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
-from mmcellseg.components.datasets.faults import DataError
+from mmcellseg.components.hooks.data_fault_hook import DataError
 from mmcellseg.data.tiff import read_image
 from mmcellseg.runs.config_options import ConfigError
 from mmcellseg.runs.errors import errors_in_a_line, explain

@@ -90,16 +90,6 @@ def test_survives_pickling_and_copying():
         assert twin.get_data_info(1)['img_id'] == 1
 
 
-def test_lazy_init_and_subsets():
-    wrapped = ClassWeightedDataset(make(IMAGES, lazy_init=True), lazy_init=True)
-    assert not hasattr(wrapped, 'image_weights')
-    wrapped.full_init()
-    assert len(wrapped.image_weights) == 3
-    assert wrapped.get_subset([1]).image_counts.tolist() == [[1, 1, 0]]
-    wrapped.get_subset_([0, 2])
-    assert wrapped.image_counts.tolist() == [[3, 0, 0], [0, 0, 0]]
-
-
 def test_unknown_weightings_are_refused_before_loading():
     lazy = make(IMAGES, lazy_init=True)
     with pytest.raises(ValueError, match="unknown weighting 'best'"):

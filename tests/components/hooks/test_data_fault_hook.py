@@ -66,5 +66,5 @@ def test_images_that_are_not_there_are_refused_before_the_first_step(place, tmp_
 def test_a_worker_that_dies_is_reported_with_its_cause(place):
     extra = "train_dataloader['dataset']['pipeline'].insert(0, dict(type='DieInWorker', index=1))\n"
     output = train(place, extra, 1)
-    assert 'it was killed, as a rule for want of memory' in output
+    assert 'it was killed, as a rule out of memory' in output
     assert 'use fewer workers' in json.loads((place / 'run/record.json').read_text())['error']

@@ -64,7 +64,7 @@ def test_shares_of_an_epoch(caplog):
     assert 'balanced share' in before
     assert after.splitlines()[0] == 'Exposure of epoch 1:'
     assert after.splitlines()[3].split() == ['common', '66.67%', '71.43%', '60.00%', '5', '3']
-    assert hook.drawn.tolist() == [0, 0]
+    assert hook.found.tolist() == [[0, 0], [0, 0]]
 
 
 def test_an_iteration_based_loop_reports_by_interval(caplog):

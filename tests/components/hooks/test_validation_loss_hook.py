@@ -13,7 +13,7 @@ from mmengine.runner import Runner, load_checkpoint
 from tiny_run import REPO, run_tool, write_config, write_data
 
 from mmcellseg.components.hooks import validation_loss_hook
-from mmcellseg.components.hooks.train_split_metric_hook import TrainSplitMetricHook, spread_indices
+from mmcellseg.components.hooks.train_split_metric_hook import TrainSplitMetricHook
 from mmcellseg.components.hooks.validation_loss_hook import ValidationLossHook, check_pipeline, forked_random_state
 from mmcellseg.components.metrics.cell_metric import CellMetric
 
@@ -270,8 +270,3 @@ val_dataloader['dataset']['ann_file'] = 'annotations/elsewhere.json'
     write_config(tmp_path / 'c.py', tiny_trained / 'data', extra)
     run_tool(REPO / 'tools/test.py', 'c.py', str(tiny_trained / 'run/epoch_2.pth'), '--format-only', cwd=tmp_path)
     assert list(tmp_path.rglob('submission.zip'))
-
-
-def test_spread_indices_by_hand():
-    assert spread_indices(10, 4) == [0, 3, 6, 9]
-    assert spread_indices(3, 20) == [0, 1, 2]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mmcellseg.components.datasets.faults import DataError, GuardedPipeline, explain_worker_death
+from mmcellseg.components.hooks.data_fault_hook import DataError, GuardedPipeline, explain_worker_death
 
 
 def broken(data):
