@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from ..structures.masks import InstanceMasks
-from ..structures.ragged import offsets, ragged_arange
+from ..structures.ragged import offsets, positions, ragged_arange
 from ..structures.rle import counts_to_windows
 
 
@@ -25,9 +25,7 @@ class Instances:
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
-        order = np.argsort(self.image_ids, kind='stable')
-        unique, first = np.unique(self.image_ids[order], return_index=True)
-        return dict(zip(unique.tolist(), np.split(order, first[1:])))
+        return positions(self.image_ids)
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -11,12 +11,14 @@ import numpy as np
 
 from .files import atomic_open
 from .json_file import check_encoding, parse_json, read_file, short, whole
+from .ragged import positions
 from .results_rules import Violation
 from .rle import counts_to_strings
 
 Entry = dict[str, Any]
 
 _SHOWN = 5  # violations in one message
+_BLANKS = ' \t\r\n'
 
 
 class ResultsError(ValueError):
@@ -50,16 +52,14 @@ def _plain(entry: Mapping[str, Any]) -> Entry:
 
 def dump_results(entries: Iterable[Mapping[str, Any]], file: BinaryIO, name: str | os.PathLike) -> int:
     """``write_results`` into a file that is open; errors name it ``name``."""
-    encode = json.JSONEncoder(allow_nan=False).encode
-    written = 0
+    encode, written = json.JSONEncoder(allow_nan=False).encode, 0
     file.write(b'[')
-    for entry in entries:
+    for written, entry in enumerate(entries, 1):
         try:
             line = encode(_plain(entry))
         except ValueError as error:
-            raise ResultsError(f'{name}: entry {written} cannot be written ({error}): {entry}') from error
-        file.write((',\n' if written else '\n').encode() + line.encode())
-        written += 1
+            raise ResultsError(f'{name}: entry {written - 1} cannot be written ({error}): {entry}') from error
+        file.write(f'{"," if written > 1 else ""}\n{line}'.encode())
     file.write(b'\n]\n' if written else b']\n')
     return written
 
@@ -94,7 +94,7 @@ def read_results(path: str | os.PathLike) -> list[Entry]:
     return parse_results(read_file(path, 'predictions file', ResultsError), path)
 
 
-Scan = tuple[list[tuple[int, int]], list[int]]  # of each entry the first byte and that after its last, and its image id
+Scan = list[tuple[int, int, int]]  # of each entry the first byte, that after its last, and its image id
 
 # A line as write_results writes it; the last one has no comma.
 _OUR_LINE = re.compile(rb'\{"image_id": (-?\d{1,18}), [^\n]*\}(,?)\n')
@@ -102,60 +102,58 @@ _OUR_LINE = re.compile(rb'\{"image_id": (-?\d{1,18}), [^\n]*\}(,?)\n')
 
 def _scan_ours(path: Path) -> Scan | None:
     """The entries of a file of ours, its lines not decoded; None for any other file."""
-    spans: list[tuple[int, int]] = []
-    ids: list[int] = []
+    entries: Scan = []
     with path.open('rb') as file:
         if file.read(2) != b'[\n':
             return None
         at, more = 2, True
         for line in file:
             if not more:
-                return (spans, ids) if (line + file.read()).strip() == b']' else None
+                return entries if (line + file.read()).strip() == b']' else None
             found = _OUR_LINE.fullmatch(line)
             if not found:
                 return None
-            spans.append((at, at + found.start(2)))
-            ids.append(int(found[1]))
+            entries.append((at, at + found.start(2), int(found[1])))
             at, more = at + len(line), found[2] == b','
     return None
 
 
+def _skip_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
+
+
 def _scan_foreign(path: Path) -> Scan:
     """The entries of a file that is laid out in any way; its text is in memory meanwhile."""
-    content = path.read_bytes()
-    check_encoding(content[:4], path, ResultsError)
-    text = content.decode('latin-1')  # one character a byte: positions in the text are positions in the file
-    decode, blanks = json.JSONDecoder().raw_decode, re.compile(r'[ \t\r\n]*')
-    spans: list[tuple[int, int]] = []
-    ids: list[int] = []
-    at = blanks.match(text).end()
+    text = path.read_bytes().decode('latin-1')  # one character a byte: places in the text are places in the file
+    check_encoding(text[:4].encode('latin-1'), path, ResultsError)
+    decode = json.JSONDecoder().raw_decode
+    entries: Scan = []
+    at = _skip_blanks(text, 0)
     if text[at : at + 1] != '[':
         raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(text) if text else "nothing"}')
-    at = blanks.match(text, at + 1).end()
+    at = _skip_blanks(text, at + 1)
     while text[at : at + 1] != ']':
-        if spans and text[at : at + 1] not in ('', ','):
+        if entries and text[at : at + 1] not in ('', ','):
             raise ResultsError(f'{path}: expected "," or "]" at byte {at}, found {text[at]!r}')
+        start = _skip_blanks(text, at + 1) if entries else at
         try:
-            start = blanks.match(text, at + 1).end() if spans else at
             entry, end = decode(text, start)
         except json.JSONDecodeError as error:
-            raise ResultsError(
-                f'{path}: the list breaks at byte {error.pos} ({error.msg}); the file is truncated or not JSON: '
-                'write it again'
-            ) from error
+            problem = f'the list breaks at byte {error.pos} ({error.msg}); the file is truncated or not JSON'
+            raise ResultsError(f'{path}: {problem}: write it again') from error
         except (RecursionError, ValueError) as error:
-            raise ResultsError(
-                f'{path}: the entry at byte {start} is nested too deeply or has too long a number'
-            ) from error
+            problem = f'the entry at byte {start} is nested too deeply or has too long a number'
+            raise ResultsError(f'{path}: {problem}') from error
         image_id = entry.get('image_id') if isinstance(entry, dict) else None
         if not whole(image_id):
-            raise ResultsError(f'{path}: entry {len(ids)} has no integer image_id: {short(entry)}')
-        spans.append((start, end))
-        ids.append(image_id)
-        at = blanks.match(text, end).end()
-    if text[at + 1 :].strip(' \t\r\n'):
+            raise ResultsError(f'{path}: entry {len(entries)} has no integer image_id: {short(entry)}')
+        entries.append((start, end, image_id))
+        at = _skip_blanks(text, end)
+    if text[at + 1 :].strip(_BLANKS):
         raise ResultsError(f'{path}: more text after the end of the list at byte {at}')
-    return spans, ids
+    return entries
 
 
 class ResultsFile:
@@ -170,11 +168,9 @@ class ResultsFile:
         self.path = Path(path)
         if not self.path.is_file():
             raise ResultsError(f'{path}: there is no such predictions file')
-        spans, ids = _scan_ours(self.path) or _scan_foreign(self.path)
-        self._spans = np.array(spans, np.int64).reshape(-1, 2)
-        order = np.argsort(np.array(ids, np.int64), kind='stable')
-        unique, first = np.unique(np.array(ids, np.int64)[order], return_index=True)
-        self._entries = dict(zip(unique.tolist(), np.split(order, first[1:]), strict=True)) if ids else {}
+        ours = _scan_ours(self.path)
+        entries = np.array(_scan_foreign(self.path) if ours is None else ours, np.int64).reshape(-1, 3)
+        self._spans, self._entries = entries[:, :2], positions(entries[:, 2])
 
     @property
     def image_ids(self) -> list[int]:
