@@ -34,7 +34,7 @@ from mmcellseg.ensemble.selection import (
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import write_submission
 from mmcellseg.structures.files import atomic_write
-from mmcellseg.structures.run_files import RESULTS_NAME
+from mmcellseg.structures.run_files import RESULTS_NAME, ZIP_NAME
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,7 +76,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
         rows = [(name, *(values[figure] for figure in figures)) for name, values in scores.items()]
         print('\n'.join(markdown(('', *figures), rows)))
     if cfg.get('ids_file'):
-        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / 'submission.zip', images.categories))
+        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / ZIP_NAME, images.categories))
 
 
 def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:

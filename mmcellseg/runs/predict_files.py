@@ -61,7 +61,7 @@ def predict_file(
         for writer in writers.values():
             path = target.with_name(target.name + writer.suffix)
             if writer is not OverlayWriter:
-                opened[path.name] = stack.enter_context(writer(path, item.path.name, *size, classes, mpp=mpp))
+                opened[path.name] = stack.enter_context(writer(path, *size, classes, mpp=mpp))
             elif max(size) <= LONGEST:
                 opened[path.name] = stack.enter_context(writer(path, image.read((0, 0, *size[::-1])), classes))
         for cells in predictor.stream(image, plan, bar):

@@ -5,7 +5,7 @@ there are none, and scores with its own temperature and bias. ``Imperfection.sha
 variance that all members have in common: a hard cell is hard for each of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,8 +131,8 @@ def simulate_image(
             found.append((_grow(piece, float(border[k, copy]), shift[k, copy]), label, k, copy))
     strays = _false_positives(masks, labels, p, errors, draws)
     made, tight, iou = _in_image([w for w, *_ in found] + [w for w, *_ in strays], masks, [k for *_, k, _ in found])
-    cell, copy = np.array([(k, copy) for *_, k, copy in found], np.int64).reshape(-1, 2).T
-    quality = p.score_slope * (iou - 0.55) + noise[cell, copy] - 0.7 * confused[cell] - 1.0 * double[cell] * copy
+    cell, which = np.array([made_of[2:] for made_of in found], np.int64).reshape(-1, 2).T
+    quality = p.score_slope * (iou - 0.55) + noise[cell, which] - 0.7 * confused[cell] - 1.0 * double[cell] * which
     quality = np.append(quality, [quality for *_, quality in strays])
     scores: np.ndarray = 1 / (1 + np.exp(-(slope * quality + offset)))
     given = [label for _, label, *_ in found] + [label for _, label, _ in strays]
@@ -180,21 +180,3 @@ def _in_image(
     tight = inside.tight_boxes().astype(np.float64)
     tight[:, 2:] -= tight[:, :2]
     return inside, tight, iou
-
-
-def simulate_members(
-    truth: Mapping[int, tuple[InstanceMasks, np.ndarray]],
-    categories: Sequence[int],
-    number: int = 17,
-    seed: int = 0,
-    imperfection: Imperfection | None = None,
-) -> list[list[dict[str, Any]]]:
-    """The entries of ``number`` members over all images: image id → (masks, labels (N,))."""
-    return [
-        [
-            entry
-            for image_id, (masks, labels) in truth.items()
-            for entry in simulate_image(masks, labels, categories, image_id, member, seed, imperfection)
-        ]
-        for member in range(number)
-    ]

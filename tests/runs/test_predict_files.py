@@ -141,9 +141,12 @@ def test_the_overlay_shows_each_class_in_its_colour_and_not_for_large_images(tmp
     run(tmp_path / 'in', tmp_path / 'out', formats={'overlay': OverlayWriter})
     assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == ['small.overlay.png']
     drawn = cv2.imread(str(tmp_path / 'out/small.overlay.png'))[..., ::-1]
-    assert drawn[10, 15].tolist() == [220, 20, 60]
-    assert drawn[10, 55].tolist() == [0, 0, 255]
-    assert drawn[15, 15].tolist() == [150] * 3
+    assert drawn.shape[1] == 600  # six times as large, to be seen
+    assert drawn.shape[0] > 240  # with the classes named below
+    assert drawn[60, 90].tolist() == [220, 20, 60]
+    assert drawn[60, 330].tolist() == [0, 0, 255]
+    assert drawn[90, 90].tolist() == [150] * 3
+    assert (drawn[240:] == [220, 20, 60]).all(-1).any()
 
 
 def start(images: Path, out: Path, seconds: float, name: str):
