@@ -34,7 +34,7 @@ from mmcellseg.ensemble.selection import (
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import write_submission
 from mmcellseg.structures.files import atomic_write
-from mmcellseg.structures.run_files import RESULTS_NAME
+from mmcellseg.structures.run_files import RESULTS_NAME, ZIP_NAME
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,7 +57,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     """Merge, score and zip."""
     out_dir = args.out_dir or Path(cfg.out_dir)
     if args.run_missing:
-        from mmcellseg.runs.missing_members import run_missing  # imports MMDetection, which merging does without
+        from mmcellseg.runs.ensembles import run_missing  # imports MMDetection, which merging does without
 
         run_missing(members)
     images = read_image_set(cfg.ann_file)
@@ -76,7 +76,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
         rows = [(name, *(values[figure] for figure in figures)) for name, values in scores.items()]
         print('\n'.join(markdown(('', *figures), rows)))
     if cfg.get('ids_file'):
-        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / 'submission.zip', images.categories))
+        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / ZIP_NAME, images.categories))
 
 
 def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:

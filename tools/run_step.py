@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.ensembles import is_ensemble, run_ensemble_step, submit_ensemble_step
 from mmcellseg.runs.steps import run_step, submit_step
 
 

@@ -40,6 +40,10 @@ def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
         listed = tag.count  # tifffile cuts what is too much
     if listed < n or (listed > n and tag is not None):
         return f'is damaged: it lists {listed} {kind}s, but its {height} × {width} px take {n}'
+    if page.samplesperpixel > 1 and int(page.planarconfig) not in (1, 2):  # would leave pixels undefined
+        return (
+            f'is damaged: its planar configuration is {int(page.planarconfig)}, expected 1 (interleaved) or 2 (planar)'
+        )
     offsets, counts = (np.array(values[:n], np.float64) for values in (page.dataoffsets, page.databytecounts))
     absent = np.flatnonzero((offsets <= 0) | (counts <= 0))
     if absent.size and not sparse:

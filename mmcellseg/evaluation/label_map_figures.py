@@ -68,12 +68,11 @@ def image_maps(gt: GroundTruth, predictions: Predictions, image_id: int, score_t
 
 
 def count(image: ImageMaps, categories: Sequence[int], radius: float) -> Counts:
-    """The counts of one image, without the first axis. ``radius``: see :func:`centroid_f1.pair_by_centroid`."""
+    """The counts of one image, without the first axis. ``radius``: see :func:`centroid_f1.f1_counts`."""
     pairs = image.pairs
     iou, true, found = pairs.iou, image.gt_class[pairs.gt], image.pred_class[pairs.pred]
-    paired = centroid_f1.pair_by_centroid(image.gt_xy, image.gt_class, image.pred_xy, image.pred_class, radius)
     pq = [panoptic.pq_counts(pairs, image.gt_class == c, image.pred_class == c) for c in categories]
-    near = [centroid_f1.class_counts(paired, c) for c in categories]
+    near = centroid_f1.f1_counts(image.gt_xy, image.gt_class, image.pred_xy, image.pred_class, categories, radius)
     taken = []
     # In label maps only halves of a cell, at an IoU of exactly 0.5, compete for it: any order finds all that can match.
     for mine in (*((true == c) & (found == c) for c in categories), np.ones(len(iou), bool)):
@@ -82,7 +81,7 @@ def count(image: ImageMaps, categories: Sequence[int], radius: float) -> Counts:
     return Counts(
         np.array([*pq, panoptic.pq_counts(pairs)], np.float64),
         np.array(taken),
-        np.array([*near, centroid_f1.detection_counts(paired)]),
+        np.array(near),
         np.array([panoptic.aji(pairs), panoptic.aji_plus(pairs), panoptic.dice(pairs)]),
     )
 

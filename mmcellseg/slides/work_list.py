@@ -75,6 +75,9 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
             file.write(json.dumps(content, indent=1) + '\n')
     except FileExistsError:
         return False
+    except OSError:  # a full disk
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

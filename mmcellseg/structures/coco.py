@@ -154,7 +154,8 @@ def _annotation_problem(
         return f'category_id {category} is not among {sorted(category_ids)}'
     if not cells:
         return None
-    area, bbox, crowd = annotation.get('area'), annotation.get('bbox'), annotation.get('iscrowd', 0)
+    area, crowd = annotation.get('area'), annotation.get('iscrowd', 0)
+    bbox: Any = annotation.get('bbox')
     if not numbers([area], 1):
         return f'area {short(area)}, expected the pixels of its mask (convert the data again)'
     if not numbers(bbox, 4):

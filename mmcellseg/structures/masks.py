@@ -65,12 +65,12 @@ class InstanceMasks:
         Raises:
             ValueError: A label is negative or no whole number.
         """
-        width = max(label_map.shape[1], 1)
+        height, width = label_map.shape
         # Row by row in runs of one value: some forty times fewer than there are pixels.
         flat = np.ascontiguousarray(label_map).ravel()
         begins = np.ones(flat.size, bool)
         begins[1:] = flat[1:] != flat[:-1]
-        begins[::width] = True
+        begins[:: max(width, 1)] = True
         start = np.flatnonzero(begins)
         length = np.diff(start, append=flat.size)
         runs = np.flatnonzero(flat[start])
@@ -82,15 +82,15 @@ class InstanceMasks:
         if wrong.any():
             raise ValueError(f'label map: expected whole numbers from 0 up, found {values[wrong][0]}')
         ids, owner = np.unique(labels, return_inverse=True)
-        y, x = np.divmod(start, width)
+        y, x = np.divmod(start, max(width, 1))
         boxes = np.empty((4, len(ids)), np.int64)
-        boxes[:2], boxes[2:] = max(*label_map.shape, 1), 0
+        boxes[:2], boxes[2:] = max(height, width), 0
         for side, merge, coordinate in zip(boxes, [np.minimum] * 2 + [np.maximum] * 2, (x, y, x + length, y + 1)):
             merge.at(side, owner, coordinate)
         wide = boxes[2] - boxes[0]
         starts = offsets(wide * (boxes[3] - boxes[1]))
         first = starts[owner] + (y - boxes[1, owner]) * wide[owner] + x - boxes[0, owner]
-        return ids, cls(*label_map.shape, boxes.T, starts, rle.fill_runs(first, length, starts[-1]))
+        return ids, cls(height, width, boxes.T, starts, rle.fill_runs(first, length, starts[-1]))
 
     def to_rles(self) -> list[dict]:
         """COCO RLEs, equal to pycocotools' byte for byte: ``[{'size': [h, w], 'counts': bytes}, …]``."""

@@ -18,6 +18,7 @@ from .rle import counts_to_strings
 Entry = dict[str, Any]
 
 _SHOWN = 5  # violations in one message
+_BLANKS = ' \t\r\n'
 
 
 class ResultsError(ValueError):
@@ -117,20 +118,26 @@ def _scan_ours(path: Path) -> Scan | None:
     return None
 
 
+def _skip_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
+
+
 def _scan_foreign(path: Path) -> Scan:
     """The entries of a file that is laid out in any way; its text is in memory meanwhile."""
     text = path.read_bytes().decode('latin-1')  # one character a byte: places in the text are places in the file
     check_encoding(text[:4].encode('latin-1'), path, ResultsError)
-    decode, blanks = json.JSONDecoder().raw_decode, re.compile(r'[ \t\r\n]*')
+    decode = json.JSONDecoder().raw_decode
     entries: Scan = []
-    at = blanks.match(text).end()
+    at = _skip_blanks(text, 0)
     if text[at : at + 1] != '[':
         raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(text) if text else "nothing"}')
-    at = blanks.match(text, at + 1).end()
+    at = _skip_blanks(text, at + 1)
     while text[at : at + 1] != ']':
         if entries and text[at : at + 1] not in ('', ','):
             raise ResultsError(f'{path}: expected "," or "]" at byte {at}, found {text[at]!r}')
-        start = blanks.match(text, at + 1).end() if entries else at
+        start = _skip_blanks(text, at + 1) if entries else at
         try:
             entry, end = decode(text, start)
         except json.JSONDecodeError as error:
@@ -143,8 +150,8 @@ def _scan_foreign(path: Path) -> Scan:
         if not whole(image_id):
             raise ResultsError(f'{path}: entry {len(entries)} has no integer image_id: {short(entry)}')
         entries.append((start, end, image_id))
-        at = blanks.match(text, end).end()
-    if text[at + 1 :].strip(' \t\r\n'):
+        at = _skip_blanks(text, end)
+    if text[at + 1 :].strip(_BLANKS):
         raise ResultsError(f'{path}: more text after the end of the list at byte {at}')
     return entries
 

@@ -88,8 +88,8 @@ def _field_problems(
         elif size and (box[2] > size[1] + _SLACK or box[3] > size[0] + _SLACK):
             problems.append((f'bbox {box} is larger than the image of width {size[1]} and height {size[0]}', BOX_SIZE))
     if 'segmentation' in keys:
-        if text := rle_problem(entry['segmentation'], size):
-            problems.append((text, 'mask'))
+        if problem := rle_problem(entry['segmentation'], size):
+            problems.append((problem, 'mask'))
         elif not isinstance(entry['segmentation']['counts'], str | bytes):
             text = 'the RLE counts are a list, expected the compressed string (pycocotools.mask.frPyObjects makes it)'
             problems.append((text, LISTED_COUNTS))

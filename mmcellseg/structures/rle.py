@@ -124,7 +124,8 @@ def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
     later = np.flatnonzero(ragged_arange(np.diff(splits)) > 2)
     values[later] -= counts[later - 2]
     # Most numbers fit one group (-16 to 15), so each further group looks at those that go on only.
-    rest, alive = values, np.arange(len(values))
+    rest = values
+    alive: np.ndarray = np.arange(len(values))
     groups, parts = np.zeros(len(values), np.int64), []
     while len(alive):
         more = (rest < -16) | (rest > 15)
@@ -192,8 +193,8 @@ def windows_to_counts(
     boxes: np.ndarray, starts: np.ndarray, bits: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts and splits of the full h×w masks whose windows these are; every bit but 0 is foreground."""
-    (x0, y0, x1, y1) = boxes.astype(np.int64).T
-    wide, high = x1 - x0, y1 - y0
+    corner, size = boxes[:, :2].astype(np.int64), (boxes[:, 2:] - boxes[:, :2]).astype(np.int64)
+    (x0, y0), (wide, high) = corner.T, size.T
     columns = _transposed(bits, starts, np.stack([high, wide], axis=1)) != 0
     cut = np.zeros(len(columns), bool)  # a column begins here, or a run within it
     cut[np.repeat(starts[:-1], wide) + ragged_arange(wide) * np.repeat(high, wide)] = True

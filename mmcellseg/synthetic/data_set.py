@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -143,8 +144,8 @@ def _deal(
 def _write_image(path: Path, rgb: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
-    alpha = {'photometric': 'rgb', 'extrasamples': ['unassalpha']}
-    tifffile.imwrite(path, rgba, compression='lzw', predictor=True, metadata=None, **alpha)
+    settings: dict[str, Any] = {'photometric': 'rgb', 'extrasamples': ['unassalpha'], 'metadata': None}
+    tifffile.imwrite(path, rgba, compression='lzw', predictor=True, **settings)
 
 
 def _write_masks(folder: Path, rng: np.random.Generator, tissue: Tissue, compression: str | None) -> None:

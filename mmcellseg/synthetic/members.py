@@ -131,8 +131,8 @@ def simulate_image(
             found.append((_grow(piece, float(border[k, copy]), shift[k, copy]), label, k, copy))
     strays = _false_positives(masks, labels, p, errors, draws)
     made, tight, iou = _in_image([w for w, *_ in found] + [w for w, *_ in strays], masks, [k for *_, k, _ in found])
-    cell, copy = np.array([(k, copy) for *_, k, copy in found], np.int64).reshape(-1, 2).T
-    quality = p.score_slope * (iou - 0.55) + noise[cell, copy] - 0.7 * confused[cell] - 1.0 * double[cell] * copy
+    cell, which = np.array([made_of[2:] for made_of in found], np.int64).reshape(-1, 2).T
+    quality = p.score_slope * (iou - 0.55) + noise[cell, which] - 0.7 * confused[cell] - 1.0 * double[cell] * which
     quality = np.append(quality, [quality for *_, quality in strays])
     scores: np.ndarray = 1 / (1 + np.exp(-(slope * quality + offset)))
     given = [label for _, label, *_ in found] + [label for _, label, _ in strays]

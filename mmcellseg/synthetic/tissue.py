@@ -72,15 +72,17 @@ class Tissue:
         rho, phi = np.hypot(u, v), np.arctan2(v, u)
         outline = 1 + sum(a * np.cos(k * phi + p) for a, k, p in zip(amplitudes, orders, phases))
         depth = ((outline - rho) * mean_radius).astype(np.float32)  # px inside the outline, negative outside
+        filled = depth > 0
+        least = 0.5 * np.count_nonzero(filled)
         for attempt in range(TRIES):
             y, x = self._propose(mean_radius, touching=attempt % 2 == 0)
             # The part of the cell's window that lies in the image, as slices of the image and of the window
             ends = min(y + reach + 1, self.height), min(x + reach + 1, self.width)
             image = slice(max(y - reach, 0), ends[0]), slice(max(x - reach, 0), ends[1])
             window = tuple(slice(s.start - at + reach, s.stop - at + reach) for s, at in zip(image, (y, x)))
-            inside = depth[window] > 0
+            inside = filled[window]
             taken, pixels = np.count_nonzero(self.instances[image][inside]), np.count_nonzero(inside)
-            if pixels >= 0.5 * np.count_nonzero(depth > 0) and taken <= MAX_OVERLAP * pixels:
+            if pixels >= least and taken <= MAX_OVERLAP * pixels:
                 self._draw(label, depth, u, v, mean_radius, image, window)
                 self._centres.append((y, x, mean_radius))
                 return True

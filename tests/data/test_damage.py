@@ -82,6 +82,16 @@ def test_sparse_label_maps_pass(tmp_path, blocks, compression, level):
     assert not read_label_map(tmp_path / 'a.tif').any()
 
 
+@pytest.mark.parametrize('compression', [None, 'lzw', 'lzma', 'jpeg'])
+def test_a_planar_configuration_that_is_none(tmp_path, rng, compression):
+    """Only a part of what is read would be pixels of the file; the rest whatever was in memory."""
+    pixels = rng.integers(0, 256, (45, 61, 3), np.uint8)
+    path = save(tmp_path / 'a.tif', pixels, photometric='rgb', compression=compression, tile=(16, 32))
+    for value in (0, 3, 49575):
+        with pytest.raises(ImageReadError, match=rf'a\.tif is damaged: its planar configuration is {value}, expected'):
+            read_image(rewrite(path, PlanarConfiguration=value))
+
+
 def resize_jpeg(path, side):
     """Write another height and width into a JPEG's frame header."""
     data = bytearray(path.read_bytes())

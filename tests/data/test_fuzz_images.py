@@ -130,6 +130,7 @@ def outcome(path, original, expected, only_pixels, reader):
     if np.array_equal(array, expected):
         return 'unchanged'
     assert not (original.exact and only_pixels)
+    assert np.array_equal(array, reader(path))  # nothing of it is memory that was never written
     assert not original.name.endswith('.png')
     assert array.shape[:2] == (expected.shape[:2] if only_pixels else image_size(path))
     assert array.shape[2:] == ((3,) if reader is read_image else ())

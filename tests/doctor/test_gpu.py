@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path, capsys):
 
 
 def test_a_tool_that_fails_and_one_that_does_not_end(bench):
-    with pytest.raises(RuntimeError, match=r'submit\.py ended with 2: .*'):
+    with pytest.raises(RuntimeError, match=r'submit\.py ended with exit code 2: .*'):
         bench.run_tool('submit.py', '--unknown')
     bench.run_tool('submit.py', '--help')
     late = Bench('cpu', bench.folder, 0)

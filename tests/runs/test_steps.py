@@ -17,7 +17,7 @@ from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import records
 from mmcellseg.reporting.comparison import look_up
 from mmcellseg.runs import steps
-from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.ensembles import is_ensemble, run_ensemble_step, submit_ensemble_step
 from mmcellseg.runs.steps import check_publishable, fit_score_threshold, run_step, submit_step, weights_leaf, weights_of
 from mmcellseg.structures.results import read_results, write_results
 

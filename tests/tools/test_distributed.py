@@ -143,7 +143,7 @@ def test_slurm_names_the_processes(tmp_path):
 
 
 def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
-    from mmcellseg.runs.distributed import slurm_environment
+    from mmcellseg.runs.processes import slurm_environment
 
     scontrol = tmp_path / 'scontrol'
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...ensemble.members import find_results
 from ...structures.results import ResultsError
-from ...structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, VALIDATION_NAME, newest
+from ...structures.run_files import ENSEMBLE_NAME, RECORD_NAME, RESULTS_NAME, VALIDATION_NAME, newest
 from ..records import RecordError, read_record
 from ..run_log import Run, RunLogError, read_run
 
@@ -105,7 +105,7 @@ def read_source(path: str | os.PathLike, ann_file: str | os.PathLike | None = No
     folds = sorted(path.glob('fold*/record.json'), key=lambda file: int(file.parent.name[4:] or 0))
     if folds:
         _read_folds(source, path, [file.parent for file in folds])
-    elif (path / 'record.json').is_file() or not source.ensemble:
+    elif (path / RECORD_NAME).is_file() or not source.ensemble:
         source.record = _record(path, source.missing)
     if not folds and source.ensemble is None and (source.record or {}).get('kind') != 'ensemble':
         _read_log(source, path)
@@ -113,7 +113,7 @@ def read_source(path: str | os.PathLike, ann_file: str | os.PathLike | None = No
     if source.results is None:
         source.missing.append('No predictions of annotated images: tools/test.py --val writes them.')
         return source
-    beside = source.results.with_name('record.json')
+    beside = source.results.with_name(RECORD_NAME)
     tested = _record(beside.parent, []) if beside.parent != path and beside.is_file() else None
     data = _data_files(source.record)
     if source.ensemble:

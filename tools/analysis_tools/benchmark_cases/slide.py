@@ -146,7 +146,7 @@ def through_network(folder: Path, side: int, data: Path | None) -> dict[str, Any
     """The mosaic through a network into GeoJSON; what its ``test_step`` takes is the network's time."""
     import torch
 
-    from mmcellseg.runs import predictor as predictors
+    from mmcellseg import predict as trained
 
     write_mosaic(folder / 'mosaic.tif', side, data)
     given = os.environ.get('MODEL')
@@ -162,7 +162,7 @@ def through_network(folder: Path, side: int, data: Path | None) -> dict[str, Any
         cfg.model.backbone.init_cfg = None
         torch.manual_seed(0)
         torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {}}, checkpoint)
-    model = predictors.load(config, checkpoint, score_thr='auto' if given else 0.0, device='auto', workers=2, **OPTIONS)
+    model = trained.load(config, checkpoint, score_thr='auto' if given else 0.0, device='auto', workers=2, **OPTIONS)
     seconds, step = [0.0], model.detector._model.test_step
 
     def timed(batch: Any) -> Any:
