@@ -20,7 +20,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble import build_fusion
-from mmcellseg.ensemble.calibration import Calibration
+from mmcellseg.ensemble.calibration import fit_calibration
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import Member, find_results, read_image_set, read_out_of_fold, write_ensemble
 from mmcellseg.ensemble.selection import (
@@ -86,7 +86,8 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     truth = GroundTruth(cfg.oof_ann_file)
     predictions = read_out_of_fold(members, read_image_set(cfg.oof_ann_file))
     if args.fit_calibration:
-        Calibration.fit(predictions, truth).save(args.fit_calibration)
+        curves = fit_calibration(predictions, truth)
+        atomic_write(args.fit_calibration, json.dumps(curves, indent=1) + '\n')
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
     fusion = build_fusion(cfg.fusion)
