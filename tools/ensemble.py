@@ -15,12 +15,13 @@ import argparse
 import json
 import os
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble import build_fusion
-from mmcellseg.ensemble.calibration import Calibration
+from mmcellseg.ensemble.calibration import fit_calibration
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import Member, find_results, read_image_set, read_out_of_fold, write_ensemble
 from mmcellseg.ensemble.selection import (
@@ -86,7 +87,8 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     truth = GroundTruth(cfg.oof_ann_file)
     predictions = read_out_of_fold(members, read_image_set(cfg.oof_ann_file))
     if args.fit_calibration:
-        Calibration.fit(predictions, truth).save(args.fit_calibration)
+        curves = fit_calibration(predictions, truth)
+        atomic_write(args.fit_calibration, json.dumps(curves, indent=1) + '\n')
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
     fusion = build_fusion(cfg.fusion)
@@ -101,8 +103,12 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
 
 def read_config(args: argparse.Namespace) -> tuple[Config, list[Member]]:
     """The config with its overrides, and its members."""
-    cfg = Config.fromfile(args.config)
+    # Merging needs no torch: of the modules that a config imports, those that may hold a fusion of another's making.
+    cfg = Config.fromfile(args.config, import_custom_modules=False)
     cfg.merge_from_dict(args.cfg_options or {})
+    for name in cfg.get('custom_imports', {}).get('imports', ()):
+        if name.partition('.')[0] != 'mmcellseg':
+            import_module(name)
     lacking = [key for key in ('members', 'fusion', 'ann_file') if key not in cfg]
     if lacking or not (args.out_dir or 'out_dir' in cfg):
         raise ValueError(f'{args.config}: no {", ".join(lacking) or "out_dir"}: give a config of configs/ensembles/')
@@ -118,7 +124,7 @@ def main() -> None:
     try:
         cfg, members = read_config(args)
         (study if args.select or args.fit_calibration else merge)(cfg, args, members)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         raise SystemExit(str(error)) from error
 
 

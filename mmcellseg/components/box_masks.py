@@ -49,6 +49,16 @@ class BoxMasks(InstanceMasks, BaseInstanceMasks):
     """
 
     @classmethod
+    def of(cls, masks: Any, height: int = 0, width: int = 0) -> Self:
+        """From RLEs of an image's size, arrays or tensors (N, H, W), or masks of any class."""
+        if isinstance(masks, cls):
+            return masks
+        if isinstance(masks, list):
+            return cls.from_rles(masks, height, width)
+        masks = masks.to_ndarray() if isinstance(masks, BaseInstanceMasks) else masks
+        return cls.from_bitmaps(masks.cpu().numpy() if isinstance(masks, torch.Tensor) else masks)
+
+    @classmethod
     def random(cls, num_masks=3, height=32, width=32, dtype=np.uint8, rng=None) -> Self:
         """See ``BitmapMasks.random``."""
         return cls.from_bitmaps(BitmapMasks.random(num_masks, height, width, dtype, rng).masks)

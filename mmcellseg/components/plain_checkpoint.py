@@ -52,10 +52,10 @@ def restore(checkpoint: Any) -> Any:
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
     hub = checkpoint.get('message_hub')
-    scalars = hub.get('log_scalars') if isinstance(hub, dict) else None
-    for key, value in scalars.items() if isinstance(scalars, dict) else ():
-        if isinstance(value, dict) and _HISTORY in value:
-            scalars[key] = HistoryBuffer(*value[_HISTORY], value['max_length'])
+    if isinstance(hub, dict) and isinstance(scalars := hub.get('log_scalars'), dict):
+        for key, value in scalars.items():
+            if isinstance(value, dict) and _HISTORY in value:
+                scalars[key] = HistoryBuffer(*value[_HISTORY], value['max_length'])
     return checkpoint
 
 

@@ -1,6 +1,5 @@
 """What a config says of an experiment: its keys, and those in which it differs from its parent."""
 
-import ast
 import json
 import os
 from collections.abc import Mapping
@@ -36,26 +35,17 @@ def experiment(cfg: Config | Mapping) -> dict[str, Any]:
     return flatten(_parts(cfg))
 
 
-def _bases_of(path: Path) -> list[str]:
-    """The ``_base_`` files of a config, as absolute paths (those of other packages, ``mmdet::…``, as they are)."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
-            bases = ast.literal_eval(node.value)
-            bases = [bases] if isinstance(bases, str) else bases
-            return [base if '::' in base else str((path.parent / base).resolve()) for base in bases]
-    return []
-
-
 def config_facts(cfg: Config) -> dict[str, Any]:
     """File, parent, the keys in which a run's config differs from it (with both values), and the hash of all keys.
 
     The parent is what the config's ``_base_`` files give together; without any it is the file itself, so that only
-    the command line makes a difference. Options are merged into a config before anything else sees it, so the file
-    is read again.
+    the command line makes a difference.
     """
     facts: dict[str, Any] = {'file': (cfg.filename or '').removeprefix(HERE), 'parent': None, 'changed': {}}
     if cfg.filename is not None and Path(cfg.filename).is_file():
-        bases = _bases_of(Path(cfg.filename))
+        folder = Path(cfg.filename).parent
+        # Absolute, but for those of other packages, as mmdet::….
+        bases = [b if '::' in b else str((folder / b).resolve()) for b in Config._get_base_files(cfg.filename)]
         parent = Config.fromstring(f'_base_ = {bases!r}', '.py') if bases else Config.fromfile(cfg.filename)
         named = [base.removeprefix(HERE) for base in bases]
         facts['parent'] = named[0] if len(named) == 1 else named or None

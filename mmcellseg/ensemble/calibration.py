@@ -7,14 +7,12 @@ offset), with the smoothed targets of that paper.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..evaluation.ground_truth import GroundTruth
 from ..evaluation.matching import match
-from ..structures.files import atomic_write
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
 from .detections import Detections
@@ -94,67 +92,57 @@ def fit_curves(scores: np.ndarray, labels: np.ndarray, hits: np.ndarray) -> dict
     }
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The curves: member name → category id as a string, or ``'all'`` → (slope, offset)."""
+def fit_calibration(predictions: Predictions, truth: GroundTruth) -> dict[str, dict[str, Curve]]:
+    """Each member's curves from its predictions of annotated images: member → category as a string, or 'all'."""
+    fitted = {}
+    for name, of_member in predictions.items():
+        parts = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))]
+        for image_id, entries in of_member.items():
+            found = Detections.from_entries([entries], *truth.images[image_id])
+            labels = truth.category_ids[truth.rows(image_id)]
+            hits = match_hits(found.masks, found.labels, found.scores, truth.masks(image_id), labels)
+            parts.append((found.scores, found.labels, hits))
+        fitted[name] = fit_curves(*(np.concatenate(column) for column in zip(*parts)))
+    return fitted
 
-    curves: Mapping[str, Mapping[str, Curve]]
 
-    @classmethod
-    def fit(cls, predictions: Predictions, truth: GroundTruth) -> 'Calibration':
-        """Fit each member's curves to its predictions of annotated images."""
-        fitted = {}
-        for name, of_member in predictions.items():
-            parts = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))]
-            for image_id, entries in of_member.items():
-                found = Detections.from_entries([entries], *truth.images[image_id])
-                labels = truth.category_ids[truth.rows(image_id)]
-                hits = match_hits(found.masks, found.labels, found.scores, truth.masks(image_id), labels)
-                parts.append((found.scores, found.labels, hits))
-            fitted[name] = fit_curves(*(np.concatenate(column) for column in zip(*parts)))
-        return cls(fitted)
+def load_calibration(source: str | os.PathLike | Mapping) -> dict[str, dict[str, Curve]]:
+    """What ``fit_calibration`` gave, from a json file or a mapping.
 
-    @classmethod
-    def load(cls, source: 'str | os.PathLike | Mapping | Calibration') -> 'Calibration':
-        """From a json file that ``save`` wrote, or a mapping of that form.
+    Raises:
+        ValueError: The file is no such mapping.
+    """
+    try:
+        content = source if isinstance(source, Mapping) else json.loads(Path(source).read_text())
+        return {
+            name: {str(key): (float(slope), float(offset)) for key, (slope, offset) in of_member.items()}
+            for name, of_member in content.items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{source}: expected member → category → [slope, offset], as tools/ensemble.py '
+            f'--fit-calibration writes it ({error})'
+        ) from error
 
-        Raises:
-            ValueError: The file is no such mapping.
-        """
-        if isinstance(source, Calibration):
-            return source
-        try:
-            content = source if isinstance(source, Mapping) else json.loads(Path(source).read_text())
-            return cls(
-                {
-                    name: {str(key): (float(slope), float(offset)) for key, (slope, offset) in of_member.items()}
-                    for name, of_member in content.items()
-                }
-            )
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(
-                f'{source}: expected member → category → [slope, offset], as tools/ensemble.py '
-                f'--fit-calibration writes it ({error})'
-            ) from error
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the curves as json."""
-        atomic_write(path, json.dumps(self.curves, indent=1) + '\n')
+def calibrated_scores(
+    detections: Detections, names: Sequence[str] | None, curves: Mapping[str, Mapping[str, Curve]]
+) -> np.ndarray:
+    """Calibrated scores (N,). ``names`` are the members'.
 
-    def apply(self, detections: Detections, names: Sequence[str]) -> np.ndarray:
-        """Calibrated scores (N,). ``names`` are the members'.
-
-        Raises:
-            ValueError: A member has no curve at all: it was not fitted.
-        """
-        unknown = [name for name in names if name not in self.curves]
-        if unknown:
-            raise ValueError(f'the calibration knows {sorted(self.curves)} and not {unknown}: fit it on these members')
-        scores = detections.scores.copy()
-        for member, label in np.unique(np.stack([detections.members, detections.labels], 1), axis=0).tolist():
-            curves = self.curves[names[member]]
-            curve = curves.get(str(label), curves.get(_ALL))
-            if curve is not None:
-                chosen = (detections.members == member) & (detections.labels == label)
-                scores[chosen] = apply_curve(scores[chosen], curve)
-        return scores
+    Raises:
+        ValueError: The names are not given, or a member has no curve at all: it was not fitted.
+    """
+    if names is None:
+        raise ValueError('a calibration needs the names of the members')
+    unknown = [name for name in names if name not in curves]
+    if unknown:
+        raise ValueError(f'the calibration knows {sorted(curves)} and not {unknown}: fit it on these members')
+    scores = detections.scores.copy()
+    for member, label in np.unique(np.stack([detections.members, detections.labels], 1), axis=0).tolist():
+        of_member = curves[names[member]]
+        curve = of_member.get(str(label), of_member.get(_ALL))
+        if curve is not None:
+            chosen = (detections.members == member) & (detections.labels == label)
+            scores[chosen] = apply_curve(scores[chosen], curve)
+    return scores

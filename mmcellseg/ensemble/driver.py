@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 from tqdm import tqdm
@@ -14,6 +14,9 @@ from ..structures.results import Entry, write_results
 from .detections import Detections
 from .fusion import Fusion
 from .members import ImageSet, Member, open_members, read_checked, refuse_corners
+
+T = TypeVar('T')
+R = TypeVar('R')
 
 
 class Merged(NamedTuple):
@@ -34,29 +37,33 @@ class Outcome(NamedTuple):
     forms: list[tuple[int, int]]
 
 
-_merge: Callable[[int], Outcome] | None = None
+_function: Callable | None = None
 
 
-def _start(merge: Callable[[int], Outcome]) -> None:
-    global _merge
-    _merge = merge
+def _start(function: Callable) -> None:
+    global _function
+    _function = function
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
 
 
-def _merge_image(image_id: int) -> Outcome:
-    assert _merge is not None
-    return _merge(image_id)
+def _call(item: Any) -> Any:
+    assert _function is not None
+    return _function(item)
 
 
-def _map(merge: Callable[[int], Outcome], image_ids: Sequence[int], workers: int) -> Iterator[Outcome]:
-    """``map(merge, image_ids)`` in this process, or in several that fork from it."""
+def map_forked(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+    """``map(function, items)`` in this process, or in several that fork from it: only items and results are sent.
+
+    Raises:
+        RuntimeError: A process was killed.
+    """
     if workers <= 1:
-        yield from map(merge, image_ids)
+        yield from map(function, items)
         return
     # Not multiprocessing.Pool: it waits for ever for a process that was killed.
-    with ProcessPoolExecutor(workers, get_context('fork'), initializer=_start, initargs=(merge,)) as pool:
+    with ProcessPoolExecutor(workers, get_context('fork'), initializer=_start, initargs=(function,)) as pool:
         try:
-            yield from pool.map(_merge_image, image_ids)
+            yield from pool.map(_call, items)
         except BrokenProcessPool as error:
             raise RuntimeError(
                 f'one of {workers} merging processes was killed, often because memory ran out: nothing was written; '
@@ -79,7 +86,7 @@ def merge_files(
     Raises:
         ResultsError: As ``open_members``; an entry that breaks a rule of ``examine`` (empty masks are left
             out instead, and counted); a file whose boxes fit its masks better as xyxy than as xywh.
-        RuntimeError: A process was killed.
+        RuntimeError: As ``map_forked``.
     """
     files = open_members(members, images)
     names, weights = [member.name for member in members], [member.weight for member in members]
@@ -96,7 +103,7 @@ def merge_files(
     def entries() -> Iterator[Entry]:
         nonlocal read, empty
         forms = []
-        outcomes = _map(merge, sorted(images.sizes), workers)
+        outcomes = map_forked(merge, sorted(images.sizes), workers)
         for outcome in tqdm(outcomes, 'merge', len(images.sizes), unit='image', disable=not progress):
             read, empty = read + outcome.read, empty + outcome.empty
             forms.append(outcome.forms)

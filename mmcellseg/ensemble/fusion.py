@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..structures.masks import InstanceMasks
-from .calibration import Calibration
+from .calibration import calibrated_scores, load_calibration
 from .detections import Detections
 from .overlap import MEASURES, Measure
 
@@ -53,8 +53,7 @@ class Fusion(ABC):
     Args:
         iou: Measure of overlap: ``'box'``, ``'mask'``, or ``'mask_min'`` (what two masks share over the smaller one).
         threshold: Detections that overlap by more than this may be of one cell.
-        calibration: Json file or mapping member → category → (slope, offset), as ``Calibration`` has it.
-            Default: the scores as they are.
+        calibration: What ``fit_calibration`` gave, as a json file or a mapping. Default: the scores as they are.
         score_floor: Detections below it are left out before merging, after calibration.
         final_score_floor: The same for what merging yields.
         max_per_image: At most so many per image, those of the highest scores. Default: all.
@@ -66,7 +65,7 @@ class Fusion(ABC):
 
     iou: Measure = 'mask'
     threshold: float = 0.5
-    calibration: str | Path | Mapping | Calibration | None = None
+    calibration: str | Path | Mapping | None = None
     score_floor: float = 0.0
     final_score_floor: float = 0.0
     max_per_image: int | None = None
@@ -86,7 +85,7 @@ class Fusion(ABC):
         self._check_share('hidden_factor')
         if self.max_per_image is not None and self.max_per_image < 1:
             raise ValueError(f'max_per_image is {self.max_per_image}, expected None or at least 1')
-        self._curves = None if self.calibration is None else Calibration.load(self.calibration)
+        self._curves = None if self.calibration is None else load_calibration(self.calibration)
 
     def _check_share(self, name: str, below: bool = False) -> None:
         value = getattr(self, name)
@@ -119,9 +118,7 @@ class Fusion(ABC):
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise ValueError(f'member weights are {factors.tolist()}, expected finite numbers above 0')
         if self._curves is not None:
-            if names is None:
-                raise ValueError('a calibration needs the names of the members')
-            detections = replace(detections, scores=self._curves.apply(detections, names))
+            detections = replace(detections, scores=calibrated_scores(detections, names, self._curves))
         detections = detections[detections.scores >= self.score_floor]
         factors = factors / factors.max(initial=np.finfo(float).tiny)
         weighted = replace(detections, scores=detections.scores * factors[detections.members])

@@ -7,11 +7,9 @@ from libraries of models". A member that is drawn k times gets the weight k.
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import nan
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from ..evaluation.evaluate import evaluate_results
 from ..evaluation.ground_truth import GroundTruth
 from .calibration import match_hits
 from .detections import Detections
+from .driver import map_forked
 from .fusion import Fusion
 from .members import Member, Predictions
 
@@ -80,42 +79,6 @@ def agreement(a: Mapping, b: Mapping, sizes: Mapping[int, tuple[int, int]], scor
     return 2 * pairs / number if number else 0.0
 
 
-@dataclass(frozen=True)
-class Judge:
-    """Scores a merge of members, drawn any number of times each, on given images."""
-
-    predictions: Predictions
-    truth: GroundTruth
-    fusion: Fusion
-    metric: str
-
-    def __call__(self, weights: Mapping[str, int], image_ids: Sequence[int]) -> float:
-        names = sorted(weights)
-        merged: list[dict[str, Any]] = []
-        for image_id in image_ids:
-            found = [self.predictions[name].get(image_id, ()) for name in names]
-            detections = Detections.from_entries(found, *self.truth.images[image_id])
-            merged += self.fusion(detections, names, [weights[name] for name in names]).to_entries(image_id)
-        kind = 'bbox' if self.metric.startswith('bbox') else 'segm' if self.metric.startswith('segm') else 'panoptic'
-        figures = evaluate_results(merged, self.truth, metrics=(kind,), image_ids=image_ids)
-        if self.metric not in figures:
-            raise ValueError(f'metric {self.metric!r}, expected one of {sorted(figures)}')
-        return figures[self.metric]
-
-
-_judge: Judge | None = None
-
-
-def _set_judge(judge: Judge) -> None:
-    global _judge
-    _judge = judge
-
-
-def _ask(weights: Mapping[str, int], image_ids: Sequence[int]) -> float:
-    assert _judge is not None
-    return _judge(weights, image_ids)
-
-
 def forward_selection(
     names: Sequence[str], score: Callable[[list[dict[str, int]]], list[float]], rounds: int
 ) -> tuple[list[tuple[str, float]], dict[str, int]]:
@@ -158,25 +121,34 @@ def select_members(
     if rounds < 1:
         raise ValueError(f'rounds is {rounds}, expected at least 1 draw')
     names, parts = list(predictions), split_images(list(truth.images), kept_apart, seed)
-    judge = Judge(predictions, truth, fusion, metric)
-    # Processes start when they are asked. Spawned: the evaluation's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_set_judge, initargs=(judge,)) as pool:
 
-        def score(weightings: Sequence[Mapping[str, int]], image_ids: Sequence[int] = parts[0]) -> list[float]:
-            return list((pool.map if workers > 1 else map)(_ask, weightings, [image_ids] * len(weightings)))
+    def judge(question: tuple[Mapping[str, int], Sequence[int]]) -> float:
+        weights, image_ids = question
+        members, merged = sorted(weights), []
+        for image_id in image_ids:
+            found = [predictions[name].get(image_id, ()) for name in members]
+            detections = Detections.from_entries(found, *truth.images[image_id])
+            merged += fusion(detections, members, [weights[name] for name in members]).to_entries(image_id)
+        kind = next((kind for kind in ('bbox', 'segm') if metric.startswith(kind)), 'panoptic')
+        figures = evaluate_results(merged, truth, metrics=(kind,), image_ids=image_ids)
+        if metric not in figures:
+            raise ValueError(f'metric {metric!r}, expected one of {sorted(figures)}')
+        return figures[metric]
 
-        _set_judge(judge)
-        own = score([{name: 1} for name in names])
-        if np.isnan(own).any():
-            raise ValueError(
-                f'{metric} is not defined on the {len(parts[0])} images chosen on, as a rule because the class has no '
-                'cell there: take another metric, seed or part kept apart'
-            )
-        everyone = [score([dict.fromkeys(names, 1)], part)[0] for part in parts]
-        rest = [{k: 1 for k in names if k != name} for name in names] if len(names) > 1 else []
-        without = {name: everyone[0] - figure for name, figure in zip(names, score(rest))}
-        drawn, weights = forward_selection(names, score, rounds)
-        chosen = [score([weights], part)[0] for part in parts]
+    def score(weightings: Sequence[Mapping[str, int]], image_ids: Sequence[int] = parts[0]) -> list[float]:
+        return list(map_forked(judge, [(weights, image_ids) for weights in weightings], workers))
+
+    own = score([{name: 1} for name in names])
+    if np.isnan(own).any():
+        raise ValueError(
+            f'{metric} is not defined on the {len(parts[0])} images chosen on, as a rule because the class has no '
+            'cell there: take another metric, seed or part kept apart'
+        )
+    everyone = [score([dict.fromkeys(names, 1)], part)[0] for part in parts]
+    rest = [{k: 1 for k in names if k != name} for name in names] if len(names) > 1 else []
+    without = {name: everyone[0] - figure for name, figure in zip(names, score(rest))}
+    drawn, weights = forward_selection(names, score, rounds)
+    chosen = [score([weights], part)[0] for part in parts]
     sizes = {i: truth.images[i] for i in parts[0]}
     pairs = {(a, b): agreement(predictions[a], predictions[b], sizes) for a, b in combinations(names, 2)}
     counts = (len(parts[0]), len(parts[1]))

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.tiff import image_size
-from ..structures.coco import CocoError, category_names, check_coco, read_image_ids
-from ..structures.json_file import read_json
+from ..structures.coco import read_listed
 from ..structures.masks import InstanceMasks
 from ..structures.palette import PALETTE, extended
 from ..structures.results import ResultsFile, refuse
@@ -39,11 +38,8 @@ def read_images(path: Path) -> tuple[list[dict[str, Any]], list[CellClass]]:
             raise ExportReadError(f'{path}: expected images ({", ".join(_IMAGES)}), found none')
         sizes = [dict(zip(('height', 'width'), image_size(path / name))) for name in names]
         return [{'id': k, 'file_name': name, **size} for k, (name, size) in enumerate(zip(names, sizes), 1)], []
-    images, content = read_image_ids(path), read_json(path, 'list of images', CocoError)
-    if not (isinstance(content, dict) and content.get('categories')):
-        return images, []
-    check_coco({**content, 'annotations': None}, str(path))
-    return images, coloured(category_names(content))
+    images, categories = read_listed(path)
+    return images, coloured(categories)
 
 
 def to_cells(

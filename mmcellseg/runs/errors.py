@@ -30,6 +30,8 @@ def explain(error: BaseException) -> str | None:
     """An error in a line: of a file, of what a config builds, or one that the package raised on purpose; else None."""
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror or error}'
+    if isinstance(error, ModuleNotFoundError):  # as torchvision, by weights that mmengine has only with it
+        return f'{error}; install it (pip install {error.name}), or leave out what needs it'
     notes = getattr(error, '__notes__', [])  # the likely cause of a worker's death
     if notes or isinstance(error, OSError) or type(error).__module__.startswith('mmcellseg') or _on_purpose(error):
         return ' '.join([_text(error), *notes])

@@ -68,13 +68,21 @@ def category_names(coco: Mapping) -> dict[int, str]:
     return {int(category['id']): category['name'] for category in coco['categories']}
 
 
-def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """Read ``[{"file_name", "id", "height", "width"}, …]``, in the file's order; or the ``images`` of a COCO json.
+def read_listed(path: str | os.PathLike) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """``[{"file_name", "id", "height", "width"}, …]`` in the file's order, or the ``images`` of a COCO json.
+
+    And the json's categories, id → name.
 
     Raises ``CocoError`` that names the file if there is none, it is no such list or an empty one, an entry lacks a
     key, a size or an id is no whole number, or an id or name comes twice.
     """
-    content = _read_ids(path)
+    content = read_json(path, 'file of image ids', CocoError)
+    if isinstance(content, list):
+        content = {'images': content}
+    if not isinstance(content, dict) or 'images' not in content:
+        raise CocoError(f'{path}: expected a list of {{{", ".join(_ID_KEYS)}}}, found {type(content).__name__}')
+    content = {'categories': [], **content, 'annotations': None}
+    check_coco(content, str(path))
     images = content['images']
     if not images:
         raise CocoError(f'{path}: its list of images is empty, expected one or more of {{{", ".join(_ID_KEYS)}}}')
@@ -82,24 +90,12 @@ def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
         if 'file_name' not in image:
             raise CocoError(f'{path}: images[{i}] (id {image["id"]}) has no file_name')
     _refuse_twice([image['file_name'] for image in images], 'images', 'file_name', str(path))
-    return [{key: image[key] for key in _ID_KEYS} for image in images]
+    return [{key: image[key] for key in _ID_KEYS} for image in images], category_names(content)
 
 
-def read_category_ids(path: str | os.PathLike) -> list[int]:
-    """The ids of the categories of a COCO json; none for another list of images. Errors as ``read_image_ids``."""
-    content = _read_ids(path)
-    return [category['id'] for category in _listed(content, 'categories', str(path))]
-
-
-def _read_ids(path: str | os.PathLike) -> Coco:
-    """The content of a file of image ids, a list of them taken for a json's ``images``."""
-    content = read_json(path, 'file of image ids', CocoError)
-    if isinstance(content, list):
-        content = {'images': content}
-    if not isinstance(content, dict) or 'images' not in content:
-        raise CocoError(f'{path}: expected a list of {{{", ".join(_ID_KEYS)}}}, found {type(content).__name__}')
-    _check_images(content, str(path))
-    return {'categories': [], **content}
+def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The images of :func:`read_listed`."""
+    return read_listed(path)[0]
 
 
 def _listed(coco: Mapping, kind: str, name: str) -> Sequence[Mapping]:

@@ -5,7 +5,7 @@ there are none, and scores with its own temperature and bias. ``Imperfection.sha
 variance that all members have in common: a hard cell is hard for each of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,21 +180,3 @@ def _in_image(
     tight = inside.tight_boxes().astype(np.float64)
     tight[:, 2:] -= tight[:, :2]
     return inside, tight, iou
-
-
-def simulate_members(
-    truth: Mapping[int, tuple[InstanceMasks, np.ndarray]],
-    categories: Sequence[int],
-    number: int = 17,
-    seed: int = 0,
-    imperfection: Imperfection | None = None,
-) -> list[list[dict[str, Any]]]:
-    """The entries of ``number`` members over all images: image id → (masks, labels (N,))."""
-    return [
-        [
-            entry
-            for image_id, (masks, labels) in truth.items()
-            for entry in simulate_image(masks, labels, categories, image_id, member, seed, imperfection)
-        ]
-        for member in range(number)
-    ]

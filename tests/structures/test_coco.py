@@ -11,9 +11,8 @@ from mmcellseg.structures.coco import (
     CocoError,
     category_names,
     image_sizes,
-    read_category_ids,
     read_coco,
-    read_image_ids,
+    read_listed,
 )
 
 SHAPE = (30, 40)
@@ -148,10 +147,9 @@ IDS = [
 
 
 def test_image_ids_come_from_a_list_or_a_coco_json(path) -> None:
-    for content, categories in ((IDS, []), ({'images': IDS, 'categories': [{'id': 9, 'name': 'ninth'}]}, [9])):
+    for content, categories in ((IDS, {}), ({'images': IDS, 'categories': [{'id': 9, 'name': 'ninth'}]}, {9: 'ninth'})):
         path.write_text(json.dumps(content))
-        assert read_image_ids(path) == IDS
-        assert read_category_ids(path) == categories
+        assert read_listed(path) == (IDS, categories)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +167,14 @@ def test_image_ids_come_from_a_list_or_a_coco_json(path) -> None:
 def test_image_ids_that_are_none_are_named(content, message: str, path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(CocoError, match=rf'ann\.json: {message}'):
-        read_image_ids(path)
+        read_listed(path)
 
 
 @pytest.mark.parametrize('categories', [[5], None, {'id': 1}, [{'id': 'a'}], [{'id': 1}, {'id': 1}]])
 def test_categories_that_are_none_are_named(categories, path) -> None:
     path.write_text(json.dumps({'images': IDS, 'categories': categories}))
     with pytest.raises(CocoError, match=r'ann\.json: .*categories'):
-        read_category_ids(path)
+        read_listed(path)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mmcellseg.ensemble.members import Member, open_members, read_checked, read_
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import RESULTS_NAME, validate_submission, write_submission
-from mmcellseg.structures.coco import read_category_ids, read_coco, read_image_ids
+from mmcellseg.structures.coco import read_coco, read_listed
 from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.results import read_results, write_results
 
@@ -217,8 +217,7 @@ def test_damaged_coco_files(case, tmp_path):
         rng = np.random.default_rng([2, seed])
         path.write_bytes(damaged_json(truth if seed % 3 else ids, rng))
         with named(path, outcomes, 'image ids'):
-            read_image_ids(path)
-            read_category_ids(path)
+            read_listed(path)
             with named(tmp_path / 'found.json', outcomes, 'submission'):
                 validate_submission(tmp_path / 'found.json', path)
         with named(path, outcomes, 'image set'):

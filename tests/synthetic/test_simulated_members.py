@@ -7,7 +7,7 @@ import pytest
 
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.structures.masks import InstanceMasks
-from mmcellseg.synthetic.members import Imperfection, simulate_image, simulate_members
+from mmcellseg.synthetic.members import Imperfection, simulate_image
 
 PERFECT = Imperfection(**dict.fromkeys(Imperfection.__dataclass_fields__, 0.0) | {'score_slope': 4.0})
 SIZE = (120, 160)
@@ -74,9 +74,11 @@ def test_shared_errors_are_the_same_for_all_members(cells):
 
 
 def test_seeds(cells):
-    truth = {1: cells, 2: cells}
-    one, again, other = (simulate_members(truth, [1, 2, 3], 3, seed) for seed in (0, 0, 1))
-    assert one == again != other
-    assert one[0] != one[1]
-    assert {entry['image_id'] for entry in one[0]} == {1, 2}
-    assert all(0.05 <= entry['score'] <= 1 for member in one for entry in member)
+    def entries(seed):
+        return [simulate_image(*cells, [1, 2, 3], image, member, seed) for member in range(3) for image in (1, 2)]
+
+    one = entries(0)
+    assert one == entries(0) != entries(1)
+    assert one[0] != one[2]
+    assert [{entry['image_id'] for entry in made} for made in one] == [{1}, {2}] * 3
+    assert all(0.05 <= entry['score'] <= 1 for made in one for entry in made)

@@ -13,6 +13,7 @@ from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.models.cell_tta_model import mirrored_views
 from mmcellseg.runs import launch, outputs
+from mmcellseg.structures.coco import CocoError
 
 TEST = REPO / 'tools/test.py'
 
@@ -154,6 +155,9 @@ def test_the_list_of_test_images(tmp_path):
     (tmp_path / 'data/annotations').mkdir(parents=True)
     for name in ('annotations/test.json', 'test_image_name_to_ids.json'):
         (tmp_path / 'data' / name).write_text('[]')
+        with pytest.raises(CocoError, match='its list of images is empty'):  # before the test, not after it
+            outputs.find_ids_file(cfg)
+        (tmp_path / 'data' / name).write_text('[{"id": 1, "file_name": "a.tif", "height": 8, "width": 8}]')
         assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
         outputs.find_ids_file(cfg, 'other.json')

@@ -92,7 +92,7 @@ class RecordHook(Hook):
                 f'Restarting in the folder of an earlier run of this config, whose record is now {kept}; its '
                 'checkpoints will be overwritten. --resume continues instead'
             )
-        self._begin(runner, self._facts(runner, 'train', 'train', 'val'), {'started': _now()})
+        self._begin(runner, self._facts(runner, 'train', 'train', 'val'), {'started': _now(), 'wall_s': 0.0})
 
     def _go_on(self, runner: Runner, earlier: dict[str, Any]) -> None:
         self.complete = earlier['status'] == 'finished' and runner.iter >= runner.max_iters

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmdet.registry import METRICS
-from mmdet.structures.mask.structures import BaseInstanceMasks
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
@@ -34,20 +32,10 @@ def write_beside_log(runner: Runner) -> None:
 
 
 def to_rles(masks: Any) -> list[dict]:
-    """COCO RLEs with ``counts`` as str of whatever a mask head yields.
-
-    Args:
-        masks: A list of RLEs, a tensor or array (N, H, W), instance masks, or anything of length 0.
-    """
+    """COCO RLEs with ``counts`` as str of whatever a mask head yields: see :meth:`BoxMasks.of`."""
     if len(masks) == 0:
         return []
-    if isinstance(masks, torch.Tensor):
-        masks = masks.detach().cpu().numpy()
-    elif isinstance(masks, BaseInstanceMasks) and not isinstance(masks, BoxMasks):
-        masks = masks.to_ndarray()
-    if isinstance(masks, np.ndarray):
-        masks = BoxMasks.from_bitmaps(masks)
-    rles = masks.to_rles() if isinstance(masks, BoxMasks) else masks
+    rles = masks if isinstance(masks, list) else BoxMasks.of(masks).to_rles()
     return [
         {'size': [int(v) for v in r['size']], 'counts': c.decode() if isinstance(c := r['counts'], bytes) else c}
         for r in rles

@@ -34,14 +34,8 @@ def runner(name, loop):
     loader = SimpleNamespace(dataset=Data(), batch_sampler=SimpleNamespace(sampler=sampler), sampler=None)
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
-    return SimpleNamespace(
-        train_dataloader=loader,
-        logger=logger,
-        message_hub=MessageHub.get_instance(name),
-        train_loop=loop,
-        epoch=0,
-        iter=1,
-    )
+    place = {'train_loop': loop, 'epoch': 0, 'iter': 1, 'message_hub': MessageHub.get_instance(name)}
+    return SimpleNamespace(train_dataloader=loader, logger=logger, **place)
 
 
 def test_shares_of_an_epoch(caplog):
