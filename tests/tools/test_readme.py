@@ -19,8 +19,9 @@ REPO = Path(__file__).resolve().parents[2]
 README = (REPO / 'README.md').read_text()
 PAGES = ['README.md', *(f'docs/{page.name}' for page in sorted((REPO / 'docs').glob('*.md')))]
 LEAF = 'configs/baselines/lite0_a11-256.py'
-# The leaf of README's walk trains for half an hour; in the copy it takes two steps, and everything else is as it is.
+# The leaf of README's walk trains for half an hour. In the copy it takes two steps and, being no better then, finds less.
 SHORT = """
+model['test_cfg'] = dict(rpn=dict(nms_pre=200, max_per_img=200), rcnn=dict(max_per_img=50))
 train_cfg.update(max_epochs=2, val_interval=1)
 train_dataloader['sampler']['num_samples'] = 4
 """
@@ -73,7 +74,7 @@ def test_own_data_to_a_submission_and_the_trained_model_used(clone):
     assert '| lite0_a11-256 |' in said  # of compare_runs.py
     assert 'confusion matrix' in said
     assert (clone / 'curves.png').stat().st_size > 10_000
-    assert 'confusion' in (clone / 'report.html').read_text().lower()
+    assert '<h3>Confusion matrix</h3>' in (clone / 'report.html').read_text()
     for archive in (clone / 'submission.zip', *clone.glob('work_dirs/lite0_a11-256/*/submission.zip')):
         with zipfile.ZipFile(archive) as content:
             entries = json.loads(content.read('test-results.json'))
