@@ -52,11 +52,12 @@ def test_images_and_slides_become_files_that_others_open(tiny_trained, slide, tm
         assert shapely.box(0, 0, 6 * SIZE, 6 * SIZE).contains(polygon)
     labels = tifffile.imread(out / 'slide.labels.tif')
     assert labels.shape == (10 * SIZE, 10 * SIZE)
-    assert cv2.imread(str(out / 'plain.overlay.png')).shape == (SIZE, SIZE, 3)
+    height, width, _ = cv2.imread(str(out / 'plain.overlay.png')).shape
+    assert (width, height > 8 * SIZE) == (8 * SIZE, True)  # enlarged, with the classes named below
     content = {path: path.read_bytes() for path in out.iterdir()}
     assert run_tool(TOOL, config, weights, *words, cwd=tmp_path).splitlines()[-1] == '2 finished before'
     assert {path: path.read_bytes() for path in out.iterdir()} == content
-    refused = run_tool(TOOL, config, weights, 'in', '--out', out, '--tile', 128, cwd=tmp_path, code=1)
+    refused = run_tool(TOOL, config, weights, 'in', '--out', out, '--tile', 128, '--overlap', 24, cwd=tmp_path, code=1)
     (line,) = [line for line in refused.splitlines() if line.startswith('predict.py: ')]
     assert 'holds the output of another run' in line
     assert 'tile 64 there, 128 now' in line
