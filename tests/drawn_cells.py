@@ -1,4 +1,4 @@
-"""Small COCO data sets drawn for the tests of the evaluation."""
+"""Small COCO data sets and predictions, drawn."""
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -47,10 +47,30 @@ def predictions(found: list[tuple]) -> list[dict]:
     ]
 
 
+def coco_of(table: list[list[int]]) -> dict:
+    """Images 1, 2, … whose row of ``table`` gives the instances of each class; the annotations are ids alone."""
+    owners = [(i, c) for i, row in enumerate(table, 1) for c, number in enumerate(row, 1) for _ in range(number)]
+    return {
+        'images': [{'id': n, 'file_name': f'{n}.tif', 'height': 9, 'width': 9} for n in range(1, len(table) + 1)],
+        'annotations': [{'id': n, 'image_id': i, 'category_id': c} for n, (i, c) in enumerate(owners, start=1)],
+        'categories': [{'id': n, 'name': f'class{n}'} for n in range(1, len(table[0]) + 1)],
+    }
+
+
 def as_predictions(data: dict, score: float = 1.0) -> list[dict]:
     """The annotations as a perfect prediction."""
     keys = ('image_id', 'category_id', 'bbox', 'segmentation')
     return [{**{k: a[k] for k in keys}, 'score': score} for a in data['annotations']]
+
+
+SIZE = (20, 30)
+
+
+def entry(x0=5, y0=6, x1=12, y1=10, image_id=1, size=SIZE, **changes) -> dict:
+    """An entry of a predictions file, a rectangle."""
+    box = [float(x0), float(y0), float(x1 - x0), float(y1 - y0)]
+    made = {'image_id': image_id, 'bbox': box, 'score': 0.1 + 0.2, 'category_id': 2}
+    return made | {'segmentation': rle(rectangle(size, x0, y0, x1, y1))} | changes
 
 
 def random_case(

@@ -18,7 +18,7 @@ class LineWriter:
 
     suffix = '.txt'
 
-    def __init__(self, path, image_name, height, width, classes, mpp=None):
+    def __init__(self, path, height, width, classes, mpp=None):
         self.opened = atomic_open(path)
 
     def __enter__(self):

@@ -1,6 +1,7 @@
 """What starts without torch, and that imports run one way."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,7 @@ REPO = Path(__file__).resolve().parents[1]
 PACKAGE = REPO / 'mmcellseg'
 LIGHT = ('structures', 'data', 'evaluation', 'ensemble', 'export', 'slides', 'reporting', 'synthetic')
 HEAVY = ('torch', 'mmengine', 'mmdet', 'mmcv')
-TOOLS = (
-    *('submit.py', 'export.py', 'dataset_converters/cells2coco.py', 'dataset_converters/split_folds.py'),
-    *('dataset_converters/make_synthetic.py', 'analysis_tools/eval_results.py', 'analysis_tools/class_balance.py'),
-    *('analysis_tools/compare_runs.py', 'analysis_tools/plot_curves.py', 'analysis_tools/report.py'),
-)
+TOOLS = runpy.run_path(str(REPO / 'tools/analysis_tools/benchmark_cases/start.py'))['LIGHT']
 # A folder may import those on its own row and the rows above it.
 FLOORS = (
     {'structures'},
@@ -41,12 +38,12 @@ def modules(folder: str) -> list[str]:
     return ['.'.join(path.relative_to(REPO).with_suffix('').parts).removesuffix('.__init__') for path in paths]
 
 
-@pytest.mark.parametrize('folder', [folder for folder in LIGHT if (PACKAGE / folder).is_dir()])
+@pytest.mark.parametrize('folder', LIGHT)
 def test_light_folders_start_without_torch(folder):
     assert loaded_after('\n'.join(f'import {name}' for name in modules(folder))) == '[]'
 
 
-@pytest.mark.parametrize('tool', [tool for tool in TOOLS if (REPO / 'tools' / tool).is_file()])
+@pytest.mark.parametrize('tool', TOOLS)
 def test_light_tools_start_without_torch(tool):
     path = REPO / 'tools' / tool
     run = f'import runpy, sys\nsys.argv = [{str(path)!r}, "--help"]\n'
@@ -55,8 +52,8 @@ def test_light_tools_start_without_torch(tool):
 
 
 def test_the_package_itself_imports_nothing():
-    assert not [n for n in ast.walk(ast.parse((PACKAGE / '__init__.py').read_text())) if isinstance(n, ast.Import)]
-    assert not [n for n in ast.walk(ast.parse((PACKAGE / '__init__.py').read_text())) if isinstance(n, ast.ImportFrom)]
+    tree = ast.parse((PACKAGE / '__init__.py').read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def test_imports_run_one_way():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_api
+from drawn_cells import annotations
 
 REPO = Path(__file__).resolve().parents[1]
 SIZE = 64
@@ -115,37 +115,25 @@ def free_port() -> str:
 def write_data(root: Path, num_train: int = 4, num_test: int = 3) -> Path:
     """Images of bright discs on noise with their COCO files, and the id file of the test images."""
     rng = np.random.default_rng(0)
-    categories = [{'id': 1, 'name': 'class1'}, {'id': 2, 'name': 'class2'}]
+    (root / 'annotations').mkdir(parents=True, exist_ok=True)
     for split, count in (('train', num_train), ('test', num_test)):
-        content: dict = {'images': [], 'annotations': [], 'categories': categories}
+        cells = []
         for image_id in range(1, count + 1):
             image = rng.integers(0, 60, (SIZE, SIZE, 3), dtype=np.uint8)
-            name = f'{split}_{image_id}.png'
             for number in range(3):
                 disc = np.zeros((SIZE, SIZE), np.uint8)
                 radius = int(rng.integers(6, 14))
                 x, y = (int(v) for v in rng.integers(14, SIZE - 14, 2))
                 cv2.circle(disc, (x, y), radius, 1, -1)
                 image[disc > 0] = 120 + 60 * (number % 2)
-                rle = mask_api.encode(np.asfortranarray(disc))
-                content['annotations'].append(
-                    {
-                        'id': len(content['annotations']) + 1,
-                        'image_id': image_id,
-                        'category_id': 1 + number % 2,
-                        'bbox': mask_api.toBbox(rle).tolist(),
-                        'area': int(mask_api.area(rle)),
-                        'iscrowd': 0,
-                        'segmentation': {'size': [SIZE, SIZE], 'counts': rle['counts'].decode()},
-                    }
-                )
-            root.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(root / name), image)
-            content['images'].append({'id': image_id, 'file_name': name, 'height': SIZE, 'width': SIZE})
+                cells.append((image_id, 1 + number % 2, disc))
+            cv2.imwrite(str(root / f'{split}_{image_id}.png'), image)
+        content = annotations(dict.fromkeys(range(1, count + 1), (SIZE, SIZE)), cells)
+        for image in content['images']:
+            image['file_name'] = f'{split}_{image["id"]}.png'
         if split == 'test':
             content['annotations'] = []
             (root / 'test_image_name_to_ids.json').write_text(json.dumps(content['images']))
-        (root / 'annotations').mkdir(exist_ok=True)
         (root / 'annotations' / f'{split}.json').write_text(json.dumps(content))
     return root
 

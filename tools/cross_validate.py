@@ -8,13 +8,13 @@ interruption: finished folds are kept, the current one resumes from its last che
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 
 from mmcellseg.runs import launch
 from mmcellseg.runs.cross_validation import check_folds, run_fold, summarise
+from mmcellseg.runs.errors import errors_in_a_line
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,14 +31,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     work_dir = args.work_dir or Path('work_dirs') / f'{Path(args.config).stem}_cv'
-    try:
+    with errors_in_a_line('cross_validate'):
         cfg = launch.load_config(args.config, args.cfg_options)
         check_folds(cfg, args.folds)
         options = ['--amp'] if args.amp else []
         results = [run_fold(cfg, fold, work_dir, options) for fold in range(args.folds)]
         print(summarise(cfg, results, work_dir))
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f'cross_validate: {error}')
     print(f'out-of-fold predictions: {work_dir / "oof-results.json"}')
     print(f'scores: {work_dir / "cross-validation.json"}')
 

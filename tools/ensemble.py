@@ -19,16 +19,22 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from mmcellseg.ensemble.build import build_fusion
+from mmcellseg.ensemble import build_fusion
+from mmcellseg.ensemble.calibration import fit_calibration
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.members import Member, find_results, read_image_set, write_ensemble
-from mmcellseg.ensemble.scoring import MERGED, score_files, score_table
-from mmcellseg.ensemble.selection import fit_calibration, read_out_of_fold, select_members
-from mmcellseg.ensemble.selection_report import selection_config, selection_table
+from mmcellseg.ensemble.members import Member, find_results, read_image_set, read_out_of_fold, write_ensemble
+from mmcellseg.ensemble.selection import (
+    MERGED,
+    markdown,
+    score_files,
+    select_members,
+    selection_config,
+    selection_table,
+)
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import write_submission
 from mmcellseg.structures.files import atomic_write
-from mmcellseg.structures.run_files import RESULTS_NAME
+from mmcellseg.structures.run_files import RESULTS_NAME, ZIP_NAME
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,7 +57,7 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     """Merge, score and zip."""
     out_dir = args.out_dir or Path(cfg.out_dir)
     if args.run_missing:
-        from mmcellseg.runs.missing_members import run_missing  # imports MMDetection, which merging does without
+        from mmcellseg.runs.ensembles import run_missing  # imports MMDetection, which merging does without
 
         run_missing(members)
     images = read_image_set(cfg.ann_file)
@@ -66,9 +72,11 @@ def merge(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
         scores = score_files(files, cfg.ann_file)
         write_ensemble(out_dir, members, cfg.fusion.to_dict(), cfg.ann_file)
         atomic_write(out_dir / 'scores.json', json.dumps(scores, indent=1) + '\n')
-        print(score_table(scores, ('segm_AP50', 'segm_AP', 'segm_AP75')))
+        figures = ('segm_AP50', 'segm_AP', 'segm_AP75')
+        rows = [(name, *(values[figure] for figure in figures)) for name, values in scores.items()]
+        print('\n'.join(markdown(('', *figures), rows)))
     if cfg.get('ids_file'):
-        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / 'submission.zip', images.categories))
+        print(write_submission(out_dir / RESULTS_NAME, cfg.ids_file, out_dir / ZIP_NAME, images.categories))
 
 
 def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
@@ -78,7 +86,8 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     truth = GroundTruth(cfg.oof_ann_file)
     predictions = read_out_of_fold(members, read_image_set(cfg.oof_ann_file))
     if args.fit_calibration:
-        fit_calibration(predictions, truth).save(args.fit_calibration)
+        curves = fit_calibration(predictions, truth)
+        atomic_write(args.fit_calibration, json.dumps(curves, indent=1) + '\n')
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
     fusion = build_fusion(cfg.fusion)

@@ -8,12 +8,12 @@ JSON lists the images: a COCO json or an id file; a folder of images does as wel
 """
 
 import argparse
+import json
 from pathlib import Path
 
-from mmcellseg.export.cells import CellClass
-from mmcellseg.export.convert import READERS, coco_of_files, export_results, read_images, write_coco
-from mmcellseg.export.formats import FORMATS
-from mmcellseg.structures.palette import PALETTE, extended
+from mmcellseg.export.convert import coco_of_files, coloured, export_results, read_images
+from mmcellseg.export.formats import FORMATS, READERS
+from mmcellseg.structures.files import atomic_write
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,11 +34,10 @@ def run(args: argparse.Namespace) -> str:
     """Convert, and say what was done."""
     images, classes = read_images(args.images)
     if args.classes:
-        colours = extended(PALETTE, len(args.classes))
-        classes = [CellClass(k, name, colour) for k, (name, colour) in enumerate(zip(args.classes, colours), 1)]
+        classes = coloured(dict(enumerate(args.classes, 1)))
     if args.source:
         coco = coco_of_files(args.files, args.source, images, classes)
-        write_coco(coco, args.out)
+        atomic_write(args.out, json.dumps(coco))
         return f'{args.out}: {len(coco["annotations"])} cells of {len(coco["images"])} images'
     if len(args.files) > 1:
         raise ValueError(f'--to takes one predictions file, found {len(args.files)}')

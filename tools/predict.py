@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmcellseg.export.formats import FORMATS
 from mmcellseg.export.overlay import OverlayWriter
-from mmcellseg.slides.work_list import WorkListError, list_images
+from mmcellseg.slides.work_list import list_images
 
 WRITERS = {**FORMATS, 'overlay': OverlayWriter}
 
@@ -57,11 +57,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # give back the claim when a scheduler ends the job
+    for number in (signal.SIGTERM, signal.SIGINT):  # give back the claim when a scheduler or the keyboard ends the job
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         items = list_images(args.inputs)
-        from mmcellseg.components import checkpoint  # several seconds: what is wrong so far is said before
-        from mmcellseg.runs import predict_files, predictor
+        from mmcellseg import predict  # several seconds: what is wrong so far is said before
+        from mmcellseg.components import checkpoint
+        from mmcellseg.runs.predict_files import predict_files
 
         if args.trust_checkpoint:
             checkpoint.trust(args.checkpoint)
@@ -69,11 +71,11 @@ def main() -> int:
         sizes = {key: getattr(args, key) for key in ('tile', 'overlap', 'image_mpp', 'all_tiles')}
         speed = {'batch': args.batch, 'workers': args.workers}
         choices = {'score_thr': args.score_thr, 'tta': args.tta, 'mpp': args.mpp}
-        model = predictor.load(args.config, one, device=args.device, **choices, **sizes, **speed)
+        model = predict.load(args.config, one, device=args.device, **choices, **sizes, **speed)
         settings = {**model.identity, **sizes, 'mpp': args.mpp}
         formats = {name: WRITERS[name] for name in args.to}
-        outcome = predict_files.predict_files(model, items, args.out, formats, settings, args.take_stale)
-    except (WorkListError, FileNotFoundError, ValueError, RuntimeError) as error:
+        outcome = predict_files(model, items, args.out, formats, settings, args.take_stale)
+    except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'predict.py: {error}') from error
     print('\n'.join(outcome.lines()))
     return 1 if outcome.failed else 0

@@ -11,12 +11,11 @@ refused.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
-from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.config_options import read_config
+from mmcellseg.runs.ensembles import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.errors import errors_in_a_line
 from mmcellseg.runs.steps import run_step, submit_step
 
 
@@ -34,20 +33,16 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     args, options = parse_args()
     config = Path(args.config)
-    try:
-        cfg = Config.fromfile(config)
+    with errors_in_a_line('run_step'):
+        cfg = read_config(config)
         default = Path('work_dirs') / config.parent.name / config.stem
         folder = args.work_dir or Path(cfg.get('out_dir', default))
         if is_ensemble(cfg):
             run_ensemble_step(args.config, folder)
         else:
             run_step(args.config, folder, options)
-        if args.submit and is_ensemble(cfg):
-            print(f'submission: {submit_ensemble_step(args.config, folder)}')
-        elif args.submit:
-            print(f'submission: {submit_step(args.config, folder)}')
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f'run_step: {error}')
+        if args.submit:
+            print(f'submission: {(submit_ensemble_step if is_ensemble(cfg) else submit_step)(args.config, folder)}')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 #
 #   bash tools/setup_env.sh
 #
-# Run it again at any time: finished steps are skipped, an interrupted one is taken up again.
+# Run it again at any time: finished steps are skipped, an interrupted one resumes.
 #   PYTHON=python3.12     the interpreter to use (default: python3)
 #   VENV=/path            where the environment goes (default: .venv in the repository)
 #   CPU_ONLY=1            build mmcv without CUDA ops although a GPU is present
@@ -17,29 +17,22 @@ say() { printf '[set-up] %s\n' "$*"; }
 fail() { printf '[set-up] ERROR: %s\n' "$*" >&2; exit 1; }
 
 check_system() {
-  local missing=()
+  local missing=() version
   command -v "$PYTHON" >/dev/null || fail "no '$PYTHON' found. Run: sudo apt-get install -y python3 python3-venv python3-dev g++"
-  local version
   version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || version=none
-  case $version in
-    3.11 | 3.12) ;;
-    *) fail "Python $version found, 3.11 or 3.12 needed. Run: sudo apt-get install -y python3.12 python3.12-venv python3.12-dev g++ (python3.11 on Debian 12), then name it: PYTHON=python3.12 bash tools/setup_env.sh" ;;
-  esac
+  [[ $version == 3.1[12] ]] || fail "Python $version found, 3.11 or 3.12 needed. Run: sudo apt-get install -y python3.12 python3.12-venv python3.12-dev g++ (python3.11 on Debian 12), then name it: PYTHON=python3.12 bash tools/setup_env.sh"
   "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || missing+=("python$version-venv")
   "$PYTHON" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
     || missing+=("python$version-dev")
   command -v "${CXX:-g++}" >/dev/null || missing+=(g++)
-  if [ ${#missing[@]} -gt 0 ]; then
-    fail "missing on this machine. Run: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
-  fi
+  [ ${#missing[@]} = 0 ] || fail "missing on this machine. Run: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
   say "Python $version, $("${CXX:-g++}" --version | head -n 1)"
 }
 
 make_venv() {
-  if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
-    say "creating $VENV"
-    "$PYTHON" -m venv "$VENV"
-  fi
+  "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return
+  say "creating $VENV"
+  "$PYTHON" -m venv "$VENV"
 }
 
 installed() { "$VENV/bin/python" -c "import importlib.metadata as m, sys; sys.exit(m.version('$1').split('+')[0] != '$2')" 2>/dev/null; }
@@ -57,13 +50,11 @@ has_gpu() { [ "${CPU_ONLY:-0}" != 1 ] && command -v nvidia-smi >/dev/null && nvi
 
 # The compiler of torch's own CUDA version, or a message that says what to install.
 cuda_settings() {
-  local wanted home found
+  local wanted home
   wanted=$("$VENV/bin/python" -c 'import torch; print(torch.version.cuda or "")')
   [ -n "$wanted" ] || fail "a GPU is present, but the installed torch is a CPU build. Install a CUDA build of torch $(pin torch) in $VENV, or set CPU_ONLY=1."
   for home in "${CUDA_HOME:-}" "/usr/local/cuda-$wanted" /usr/local/cuda "$(dirname "$(dirname "$(command -v nvcc || echo /x/x)")")"; do
-    [ -x "$home/bin/nvcc" ] || continue
-    found=$("$home/bin/nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
-    if [ "$found" = "$wanted" ]; then
+    if [ -x "$home/bin/nvcc" ] && "$home/bin/nvcc" --version | grep "release $wanted," >/dev/null; then
       export CUDA_HOME=$home FORCE_CUDA=1
       TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-$("$VENV/bin/python" -c \
         'import torch; print(";".join(sorted({"%d.%d" % torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())})))')}
@@ -94,17 +85,12 @@ PYTHON
 
 install_mmcv() {
   mmcv_fits && return
-  local tool tools=()
+  local tool tools=() options=(--no-deps --no-build-isolation) memory
   for tool in setuptools wheel ninja psutil numpy packaging; do tools+=("$tool==$(pin $tool)"); done
   pip_install -q "${tools[@]}"
-  local options=(--no-deps --no-build-isolation)
-  if has_gpu; then
-    cuda_settings
-    options+=(--no-cache-dir --force-reinstall)  # a CPU build of the same version may lie in the cache
-  elif installed onedl-mmcv "$(pin onedl-mmcv)"; then
-    options+=(--no-cache-dir --force-reinstall)  # built for another torch, and so may be what the cache has
-  fi
-  local memory
+  if has_gpu; then cuda_settings; fi
+  # pip's cache may have a CPU build of the same version, or one for another torch.
+  if has_gpu || installed onedl-mmcv "$(pin onedl-mmcv)"; then options+=(--no-cache-dir --force-reinstall); fi
   memory=$(awk '/MemTotal/ {print int($2 / 2097152)}' /proc/meminfo)
   export MAX_JOBS=${MAX_JOBS:-$(( $(nproc) < memory ? $(nproc) : (memory > 0 ? memory : 1) ))}
   export MMCV_WITH_OPS=1 CFLAGS="${CFLAGS:--O2 -g0 -DNDEBUG}"

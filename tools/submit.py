@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmcellseg.export.submission import CATEGORY_IDS, SubmissionError, validate_submission, write_submission
-from mmcellseg.structures.coco import read_category_ids
+from mmcellseg.structures.coco import read_listed
 from mmcellseg.structures.results_rules import CATEGORY, EMPTY_MASK, Violation
 
 
@@ -42,7 +42,7 @@ def advice(violations: Sequence[Violation]) -> str:
 def main() -> int:
     args = parse_args()
     try:
-        categories = args.categories or read_category_ids(args.ids) or CATEGORY_IDS
+        categories = args.categories or list(read_listed(args.ids)[1]) or CATEGORY_IDS
         if args.out is None:
             violations = validate_submission(args.results, args.ids, categories)
             for violation in violations:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -18,17 +19,12 @@ def _sync(path: Path) -> None:
 
 @register_backend('AtomicBackend')
 class AtomicBackend(LocalBackend):
-    """The local disk, where a reader sees the old file or the whole new one, and removals wait.
+    """The local disk: a file is written beside its name, flushed, and renamed; what is removed goes after that."""
 
-    A file is written beside its name, flushed to disk, and renamed. What is removed stays until
-    :meth:`remove_outdated` is called, so that what replaces it is there first.
-    """
-
-    def __init__(self) -> None:
-        self._outdated: list[tuple[Path, int]] = []
+    _outdated: ClassVar[set[Path]] = set()  # mmengine makes a backend for each file
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Write a file; an error names it, and leaves an earlier one as it is."""
+        """Write a file; an error names it, and leaves all that was there."""
         path = Path(filepath)
         temporary = path.with_name(f'.{path.name}.tmp')
         try:
@@ -36,6 +32,8 @@ class AtomicBackend(LocalBackend):
             _sync(temporary)
             os.replace(temporary, path)
             _sync(path.parent)
+            for old in self._outdated - {path}:
+                old.unlink(missing_ok=True)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             advice = ''
@@ -45,14 +43,9 @@ class AtomicBackend(LocalBackend):
             reason = os.strerror(error.errno or errno.EIO)
             message = f'the checkpoint cannot be written ({reason}); earlier ones are whole{advice}'
             raise OSError(error.errno, message, str(path)) from error
+        finally:
+            self._outdated.clear()
 
     def remove(self, filepath: str | os.PathLike) -> None:
-        """Note a file to be removed; a later one of that name stays."""
-        self._outdated.append((Path(filepath), os.stat(filepath).st_ino))
-
-    def remove_outdated(self) -> None:
-        """Remove what is noted."""
-        for path, number in self._outdated:
-            if path.is_file() and path.stat().st_ino == number:
-                path.unlink()
-        self._outdated.clear()
+        """Remove a file once the next one is written."""
+        self._outdated.add(Path(filepath))

@@ -1,7 +1,9 @@
 """MMDetection's face of :class:`~mmcellseg.structures.masks.InstanceMasks`."""
 
 from collections.abc import Callable
-from typing import NoReturn, Self
+from functools import wraps
+from inspect import signature
+from typing import Any, NoReturn, Self
 
 import mmcv
 import numpy as np
@@ -10,11 +12,32 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.structures.mask.structures import BaseInstanceMasks
 
-from ..structures.geometry import refuse_border
-from ..structures.masks import InstanceMasks
+from ..structures.masks import InstanceMasks, refuse_border
 from .models.roi_targets import roi_targets
 
 _CHUNK = 64  # full bitmaps at a time where the stock operation does the work
+
+
+def _by_bitmaps(stock: Callable[..., BitmapMasks]) -> Callable:
+    """A stock operation on a few bitmaps at a time: all at once would fill the memory, and it fails above 512."""
+
+    @wraps(stock)
+    def method(masks: 'BoxMasks', out_shape: tuple[int, int], *args: Any, **kwargs: Any) -> 'BoxMasks':
+        given = signature(stock).bind(None, out_shape, *args, **kwargs).arguments
+        refuse_border('border_value', given.get('border_value', 0))
+        if given.get('direction', 'both') not in ('horizontal', 'vertical', 'both'):
+            raise ValueError(
+                f"{stock.__name__}: expected the direction 'horizontal', 'vertical' or 'both', "
+                f'found {given["direction"]!r}'
+            )
+        chunks = [masks[k : k + _CHUNK].to_bitmap() for k in range(0, len(masks), _CHUNK)]
+        done = [masks.from_bitmaps(stock(chunk, out_shape, *args, **kwargs).masks) for chunk in chunks]
+        return masks.cat(done) if done else masks.from_windows(masks.boxes, [], *out_shape)
+
+    return method
+
+
+_smooth = _by_bitmaps(BitmapMasks.resize)
 
 
 @BitmapMasks.register  # MMDetection asks isinstance where it turns masks into arrays, as for browse_dataset.py
@@ -24,6 +47,16 @@ class BoxMasks(InstanceMasks, BaseInstanceMasks):
     Equal to :class:`mmdet.structures.mask.BitmapMasks` of dtype uint8 bit for bit in all its operations, except
     that borders and padding other than 0 are refused (they would make each mask as large as the image).
     """
+
+    @classmethod
+    def of(cls, masks: Any, height: int = 0, width: int = 0) -> Self:
+        """From RLEs of an image's size, arrays or tensors (N, H, W), or masks of any class."""
+        if isinstance(masks, cls):
+            return masks
+        if isinstance(masks, list):
+            return cls.from_rles(masks, height, width)
+        masks = masks.to_ndarray() if isinstance(masks, BaseInstanceMasks) else masks
+        return cls.from_bitmaps(masks.cpu().numpy() if isinstance(masks, torch.Tensor) else masks)
 
     @classmethod
     def random(cls, num_masks=3, height=32, width=32, dtype=np.uint8, rng=None) -> Self:
@@ -62,35 +95,9 @@ class BoxMasks(InstanceMasks, BaseInstanceMasks):
 
     def resize(self, out_shape: tuple[int, int], interpolation: str = 'nearest') -> Self:
         """Resize to (h, w)."""
-        if interpolation == 'nearest':
-            return self.resize_nearest(out_shape)
-        return self._as_stock(out_shape, lambda masks: masks.resize(out_shape, interpolation))
+        return self.resize_nearest(out_shape) if interpolation == 'nearest' else _smooth(self, out_shape, interpolation)
 
-    def rotate(self, out_shape, angle, center=None, scale=1.0, border_value=0, interpolation='bilinear') -> Self:
-        """See ``BitmapMasks.rotate``."""
-        refuse_border('border_value', border_value)
-        return self._as_stock(out_shape, lambda masks: masks.rotate(out_shape, angle, center, scale, 0, interpolation))
-
-    def shear(self, out_shape, magnitude, direction='horizontal', border_value=0, interpolation='bilinear') -> Self:
-        """See ``BitmapMasks.shear``."""
-        refuse_border('border_value', border_value)
-        return self._as_stock(out_shape, lambda masks: masks.shear(out_shape, magnitude, direction, 0, interpolation))
-
-    def translate(self, out_shape, offset, direction='horizontal', border_value=0, interpolation='bilinear') -> Self:
-        """See ``BitmapMasks.translate``; an unknown direction is an error without masks, too."""
-        refuse_border('border_value', border_value)
-        if direction not in ('horizontal', 'vertical', 'both'):
-            raise ValueError(
-                f"translate: expected the direction 'horizontal', 'vertical' or 'both', found {direction!r}"
-            )
-        return self._as_stock(out_shape, lambda masks: masks.translate(out_shape, offset, direction, 0, interpolation))
-
-    def _as_stock(self, out_shape: tuple[int, int], function: Callable[[BitmapMasks], BitmapMasks]) -> Self:
-        """``function`` of a few bitmaps at a time: all of them at once would fill the memory, and the stock
-        functions fail above 512."""
-        chunks = [self[k : k + _CHUNK] for k in range(0, len(self), _CHUNK)]
-        done = [self.from_bitmaps(function(chunk.to_bitmap()).masks) for chunk in chunks]
-        return self.cat(done) if done else self.from_windows(self.boxes, [], *out_shape)
+    rotate, shear, translate = map(_by_bitmaps, (BitmapMasks.rotate, BitmapMasks.shear, BitmapMasks.translate))
 
     def crop_and_resize(
         self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True

@@ -9,9 +9,10 @@ import os
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import torch
@@ -20,15 +21,68 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from .inert_pickle import InertPickle
 from .models.unwrap import unwrapped
 from .plain_checkpoint import restore
 
 _trusted: set[Path] = set()
+# Callables that rebuild tensors and containers, and do nothing else whatever their arguments.
+_SAFE = {
+    ('collections', 'OrderedDict'): OrderedDict,
+    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
+    ('torch', 'Size'): torch.Size,
+    ('torch', 'device'): torch.device,
+}
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot or must not be loaded."""
+
+
+class _Inert:
+    """What a foreign pickle gets in place of any object that is not a weight: all that is done to it has no effect."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> '_Inert':
+        return object.__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> '_Inert':
+        return self
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    __setstate__ = __setitem__ = append = extend = __init__
+
+
+class InertPickle:
+    """A stand-in for the module ``pickle`` whose unpickler builds weights and calls nothing else.
+
+    Attributes:
+        replaced: Names of the objects that were left out.
+    """
+
+    __name__ = 'inert_pickle'
+
+    def __init__(self) -> None:
+        self.replaced = replaced = set[str]()
+
+        # The one in Python: in C, a damaged index of an object takes gigabytes.
+        class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
+            def find_class(self, module: str, name: str) -> Any:
+                found = _SAFE.get((module, name))
+                if found is None and module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype):
+                    return getattr(torch, name)
+                if found is None:
+                    replaced.add(f'{module}.{name}')
+                return _Inert if found is None else found
+
+        self.Unpickler = Unpickler
+
+    def load(self, file: BinaryIO, **options: Any) -> Any:
+        """As :func:`pickle.load`; torch reads the head of its old format so."""
+        return self.Unpickler(file, **options).load()
 
 
 def trust(path: str | os.PathLike) -> None:
@@ -36,7 +90,7 @@ def trust(path: str | os.PathLike) -> None:
     _trusted.add(Path(path).expanduser().resolve())
 
 
-def check_checksums(path: Path) -> None:
+def _check_checksums(path: Path) -> None:
     """Raise ``CheckpointError`` if a record of a checkpoint differs from its checksum; torch does not look.
 
     torch's old format has no checksums, and after ``torch.serialization.set_crc32_options(False)`` they are all 0.
@@ -59,7 +113,6 @@ def check_checksums(path: Path) -> None:
 
 
 def _line(error: BaseException) -> str:
-    """What an error says, in a line."""
     text = str(error).strip().splitlines()
     return f'{type(error).__name__}: {text[0]}' if text else type(error).__name__
 
@@ -69,9 +122,8 @@ def _tensors(checkpoint: Any) -> dict[str, torch.Tensor]:
     for key in ('state_dict', 'model'):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict):
-        return {}
-    return {k: v for k, v in state.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    named = state.items() if isinstance(state, dict) else ()
+    return {k: v for k, v in named if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
 def load(path: str | os.PathLike, map_location: str | torch.device | Callable | None = None) -> Any:
@@ -87,7 +139,7 @@ def load(path: str | os.PathLike, map_location: str | torch.device | Callable | 
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such checkpoint')
-    check_checksums(path)
+    _check_checksums(path)
     trusted = path.resolve() in _trusted
     try:
         return restore(torch.load(path, map_location, weights_only=not trusted))
@@ -95,17 +147,18 @@ def load(path: str | os.PathLike, map_location: str | torch.device | Callable | 
         if trusted or not isinstance(error, pickle.UnpicklingError):
             raise CheckpointError(f'{path}: cannot be read as a checkpoint ({_line(error)})') from error
     # torch has refused programs (TorchScript archives) above, whatever is asked to unpickle.
-    weights, inert, reason = {}, InertPickle(), ''
+    weights, inert, reason = {}, InertPickle(), 'it holds no weights'
     try:
         weights = _tensors(torch.load(path, map_location, pickle_module=inert, weights_only=False))  # type: ignore[arg-type]
     except Exception as error:
         reason = _line(error)
-    objects = ', '.join(sorted(inert.replaced))
+    replaced = sorted(inert.replaced)
+    objects = ', '.join(replaced)
     if weights:
         print_log(f'{path}: took the weights only; other objects: {objects or "none"}', 'current', logging.WARNING)
-        return {'state_dict': weights, 'replaced': sorted(inert.replaced)}
+        return {'state_dict': weights, 'replaced': replaced}
     if not objects:
-        raise CheckpointError(f'{path}: cannot be read as a checkpoint ({reason or "it holds no weights"})')
+        raise CheckpointError(f'{path}: cannot be read as a checkpoint ({reason})')
     raise CheckpointError(
         f'{path}: no weights can be had from this checkpoint without executing what its pickle holds ({objects}); '
         'if you know where it comes from, give --trust-checkpoint'
@@ -130,23 +183,22 @@ def check_fits(model: torch.nn.Module, path: str | os.PathLike) -> None:
     """
     loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
     weights = loaded.get('state_dict', loaded)
-    tensors = {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
-    found = {re.sub('^module[.]', '', name): tuple(value.shape) for name, value in tensors.items()}
+    found = {re.sub('^module[.]', '', k): tuple(v.shape) for k, v in weights.items() if isinstance(v, torch.Tensor)}
     wanted = {name: tuple(value.shape) for name, value in unwrapped(model).state_dict().items()}
     # Older torch did not count batches.
     wrong = [n for n, shape in wanted.items() if found.get(n) != shape and not n.endswith('.num_batches_tracked')]
     if wrong:
-        parts: dict[str, list[str]] = {}
+        first: dict[str, str] = {}
         for name in wrong:
-            parts.setdefault(part_of(name), []).append(name)
-        said = '; '.join(f'{part}: {_difference(part, names[0], found, wanted)}' for part, names in parts.items())
+            first.setdefault(_part_of(name), name)
+        said = '; '.join(f'{part}: {_difference(name, found, wanted)}' for part, name in first.items())
         raise CheckpointError(
             f'{path}: {len(wrong)} of {len(wanted)} weights do not fit the config: {said}. Take the config of its '
             'training, or its own checkpoint'
         )
 
 
-def part_of(name: str) -> str:
+def _part_of(name: str) -> str:
     """The part of a detector that a weight belongs to: anchors, classes, or its outermost modules."""
     if re.match(r'rpn_head\.(rpn_cls|rpn_reg)\.', name):
         return 'anchors'
@@ -155,13 +207,14 @@ def part_of(name: str) -> str:
     return '.'.join(name.split('.')[: 2 if name.startswith('roi_head.') else 1])
 
 
-def _difference(part: str, name: str, found: dict, wanted: dict) -> str:
+def _difference(name: str, found: dict, wanted: dict) -> str:
     if name not in found:
         return f'the checkpoint lacks {name}'
     there, here = found[name], wanted[name]
+    # Rows of a layer to anchors or classes: (rows for each, rows of the background).
     counts = {'rpn_cls': (1, 0), 'rpn_reg': (4, 0), 'fc_cls': (1, 1), 'conv_logits': (1, 0)}
     layer = name.split('.')[-2]
-    if part in ('anchors', 'classes') and layer in counts and there[1:] == here[1:]:
+    if layer in counts and there[1:] == here[1:]:
         per, background = counts[layer]
         return f'{there[0] // per - background} there, {here[0] // per - background} here'
     return f'{name} is {list(there)} there, {list(here)} here'

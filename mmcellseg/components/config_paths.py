@@ -1,17 +1,26 @@
-"""Where a config's data sets lie on disk."""
+"""The data sets of a config, and where they lie on disk."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
-from .datasets.innermost import innermost
+
+def innermost(dataset: Any) -> list[Any]:
+    """The data sets below any wrappers and concatenations, in order: of a data set, or of the config of one."""
+
+    def inside(key: str) -> Any:
+        return dataset.get(key) if isinstance(dataset, dict) else getattr(dataset, key, None)
+
+    if (several := inside('datasets')) is not None:
+        return [leaf for one in several for leaf in innermost(one)]
+    return [dataset] if (one := inside('dataset')) is None else innermost(one)
 
 
 def config_datasets(cfg: Config, *kinds: str) -> list[dict]:
     """The innermost data set configs of ``'train'``, ``'val'`` and ``'test'``, those that the config has."""
-    loaders: list[dict] = [cfg.get(f'{kind}_dataloader') or {} for kind in kinds]
-    datasets = [loader.get('dataset') for loader in loaders]
+    datasets = [(cfg.get(f'{kind}_dataloader') or {}).get('dataset') for kind in kinds]
     return [leaf for dataset in datasets if isinstance(dataset, dict) for leaf in innermost(dataset)]
 
 
@@ -23,15 +32,12 @@ def annotation_file(dataset: dict) -> str | None:
 
 def resolve_data_paths(cfg: Config, project: Path) -> None:
     """Look for relative data paths in the working directory first, then in the project's folder. In place."""
-
-    def resolve(holder: dict, key: str) -> None:
+    datasets = config_datasets(cfg, 'train', 'val', 'test')
+    holders = [(dataset, 'data_root' if dataset.get('data_root') else 'ann_file') for dataset in datasets]
+    for name in ('val_evaluator', 'test_evaluator'):
+        evaluators = cfg.get(name) or []
+        holders += [(one, 'ann_file') for one in (evaluators if isinstance(evaluators, list) else [evaluators])]
+    for holder, key in holders:
         path = holder.get(key)
         if path and '://' not in path and not os.path.exists(path) and (project / path).exists():
             holder[key] = str(project / path)
-
-    for dataset in config_datasets(cfg, 'train', 'val', 'test'):
-        resolve(dataset, 'data_root' if dataset.get('data_root') else 'ann_file')
-    for name in ('val_evaluator', 'test_evaluator'):
-        evaluators = cfg.get(name) or []
-        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            resolve(evaluator, 'ann_file')

@@ -30,24 +30,24 @@ def hold(folder: str | os.PathLike) -> None:
     if path in _held:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname()
     while True:
         file = open(path, 'a+')  # noqa: SIM115 (closing it ends the lock)
+        file.seek(0)
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            holder = _read(file)
-            file.close()
+            with file:
+                holder = file.read().strip() or 'another process'
             raise FolderInUseError(
-                f'{folder}: {holder or "another process"} trains into this folder; wait for it or stop it, or give '
-                '--work-dir for another folder'
+                f'{folder}: {holder} trains into this folder; wait for it or stop it, or give --work-dir for another '
+                'folder'
             ) from None
         except OSError as error:
             print_log(f'{path}: cannot be locked ({error.strerror}): take care that no other training writes here')
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
             break
         file.close()  # the process that held it has just removed it
-    left = _read(file)
+    left, host = file.read().strip(), socket.gethostname()
     if left and f' on {host} ' not in left:
         print_log(
             f'{folder}: {left} trained here and did not end it. Where this disk keeps no locks between machines, see '
@@ -67,8 +67,3 @@ def release(folder: str | os.PathLike) -> None:
     if path in _held:
         path.unlink(missing_ok=True)
         _held.pop(path).close()
-
-
-def _read(file: TextIO) -> str:
-    file.seek(0)
-    return file.read().strip()

@@ -2,7 +2,7 @@
 
 from mmdet.registry import TASK_UTILS
 
-from ..ensemble.build import NMSFusion, SharedMaskFusion, WeightedMaskFusion
+from ..ensemble import NMSFusion, SharedMaskFusion, WeightedMaskFusion
 
 for fusion in (NMSFusion, SharedMaskFusion, WeightedMaskFusion):
     TASK_UTILS.register_module(module=fusion)

@@ -35,8 +35,7 @@ def make_plain(value: Any, name: str = 'checkpoint') -> Any:
             plain = make_plain(item, f'{name}.{key}')
             if plain is not None or item is None:
                 kept[make_plain(key, name)] = plain
-        metadata = getattr(value, '_metadata', None)  # a module's state_dict keeps its versions there
-        if metadata is not None:
+        if (metadata := getattr(value, '_metadata', None)) is not None:  # versions of a module's state_dict
             kept._metadata = make_plain(metadata, name)
         return kept
     if isinstance(value, list | tuple | set):
@@ -53,10 +52,10 @@ def restore(checkpoint: Any) -> Any:
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
     hub = checkpoint.get('message_hub')
-    if isinstance(hub, dict) and isinstance(hub.get('log_scalars'), dict):
-        for key, value in hub['log_scalars'].items():
+    if isinstance(hub, dict) and isinstance(scalars := hub.get('log_scalars'), dict):
+        for key, value in scalars.items():
             if isinstance(value, dict) and _HISTORY in value:
-                hub['log_scalars'][key] = HistoryBuffer(*value[_HISTORY], value['max_length'])
+                scalars[key] = HistoryBuffer(*value[_HISTORY], value['max_length'])
     return checkpoint
 
 

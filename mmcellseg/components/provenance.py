@@ -7,7 +7,6 @@ import platform
 import resource
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -24,11 +23,13 @@ PACKAGES = (
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def _git(folder: str | os.PathLike, *words: str) -> subprocess.CompletedProcess[str] | None:
+def _git(folder: str | os.PathLike, *words: str) -> tuple[int | None, str]:
+    """Return code and output of git in a folder; None where there is no git."""
     try:
-        return subprocess.run(['git', '-C', str(folder), *words], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(['git', '-C', str(folder), *words], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return None
+        return None, ''
+    return done.returncode, done.stdout
 
 
 def changed_files(folder: str | os.PathLike = REPOSITORY) -> list[str] | None:
@@ -37,35 +38,32 @@ def changed_files(folder: str | os.PathLike = REPOSITORY) -> list[str] | None:
     Those are the tracked files with changes, and new ones among configs, package and tools. What runs write
     (``work_dirs``) does not count.
     """
-    done = _git(folder, 'status', '--porcelain', '-z', '--untracked-files=all', '--no-renames')
-    if done is None or done.returncode:
+    code, output = _git(folder, 'status', '--porcelain', '-z', '--untracked-files=all', '--no-renames')
+    if code != 0:
         return None
-    found = [(entry[:2], entry[3:]) for entry in done.stdout.split('\0') if entry]
-    code = ('configs/', 'mmcellseg/', 'tools/')
-    return [
-        path for state, path in found if path.startswith(code) or not (state == '??' or path.startswith('work_dirs/'))
-    ]
+    found = [(entry[:2], entry[3:]) for entry in output.split('\0') if entry]
+    ours = ('configs/', 'mmcellseg/', 'tools/')
+    return [p for state, p in found if p.startswith(ours) or not (state == '??' or p.startswith('work_dirs/'))]
 
 
 def git_state(folder: str | os.PathLike = REPOSITORY) -> dict[str, Any]:
     """Commit of the checkout in ``folder`` and whether its files differ from it; None where there is no git."""
-    head, changes = _git(folder, 'rev-parse', 'HEAD'), changed_files(folder)
-    commit = head.stdout.strip() if head is not None and head.returncode == 0 else None
-    return {'commit': commit, 'dirty': None if changes is None else bool(changes)}
+    code, head = _git(folder, 'rev-parse', 'HEAD')
+    changes = changed_files(folder)
+    return {'commit': head.strip() if code == 0 else None, 'dirty': None if changes is None else bool(changes)}
 
 
 def is_published(folder: str | os.PathLike) -> bool:
     """Whether git would track the record of a run in this folder."""
     folder = Path(folder).resolve()
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    done = _git(there, 'check-ignore', '--no-index', '-q', str(folder / RECORD_NAME))
-    return done is not None and done.returncode == 1
+    return _git(there, 'check-ignore', '--no-index', '-q', str(folder / RECORD_NAME))[0] == 1
 
 
-def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of those of the packages that are installed."""
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of those packages that are installed."""
     versions = {'python': platform.python_version()}
-    for name in names:
+    for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -75,22 +73,22 @@ def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 def hardware() -> dict[str, Any]:
     """Processor, memory and graphics cards of this machine."""
-    cpu = platform.processor() or platform.machine()
-    if Path('/proc/cpuinfo').is_file():
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        cpu = next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), cpu)
+    cpu, info = platform.processor() or platform.machine(), Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.is_file() else []
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 20
-    found: dict[str, Any] = {'cpu': cpu, 'cores': os.cpu_count(), 'memory_mb': memory, 'gpus': gpus}
+    found: dict[str, Any] = {
+        'cpu': next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), cpu),
+        'cores': os.cpu_count(),
+        'memory_mb': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 20,
+        'gpus': gpus,
+    }
     return {**found, 'cuda': torch.version.cuda} if gpus else found
 
 
 def peak_memory() -> dict[str, int]:
     """Highest memory so far in MB: of this process, of its largest finished child, and allocated on the GPU."""
-    peak = {
-        'process_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
-        'worker_mb': resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10,
-    }
+    kinds = {'process_mb': resource.RUSAGE_SELF, 'worker_mb': resource.RUSAGE_CHILDREN}
+    peak = {name: resource.getrusage(who).ru_maxrss >> 10 for name, who in kinds.items()}
     return {**peak, 'gpu_mb': torch.cuda.max_memory_allocated() >> 20} if torch.cuda.is_available() else peak
 
 
@@ -109,8 +107,7 @@ def median_cell_area(content: dict[str, Any]) -> float | None:
 def describe_annotations(path: str | os.PathLike) -> dict[str, Any]:
     """Hash of a COCO json, its number of images, its cells of each class, and their median area in px²."""
     content = json.loads(Path(path).read_text())
-    names = {category['id']: category['name'] for category in content.get('categories', [])}
     counts = Counter(annotation['category_id'] for annotation in content.get('annotations', []))
-    cells = {name: counts[category] for category, name in names.items()}
+    cells = {category['name']: counts[category['id']] for category in content.get('categories', [])}
     images, area = len(content.get('images', [])), median_cell_area(content)
     return {'sha256': sha256(path), 'images': images, 'cells': cells, 'median_area': area}

@@ -1,6 +1,5 @@
 """What a config says of an experiment: its keys, and those in which it differs from its parent."""
 
-import ast
 import json
 import os
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from mmengine.config import Config
 
 from ..reporting.records import ABSENT, RecordError, changes, difference, difference_lines, digest, flatten, read_record
 from ..structures.run_files import RECORD_NAME
-from .provenance import sha256
 
 HERE = f'{Path(__file__).resolve().parents[2]}{os.sep}'
 # What makes an experiment; the variables of a config that no component reads, and how a run is started, do not.
@@ -22,7 +20,7 @@ EXPERIMENT_KEYS = (
 )
 
 
-def parts(cfg: Config | Mapping) -> dict[str, Any]:
+def _parts(cfg: Config | Mapping) -> dict[str, Any]:
     """The part of a config that makes the experiment, as JSON values."""
     values = cfg.to_dict() if isinstance(cfg, Config) else cfg
     if values.get('resume'):  # by a stock tool: load_from is the checkpoint that the run goes on from
@@ -34,18 +32,7 @@ def parts(cfg: Config | Mapping) -> dict[str, Any]:
 
 def experiment(cfg: Config | Mapping) -> dict[str, Any]:
     """The flat keys of a config that make the experiment."""
-    return flatten(parts(cfg))
-
-
-def bases_of(path: str | os.PathLike) -> list[str]:
-    """The ``_base_`` files of a config, as absolute paths (those of other packages, ``mmdet::…``, as they are)."""
-    path = Path(path)
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
-            bases = ast.literal_eval(node.value)
-            bases = [bases] if isinstance(bases, str) else bases
-            return [base if '::' in base else str((path.parent / base).resolve()) for base in bases]
-    return []
+    return flatten(_parts(cfg))
 
 
 def config_facts(cfg: Config) -> dict[str, Any]:
@@ -55,20 +42,16 @@ def config_facts(cfg: Config) -> dict[str, Any]:
     the command line makes a difference. Options are merged into a config before anything else sees it, so the file
     is read again.
     """
-    values = experiment(cfg)
-    facts: dict[str, Any] = {'file': (cfg.filename or '').removeprefix(HERE)}
-    if cfg.filename is None or not Path(cfg.filename).is_file():
-        return {**facts, 'parent': None, 'changed': {}, 'sha256': digest(values)}
-    bases = bases_of(cfg.filename)
-    parent = Config.fromstring(f'_base_ = {bases!r}', '.py') if bases else Config.fromfile(cfg.filename)
-    named = [base.removeprefix(HERE) for base in bases]
-    facts['parent'] = named[0] if len(named) == 1 else named or None
-    return {**facts, 'changed': changes(parts(parent), parts(cfg)), 'sha256': digest(values)}
-
-
-def weights_fact(path: str | None) -> dict[str, str] | None:
-    """The file whose weights a run begins from, and its hash; None if from none (or from an address)."""
-    return {'file': path.removeprefix(HERE), 'sha256': sha256(path)} if path and Path(path).is_file() else None
+    facts: dict[str, Any] = {'file': (cfg.filename or '').removeprefix(HERE), 'parent': None, 'changed': {}}
+    if cfg.filename is not None and Path(cfg.filename).is_file():
+        folder = Path(cfg.filename).parent
+        # Absolute, but for those of other packages, as mmdet::….
+        bases = [b if '::' in b else str((folder / b).resolve()) for b in Config._get_base_files(cfg.filename)]
+        parent = Config.fromstring(f'_base_ = {bases!r}', '.py') if bases else Config.fromfile(cfg.filename)
+        named = [base.removeprefix(HERE) for base in bases]
+        facts['parent'] = named[0] if len(named) == 1 else named or None
+        facts['changed'] = changes(_parts(parent), _parts(cfg))
+    return {**facts, 'sha256': digest(experiment(cfg))}
 
 
 def changes_since(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list]:
@@ -82,17 +65,26 @@ def changes_since(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[
     return known or {'config': [config.get('sha256', ABSENT), digest(values)]}
 
 
-def check_folder(folder: str | os.PathLike, cfg: Config, allowed: bool) -> dict[str, list]:
-    """Refuse a folder that holds the record of another experiment, unless it is ``allowed``.
+def _folder_is_chosen(cfg: Config) -> bool:
+    """Whether the run's folder was given on the command line, instead of by the config or its name."""
+    if cfg.filename is None or not Path(cfg.filename).is_file():
+        return True
+    default = Config.fromfile(cfg.filename).get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem
+    return Path(default).resolve() != Path(cfg.work_dir).resolve()
 
-    Returns the differing keys (``{}`` if the folder is free or holds the same experiment).
+
+def check_work_dir(cfg: Config, resumed: bool = False) -> dict[str, list]:
+    """Refuse a run's folder that holds the record of another experiment, unless asked to take it.
+
+    Resuming, a folder given on the command line, and ``overwrite_record=True`` in the config ask for it. Returns the
+    differing keys (``{}`` if the folder is free or holds the same experiment).
     """
-    if not (Path(folder) / RECORD_NAME).is_file():
-        return {}
-    differing = changes_since(read_record(folder), experiment(cfg))
-    if differing and not allowed:
+    path = Path(cfg.work_dir) / RECORD_NAME
+    differing = changes_since(read_record(cfg.work_dir), experiment(cfg)) if path.is_file() else {}
+    asked = resumed or bool(cfg.get('resume') or cfg.get('overwrite_record'))
+    if differing and not asked and not _folder_is_chosen(cfg):
         raise RecordError(
-            f'{Path(folder) / RECORD_NAME} belongs to another experiment:\n{difference_lines(differing)}\n'
+            f'{path} belongs to another experiment:\n{difference_lines(differing)}\n'
             'Give --work-dir for another folder, --resume to go on with these changes, or --overwrite'
         )
     return differing

@@ -5,12 +5,11 @@ from functools import wraps
 import numpy as np
 import torch
 from mmdet.registry import VISUALIZERS
-from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmdet.visualization.palette import get_palette
 from mmengine.structures import InstanceData
 
-from ..ensemble.hidden import hidden_by_better
+from ..ensemble.fusion import hidden_by_better
 from ..reporting.overlay import draw_overlay
 from .box_masks import BoxMasks
 
@@ -20,13 +19,9 @@ class CellVisualizer(DetLocalVisualizer):
     """Draws one contour a cell in the colour of its class, and the classes below; boxes where there are no masks.
 
     The stock visualizer stacks masks to N × H × W, cannot read RLEs, and covers small cells with boxes and texts.
-    This one takes predicted masks as COCO RLEs or tensors and true ones as any of the mask structures, tensors and
-    arrays alike. Of predictions that lie under better ones, as second guesses of a cell's class do, none is drawn. A
-    tiny image is enlarged, see :func:`~mmcellseg.reporting.overlay.draw_overlay`. The order of arguments and the other
-    methods are those of :class:`mmdet.visualization.DetLocalVisualizer`.
-
-    Args:
-        line_width: Of the contours, in px; None, by the size of the image.
+    This one takes masks in any form. Of predictions that lie under better ones, as second guesses of a cell's class
+    do, none is drawn. A tiny image is enlarged, and lines scale with the image where no ``line_width`` in px is given,
+    see :func:`~mmcellseg.reporting.overlay.draw_overlay`.
     """
 
     def __init__(self, name: str = 'visualizer', *args, line_width: int | None = None, **kwargs) -> None:
@@ -49,7 +44,10 @@ class CellVisualizer(DetLocalVisualizer):
     ) -> np.ndarray:
         """The image, uint8 (H, W, 3) RGB, with the instances' outlines and the legend."""
         labels = _array(instances.labels)
-        masks = _masks(instances, *image.shape[:2])
+        if 'masks' in instances:
+            masks = BoxMasks.of(instances.masks, *image.shape[:2])
+        else:
+            masks = _frames(instances.bboxes, *image.shape[:2])
         if 'scores' in instances:
             order = np.argsort(-_array(instances.scores), kind='stable')
             if 'masks' in instances:
@@ -62,19 +60,6 @@ class CellVisualizer(DetLocalVisualizer):
 
 def _array(values: torch.Tensor | np.ndarray) -> np.ndarray:
     return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-
-
-def _masks(instances: InstanceData, height: int, width: int) -> BoxMasks:
-    masks = instances.get('masks')
-    if masks is None:
-        return _frames(instances.bboxes, height, width)
-    if isinstance(masks, BoxMasks):
-        return masks
-    if isinstance(masks, list):
-        return BoxMasks.from_rles(masks, height, width)
-    if isinstance(masks, PolygonMasks):
-        masks = masks.to_bitmap()
-    return BoxMasks.from_bitmaps(masks.masks if isinstance(masks, BitmapMasks) else _array(masks))
 
 
 def _frames(bboxes, height: int, width: int) -> BoxMasks:

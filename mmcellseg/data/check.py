@@ -13,34 +13,33 @@ import numpy as np
 
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import intersections
-from .tiff import LARGEST_ID, printable
+from .tiff import LARGEST_ID, printable, whole_ids
 
 UNLABELLED = 'its cells are left out, and would be trained as background'
 MANY_PIECES = 5  # of the only id of a file
-# The smallest cell of the real training set has 11 px².
-FEW_PIXELS = 10
+FEW_PIXELS = 10  # the smallest cell of the real training set has 11 px²
 # A resampled label map has thousands of values that are no id: from here on they share one finding.
 LISTED_VALUES = 20
 
 
 class Finding(NamedTuple):
-    """One observation: its kind, the file, the class ('' if none), the id(s) as text, what was seen.
+    """One observation: its kind, the file, the class and the id(s) if there are any, what was seen.
 
     ``left_out`` counts the cells that are missing from the converted data because of it.
     """
 
     kind: str
     file: str
-    category: str
-    id: str
-    text: str
+    category: str = ''
+    id: str = ''
+    text: str = ''
     left_out: int = 0
 
     def __str__(self) -> str:
-        named = [f'class {self.category}'] if self.category else []
-        named += [f'id {self.id}'] if self.id else []
+        named = [printable(self.file)]
+        named += [f'{what} {name}' for what, name in (('class', self.category), ('id', self.id)) if name]
         left_out = f' [{self.left_out} cells left out]' if self.left_out else ''
-        return f'{self.kind}: {", ".join([printable(self.file), *named])}: {self.text}{left_out}'
+        return f'{self.kind}: {", ".join(named)}: {self.text}{left_out}'
 
 
 class LabelledCells(NamedTuple):
@@ -57,11 +56,7 @@ def integer_ids(values: np.ndarray, file: str, category: str) -> tuple[np.ndarra
 
     Pixels whose value is negative, fractional, not finite or beyond int64 become background.
     """
-    if values.dtype.kind == 'b':
-        return values.astype(np.int64), []
-    with np.errstate(invalid='ignore'):
-        ids = values.astype(np.int64)
-    bad = (ids != values) | (ids < 0)
+    ids, bad = whole_ids(values)
     if not bad.any():
         return ids, []
     ids[bad] = 0
@@ -73,53 +68,32 @@ def integer_ids(values: np.ndarray, file: str, category: str) -> tuple[np.ndarra
         ('non-integer id', ~negative & ~large, 'whole numbers from 0'),
         ('id too large', large, 'ids below 2⁶³'),
     ):
-        listed, count = found[chosen], pixels[chosen]
+        listed, count = found[chosen].tolist(), pixels[chosen].tolist()
         if len(listed) > LISTED_VALUES:
-            text = f'{len(listed)} different values on {count.sum()} px, expected {expected}'
+            text = f'{len(listed)} different values on {sum(count)} px, expected {expected}'
             span = f'{listed[0]:g}…{listed[-1]:g}'
             findings.append(Finding(kind, file, category, span, text, len(listed)))
             continue
-        for value, n in zip(listed.tolist(), count.tolist()):
-            shown = f'{int(value)}' if value >= LARGEST_ID and value != np.inf else f'{value:g}'
+        for value, n in zip(listed, count):
+            shown = f'{int(value)}' if kind == 'id too large' else f'{value:g}'
             findings.append(Finding(kind, file, category, shown, f'{n} px hold this value, expected {expected}', 1))
     return ids, findings
 
 
-def check_shape(values: np.ndarray, image_shape: tuple[int, int], file: str, category: str) -> list[Finding]:
-    """Report a label map whose (H, W) is not the image's; none of its cells can be placed."""
-    if values.shape == tuple(image_shape):
-        return []
-    found, expected = (' × '.join(map(str, shape)) for shape in (values.shape, image_shape))
-    cells = int((np.unique(values) != 0).sum())
-    text = f'the mask is {found} px (height × width), its image {expected} px; {UNLABELLED}'
-    return [Finding('shape', file, category, '', text, cells)]
-
-
-def piece_counts(masks: InstanceMasks) -> np.ndarray:
-    """The number of 8-connected pieces of each mask, (N,)."""
-    return np.array(
-        [cv2.connectedComponents(masks.window(i), connectivity=8)[0] - 1 for i in range(len(masks))], np.int64
-    )
-
-
 def check_cells(cells: LabelledCells) -> list[Finding]:
-    """Report a class file without cells, ids in several pieces, and cells of a few px; all are kept."""
+    """Report a class file without cells, ids in several 8-connected pieces, and cells of a few px; all are kept."""
     file, category, ids, masks = cells
     if not len(ids):
-        return [Finding('empty mask', file, category, '', 'the label map holds no cell')]
-    pieces, areas = piece_counts(masks), np.asarray(masks.areas)
+        return [Finding('empty mask', file, category, text='the label map holds no cell')]
+    pieces = np.array([cv2.connectedComponents(window, connectivity=8)[0] - 1 for window in masks.windows()])
     if len(ids) == 1 and pieces[0] >= MANY_PIECES:
         text = f'one id in {pieces[0]} pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
         return [Finding('several pieces', file, category, str(ids[0]), text)]
-    findings = [
-        Finding('several pieces', file, category, str(ids[i]), f'one id in {pieces[i]} separate pieces')
-        for i in np.flatnonzero(pieces > 1)
-    ]
-    findings += [
-        Finding('few px', file, category, str(ids[i]), f'a cell of {areas[i]:.0f} px (under {FEW_PIXELS})')
-        for i in np.flatnonzero(areas < FEW_PIXELS)
-    ]
-    return findings
+    areas = np.asarray(masks.areas)
+    seen = [('several pieces', i, f'one id in {pieces[i]} separate pieces') for i in np.flatnonzero(pieces > 1)]
+    small = np.flatnonzero(areas < FEW_PIXELS)
+    seen += [('few px', i, f'a cell of {areas[i]:.0f} px (under {FEW_PIXELS})') for i in small]
+    return [Finding(kind, file, category, str(ids[i]), text) for kind, i, text in seen]
 
 
 def check_overlaps(classes: Sequence[LabelledCells]) -> list[Finding]:
@@ -128,8 +102,7 @@ def check_overlaps(classes: Sequence[LabelledCells]) -> list[Finding]:
     for number, first in enumerate(classes):
         for second in classes[number + 1 :]:
             for i, j, pixels in zip(*intersections(first.masks, second.masks)):
-                other = f'class {second.category}, id {second.ids[j]}'
-                text = f'{pixels} px are also of {other} ({second.file})'
+                text = f'{pixels} px are also of class {second.category}, id {second.ids[j]} ({second.file})'
                 findings.append(Finding('overlap', first.file, first.category, str(first.ids[i]), text))
     return findings
 
@@ -143,18 +116,12 @@ def check_names(folder: str, names: Collection[str], known: Collection[str]) -> 
             text += '; its cells would be trained as background: name all classes with --classes'
         elif Path(name).stem == 'image' and 'image.tif' not in names:
             text += '; expected image.tif'
-        findings.append(Finding('unknown file', f'{folder}/{name}' if folder else name, '', '', text))
+        findings.append(Finding('unknown file', f'{folder}/{name}' if folder else name, text=text))
     return findings
 
 
 def check_duplicates(digests: Iterable[tuple[str, str]]) -> list[Finding]:
     """Report images, given as (file, digest of the pixels), that repeat an earlier one; they are kept."""
     first: dict[str, str] = {}
-    findings = []
-    for file, digest in digests:
-        if digest in first:
-            text = f'the same pixels as {first[digest]}'
-            findings.append(Finding('duplicate image', file, '', '', text))
-        else:
-            first[digest] = file
-    return findings
+    twice = [(file, first[digest]) for file, digest in digests if first.setdefault(digest, file) != file]
+    return [Finding('duplicate image', file, text=f'the same pixels as {other}') for file, other in twice]

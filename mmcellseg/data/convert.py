@@ -33,25 +33,22 @@ class Conversion:
     test: dict[str, Any] | None
     findings: list[Finding]
     notes: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)  # training folders without a usable image
+    left_out: int = 0  # training folders without a usable image
 
     def summary(self) -> str:
         """What was kept and what was left out, and how many findings of each kind."""
-        names = {category['id']: category['name'] for category in self.train['categories']}
-        counts = Counter(names[a['category_id']] for a in self.train['annotations'])
-        classes = ', '.join(f'{name} {counts[name]}' for name in names.values())
-        lines = [
-            f'kept: {len(self.train["images"])} training images with {counts.total()} cells ({classes}), '
-            f'{len(self.test["images"]) if self.test else 0} test images'
-        ]
+        number_of = Counter(a['category_id'] for a in self.train['annotations'])
+        classes = ', '.join(f'{c["name"]} {number_of[c["id"]]}' for c in self.train['categories'])
         kinds = Counter(finding.kind for finding in self.findings)
         cells = sum(finding.left_out for finding in self.findings)
-        files = kinds['shape'] + kinds['unreadable mask']
         unread = ' besides those of unreadable files' if kinds['unreadable mask'] else ''
-        lines.append(
-            f'left out: {len(self.left_out)} training images, {files} class files of others, {cells} cells{unread}'
-        )
-        lines.append('findings: ' + (', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())) or 'none'))
+        lines = [
+            f'kept: {len(self.train["images"])} training images with {number_of.total()} cells ({classes}), '
+            f'{len(self.test["images"]) if self.test else 0} test images',
+            f'left out: {self.left_out} training images, {kinds["shape"] + kinds["unreadable mask"]} class files of '
+            f'others, {cells} cells{unread}',
+            'findings: ' + (', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items())) or 'none'),
+        ]
         return '\n'.join([*lines, *(f'note: {note}' for note in self.notes)])
 
 
@@ -75,13 +72,6 @@ def _parallel(work: Callable, items: Sequence, workers: int, text: str) -> Itera
             ) from None
 
 
-def _categories(classes: Sequence[str]) -> list[dict[str, Any]]:
-    if len(set(classes)) != len(classes) or not classes:
-        raise ValueError(f'the class names must be given and differ from each other, got {list(classes)}')
-    # MMDetection's coco_error_analysis.py asks for the supercategory.
-    return [{'id': number, 'name': name, 'supercategory': 'cell'} for number, name in enumerate(classes, start=1)]
-
-
 def read_dataset(
     source: Path, classes: Sequence[str] = CLASSES, ids_file: Path | None = None, workers: int = 1
 ) -> Conversion:
@@ -91,7 +81,10 @@ def read_dataset(
     classes and instance ids from 1. Raises ``ValueError`` or ``FileNotFoundError`` if there are no training
     folders or a named id file is missing or broken.
     """
-    categories = _categories(classes)
+    if len(set(classes)) != len(classes) or not classes:
+        raise ValueError(f'the class names must be given and differ from each other, got {list(classes)}')
+    # MMDetection's coco_error_analysis.py asks for the supercategory.
+    categories = [{'id': i, 'name': name, 'supercategory': 'cell'} for i, name in enumerate(classes, start=1)]
     if not (source / TRAIN).is_dir():
         raise FileNotFoundError(f'{source}: expected {TRAIN}/<name>/image.tif and class1.tif …, found no {TRAIN}/')
     ids_path = ids_file or source / IDS
@@ -100,62 +93,52 @@ def read_dataset(
     folders = [name for name in entries if (source / TRAIN / name).is_dir()]
     if not folders:
         raise FileNotFoundError(f'{source / TRAIN}: expected folders with image.tif and class1.tif …, found none')
-    train: dict[str, Any] = {'images': [], 'annotations': [], 'categories': categories}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     findings = check.check_names('', os.listdir(source), [TRAIN, TEST, IDS, 'annotations'])
-    conversion = Conversion(train, None, findings + check.check_names(TRAIN, entries, folders))
+    findings += check.check_names(TRAIN, entries, folders)
+    conversion = Conversion({'images': images, 'annotations': annotations, 'categories': categories}, None, findings)
     digests: list[tuple[str, str]] = []
     read_one = partial(read_training_folder, source, classes)
-    for read, name in zip(_parallel(read_one, folders, workers, 'training images'), folders):
-        conversion.findings += read.findings
+    for read in _parallel(read_one, folders, workers, 'training images'):
+        findings += read.findings
         if read.image is None:
-            conversion.left_out.append(name)
+            conversion.left_out += 1
             continue
-        image_id = len(train['images']) + 1
-        train['images'].append({'id': image_id, **read.image})
+        images.append({'id': len(images) + 1, **read.image})
         digests.append((read.image['file_name'], read.digest))
-        for annotation in read.annotations:
-            numbers = {'id': len(train['annotations']) + 1, 'image_id': image_id}
-            train['annotations'].append({**numbers, **annotation})
-    if test_entries is not None and not any((source / TEST).glob('*')):
-        conversion.notes.append(
-            f'no images in {source / TEST}: the {len(test_entries)} images of test.json come from {ids_path} alone'
-        )
-    _read_test(source, test_entries, workers, conversion, digests)
-    conversion.findings += check.check_duplicates(digests)
-    return conversion
-
-
-def _read_test(
-    source: Path, entries: list[dict] | None, workers: int, conversion: Conversion, digests: list[tuple[str, str]]
-) -> None:
-    """Add ``test`` to the conversion, and the digests of the test images that are here."""
+        annotations += [
+            {'id': number, 'image_id': len(images), **annotation}
+            for number, annotation in enumerate(read.annotations, start=len(annotations) + 1)
+        ]
     present = os.listdir(source / TEST) if (source / TEST).is_dir() else []
-    if entries is None:
+    if test_entries is None:
         conversion.notes.append(f'no {IDS} in {source}: no test.json was made')
         if present:
             text = f'{len(present)} files, but no id file gives them ids; left out'
-            conversion.findings.append(Finding('test images without ids', TEST, '', '', text))
-        return
-    conversion.test = {
-        'images': [{**e, 'file_name': f'{TEST}/{e["file_name"]}'} for e in entries],
-        'annotations': [],
-        'categories': conversion.train['categories'],
-    }
-    conversion.findings += check.check_names(TEST, present, [e['file_name'].split('/')[0] for e in entries])
-    if not present:
-        return
-    for read, entry in zip(_parallel(partial(read_test_image, source), entries, workers, 'test images'), entries):
-        conversion.findings += read.findings
-        if read.digest:
-            digests.append((f'{TEST}/{entry["file_name"]}', read.digest))
+            findings.append(Finding('test images without ids', TEST, text=text))
+    else:
+        listed = [{**entry, 'file_name': f'{TEST}/{entry["file_name"]}'} for entry in test_entries]
+        conversion.test = {'images': listed, 'annotations': [], 'categories': categories}
+        findings += check.check_names(TEST, present, [entry['file_name'].split('/')[0] for entry in test_entries])
+        if present:
+            read_test = partial(read_test_image, source)
+            for read, image in zip(_parallel(read_test, test_entries, workers, 'test images'), listed):
+                findings += read.findings
+                if read.digest:
+                    digests.append((image['file_name'], read.digest))
+        else:
+            conversion.notes.append(
+                f'no images in {source / TEST}: the {len(test_entries)} images of test.json come from {ids_path} alone'
+            )
+    findings += check.check_duplicates(digests)
+    return conversion
 
 
 def write_conversion(conversion: Conversion, out: Path) -> list[Path]:
     """Write annotations/train.json and test.json under ``out`` and return their paths."""
-    written = [atomic_write(out / 'annotations' / 'train.json', json.dumps(conversion.train))]
-    if conversion.test is not None:
-        written.append(atomic_write(out / 'annotations' / 'test.json', json.dumps(conversion.test)))
-    return written
+    parts = {'train': conversion.train, 'test': conversion.test}
+    return [atomic_write(out / f'annotations/{name}.json', json.dumps(coco)) for name, coco in parts.items() if coco]
 
 
 def write_findings(findings: Iterable[Finding], out: Path) -> Path:

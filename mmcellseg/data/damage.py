@@ -7,7 +7,6 @@ function returns the end of a sentence that begins with the file's name, or '' i
 import math
 import struct
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import tifffile
@@ -34,12 +33,17 @@ def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
     """
     kind = 'tile' if page.is_tiled else 'strip'
     n, size = math.prod(page.chunked), page.parent.filehandle.size
+    height, width = page.imagelength, page.imagewidth
     tag = page.tags.get(324 if page.is_tiled else 273)
     listed = min(len(page.dataoffsets), len(page.databytecounts))
     if listed >= n and tag is not None and not page.is_lsm:
         listed = tag.count  # tifffile cuts what is too much
     if listed < n or (listed > n and tag is not None):
-        return f'is damaged: it lists {listed} {kind}s, but its {page.imagelength} × {page.imagewidth} px take {n}'
+        return f'is damaged: it lists {listed} {kind}s, but its {height} × {width} px take {n}'
+    if page.samplesperpixel > 1 and int(page.planarconfig) not in (1, 2):  # would leave pixels undefined
+        return (
+            f'is damaged: its planar configuration is {int(page.planarconfig)}, expected 1 (interleaved) or 2 (planar)'
+        )
     offsets, counts = (np.array(values[:n], np.float64) for values in (page.dataoffsets, page.databytecounts))
     absent = np.flatnonzero((offsets <= 0) | (counts <= 0))
     if absent.size and not sparse:
@@ -47,60 +51,45 @@ def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
             f'is damaged, or was not written to its end: {absent.size} of its {n} {kind}s have no data, the first of '
             f'them {kind} {absent[0] + 1}'
         )
-    beyond = np.flatnonzero(offsets + counts > size)
-    if beyond.size:
-        k = beyond[0]
-        end = offsets[k] + counts[k]
-        return f'is truncated: {kind} {k + 1} of {n} should reach to byte {end:.0f}, but the file ends at {size}'
-    needed, ratio = _segment_bytes(page), RATIOS.get(int(page.compression), OTHER_RATIO)
-    short = np.flatnonzero((needed > ratio * counts) & (counts > 0))
-    if short.size:
-        k = short[0]
+    ends = offsets + counts
+    for k in np.flatnonzero(ends > size)[:1]:
+        return f'is truncated: {kind} {k + 1} of {n} should reach to byte {ends[k]:.0f}, but the file ends at {size}'
+
+    bits = np.atleast_1d(page.bitspersample)
+    separate = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    pixel_bits = int(bits.max() if separate else bits.sum() * (page.samplesperpixel if len(bits) == 1 else 1))
+    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
+    # Bytes that the part of the image in each strip or tile takes, without the padding of tiles
+    rows = np.minimum(tall, height - np.arange(0, height, tall, np.int64)).astype(np.float64)
+    columns = np.minimum(wide, width - np.arange(0, width, wide, np.int64))
+    needed = (rows[:, None] * np.ceil(columns * pixel_bits / 8)).ravel()
+    needed = np.tile(needed, n // len(needed))
+    ratio = RATIOS.get(int(page.compression), OTHER_RATIO)
+    for k in np.flatnonzero((needed > ratio * counts) & (counts > 0))[:1]:
         most = '' if ratio == 1 else f', which can become {ratio * counts[k]:.0f} at most'
         return (
             f'is damaged: {kind} {k + 1} of {n} holds {counts[k]:.0f} bytes{most}, but its part of '
-            f'{page.imagelength} × {page.imagewidth} px takes {needed[k]:.0f}'
+            f'{height} × {width} px takes {needed[k]:.0f}'
         )
-    whole_rows = -(-page.imagelength // 16) * 16  # a JPEG may be padded
-    rows, columns = min(page.rowsperstrip, whole_rows), page.imagewidth
-    if page.is_tiled:
-        rows, columns = page.tilelength, page.tilewidth
-    if page.is_tiled and rows * columns * _pixel_bits(page) / 8 > max(needed.sum(), PADDING):
-        return f'is damaged: its tiles are {rows} × {columns} px, its image {page.imagelength} × {page.imagewidth}'
+    if page.is_tiled and tall * wide * pixel_bits / 8 > max(needed.sum(), PADDING):
+        return f'is damaged: its tiles are {tall} × {wide} px, its image {height} × {width}'
     if int(page.compression) in JPEG_IN_TIFF and page.jpegheader is None:
-        for k, (height, width) in enumerate(_jpeg_sizes(page)):
-            if height > rows or width > columns:
-                return f'is damaged: {kind} {k + 1} of {n} holds a JPEG of {height} × {width} px'
+        tall = tall if page.is_tiled else min(tall, -(-height // 16) * 16)  # a JPEG may be padded
+        for k, place in enumerate(zip(page.dataoffsets, page.databytecounts)):
+            high, across = _jpeg_size(page.parent.filehandle, *place)
+            if high > tall or across > wide:
+                return f'is damaged: {kind} {k + 1} of {n} holds a JPEG of {high} × {across} px'
     return ''
 
 
-def _pixel_bits(page: tifffile.TiffPage) -> int:
-    bits = page.bitspersample
-    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-        return max(bits) if isinstance(bits, tuple) else bits
-    return sum(bits) if isinstance(bits, tuple) else bits * page.samplesperpixel
-
-
-def _segment_bytes(page: tifffile.TiffPage) -> np.ndarray:
-    """(n,) bytes that the part of the image in each strip or tile takes, without the padding of tiles."""
-    height, width = page.imagelength, page.imagewidth
-    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
-    rows = np.minimum(tall, height - np.arange(0, height, tall, np.int64)).astype(np.float64)
-    columns = np.minimum(wide, width - np.arange(0, width, wide, np.int64))
-    needed = (rows[:, None] * np.ceil(columns * _pixel_bits(page) / 8)).ravel()
-    return np.tile(needed, math.prod(page.chunked) // len(needed))
-
-
-def _jpeg_sizes(page: tifffile.TiffPage) -> Iterator[tuple[int, int]]:
-    """Height and width that the frame header of each strip's or tile's JPEG declares; (0, 0) where it is not found."""
-    file = page.parent.filehandle
-    for offset, count in zip(page.dataoffsets, page.databytecounts):
-        file.seek(offset)
-        data, at = file.read(count), 2
-        while at + 9 <= len(data) and data[at] == 0xFF and not 0xC0 <= data[at + 1] <= 0xC3:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-        found = at + 9 <= len(data) and data[at] == 0xFF
-        yield struct.unpack('>HH', data[at + 5 : at + 9]) if found else (0, 0)
+def _jpeg_size(file: tifffile.FileHandle, offset: int, count: int) -> tuple[int, int]:
+    """Height and width that the frame header of a JPEG declares; (0, 0) where it is not found."""
+    file.seek(offset)
+    data, at = file.read(count), 2
+    while at + 9 <= len(data) and data[at] == 0xFF and not 0xC0 <= data[at + 1] <= 0xC3:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+    found = at + 9 <= len(data) and data[at] == 0xFF
+    return struct.unpack('>HH', data[at + 5 : at + 9]) if found else (0, 0)
 
 
 def jpeg_fault(data: bytes, height: int, width: int) -> str:

@@ -14,10 +14,9 @@ from PIL import Image
 from .damage import JPEG_IN_TIFF, jpeg_fault, png_fault, tiff_fault
 
 LAYOUTS = 'grey, grey + alpha, RGB or RGBA samples (1 to 4), interleaved or planar'
-TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+PHOTOMETRIC = {'MINISBLACK', 'MINISWHITE', 'RGB', 'PALETTE', 'YCBCR'}
 # Of what tifffile complains about, damage is refused here with the file's name; the rest does no harm.
 logging.getLogger('tifffile').setLevel(logging.CRITICAL)
-PHOTOMETRIC = {'MINISBLACK', 'MINISWHITE', 'RGB', 'PALETTE', 'YCBCR'}
 
 
 class Refused(Exception):
@@ -33,21 +32,14 @@ class Stored(NamedTuple):
 
 
 def decode(path: str | os.PathLike, page: int, colours: bool = True) -> Stored:
-    """The samples of a file. Raises Refused, or whatever the libraries raise on it.
+    """The samples of a TIFF, PNG or JPEG; ``colours``: a TIFF's palette is looked up, rather than its indices read.
 
-    Args:
-        path: TIFF, PNG or JPEG.
-        page: Which page of a TIFF.
-        colours: Whether a TIFF's palette is looked up; its indices otherwise.
+    Raises Refused, or whatever the libraries raise on it.
     """
-    if is_tiff(path):
-        return _read_tiff(path, page, colours)
-    if page != 0:
-        raise Refused(f'has one page, but page {page} was asked for')
-    return _read_picture(path)
-
-
-def _read_tiff(path: str | os.PathLike, page: int, colours: bool) -> Stored:
+    if not is_tiff(path):
+        if page != 0:
+            raise Refused(f'has one page, but page {page} was asked for')
+        return _read_picture(path)
     with tifffile.TiffFile(path) as file:
         chosen = page_of(file, page)
         photometric = check_page(chosen)
@@ -102,12 +94,9 @@ def _read_picture(path: str | os.PathLike) -> Stored:
             samples = np.asarray(decoded)
             if samples.ndim == 3:  # BGR(A)
                 samples = np.dstack([samples[..., 2::-1], samples[..., 3:]])
-        elif image.mode == 'P':
-            samples = np.asarray(image.convert('RGB'))
-        elif image.mode == '1':
-            samples = np.asarray(image.convert('L'))
         else:
-            samples = np.asarray(image)
+            flat = {'P': 'RGB', '1': 'L'}.get(image.mode)
+            samples = np.asarray(image.convert(flat) if flat else image)
     return Stored(samples, 2.0 ** (8 * samples.dtype.itemsize) - 1, False)
 
 
@@ -131,4 +120,4 @@ def is_tiff(path: str | os.PathLike) -> bool:
         magic = file.read(4)
     if not magic:
         raise Refused('is truncated: the file is empty')
-    return magic in TIFF_MAGIC
+    return magic in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..structures.files import atomic_write
-from .split import image_class_counts, write_subset
-from .stratify import exchange, shares_of
+from .split import exchange, image_class_counts, shares_of, write_subset
 
 
 def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray:
-    """The fold of each group, a function of the arguments alone.
+    """The fold (G,) of each group, int64 from 0, from (G, C) instances and (G,) images; of the arguments alone.
 
     Classes take turns, the one in the fewest groups first; its groups go, the largest first, each to the fold that
     holds the smallest share of that class (Sechidis et al., On the Stratification of Multi-Label Data, ECML PKDD
     2011). Then single groups move, or two change places, as long as that brings more classes into every fold or else
-    the shares nearer to equal.
-
-    Args:
-        counts: (G, C) instances of each class in each group.
-        sizes: (G,) images in each group.
-        folds: Number of folds, at least 2.
-
-    Returns:
-        (G,) int64 fold numbers from 0.
-
-    Raises:
-        ValueError: For fewer than 2 folds, or more folds than groups.
+    the shares nearer to equal. Raises ``ValueError`` for fewer than 2 folds, or more folds than groups.
     """
     if folds < 2:
         raise ValueError(f'cross-validation needs at least 2 folds, got {folds}')
@@ -40,52 +28,16 @@ def assign_folds(counts: np.ndarray, sizes: ArrayLike, folds: int) -> np.ndarray
         raise ValueError(
             f'{folds} folds need as many groups of images, found {len(counts)}: take fewer folds or finer groups'
         )
-    columns = shares_of(counts, np.asarray(sizes))
-    groups_with = (columns > 0).sum(0)
+    columns = shares_of(counts, sizes)
     fold = np.full(len(columns), -1)
     held = np.zeros((folds, columns.shape[1]))
-    for column in np.argsort(groups_with, kind='stable'):
+    for column in np.argsort((columns > 0).sum(0), kind='stable'):
         members = np.flatnonzero((columns[:, column] > 0) & (fold < 0))
         for group in members[np.argsort(-columns[members, column], kind='stable')]:
             # lexsort: the last key leads
             fold[group] = np.lexsort((np.arange(folds), held[:, -1], held[:, column]))[0]
             held[fold[group]] += columns[group]
     return exchange(columns, fold, np.full(folds, 1 / folds), np.ones(folds, np.int64))
-
-
-def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]:
-    """The group of each image from a json ``{file_name: group}`` or a csv with the lines ``file_name,group``.
-
-    Raises:
-        ValueError: If the file is neither, or images are missing in it.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding='utf-8-sig')  # spreadsheets write a mark at the beginning
-        rows = (
-            json.loads(text).items()
-            if path.suffix == '.json'
-            else [(r[0], r[1]) for r in csv.reader(text.splitlines()) if r]
-        )
-        pairs = [(str(name).strip(), str(group).strip()) for name, group in rows]
-    except (ValueError, AttributeError, IndexError) as error:
-        raise ValueError(
-            f'{path}: expected a json {{"file_name": "group", …}} or a csv of file_name,group, in UTF-8 ({error})'
-        ) from None
-    groups = dict(pairs)
-    blank = [name for name, group in pairs if not group]
-    if blank:
-        raise ValueError(f'{path}: {len(blank)} images have an empty group, such as {", ".join(blank[:3])}')
-    twice = sorted({name for name, group in pairs if group != groups[name]})
-    if twice:
-        raise ValueError(f'{path}: {len(twice)} images have two groups, such as {", ".join(twice[:3])}')
-    missing = [name for name in file_names if name not in groups]
-    if missing:
-        raise ValueError(
-            f'{path}: {len(missing)} of {len(file_names)} images have no group, such as {", ".join(missing[:3])}; '
-            'every file_name of the annotation file needs one'
-        )
-    return [groups[name] for name in file_names]
 
 
 def split_folds(coco: dict[str, Any], groups: Sequence[str], folds: int) -> dict[int, int]:
@@ -98,12 +50,41 @@ def split_folds(coco: dict[str, Any], groups: Sequence[str], folds: int) -> dict
     return dict(zip(image_ids.tolist(), fold.tolist()))
 
 
+def _such(names: Collection[str]) -> str:
+    return f'such as {", ".join(sorted(names)[:3])}'
+
+
+def read_groups(path: str | os.PathLike, file_names: Sequence[str]) -> list[str]:
+    """The group of each image from a json ``{file_name: group}`` or a csv with the lines ``file_name,group``.
+
+    Raises ``ValueError`` if the file is neither, an image is missing in it, or has no group or two.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding='utf-8-sig')  # spreadsheets write a mark at the beginning
+        rows = json.loads(text).items() if path.suffix == '.json' else filter(None, csv.reader(text.splitlines()))
+        pairs = [(str(row[0]).strip(), str(row[1]).strip()) for row in rows]
+    except (ValueError, AttributeError, IndexError) as error:
+        raise ValueError(
+            f'{path}: expected a json {{"file_name": "group", …}} or a csv of file_name,group, in UTF-8 ({error})'
+        ) from None
+    groups = dict(pairs)
+    if blank := [name for name, group in pairs if not group]:
+        raise ValueError(f'{path}: {len(blank)} images have an empty group, {_such(blank)}')
+    if twice := {name for name, group in pairs if group != groups[name]}:
+        raise ValueError(f'{path}: {len(twice)} images have two groups, {_such(twice)}')
+    if missing := [name for name in file_names if name not in groups]:
+        raise ValueError(
+            f'{path}: {len(missing)} of {len(file_names)} images have no group, {_such(missing)}; every file_name of '
+            'the annotation file needs one'
+        )
+    return [groups[name] for name in file_names]
+
+
 def read_folds(path: str | os.PathLike, coco: dict[str, Any]) -> dict[int, int]:
     """The fold of each image id from a json ``{file_name: fold}``, as ``write_folds`` leaves it.
 
-    Raises:
-        ValueError: If the file is none, its images are not those of ``coco``, or a fold between 0 and the last is
-            empty.
+    Raises ``ValueError`` if it is none, its images are not those of ``coco``, or a fold before the last is empty.
     """
     try:
         fold_of = json.loads(Path(path).read_text())
@@ -112,15 +93,10 @@ def read_folds(path: str | os.PathLike, coco: dict[str, Any]) -> dict[int, int]:
     if not isinstance(fold_of, dict) or not all(type(fold) is int and fold >= 0 for fold in fold_of.values()):
         raise ValueError(f'{path}: expected {{"file_name": fold, …}} with whole numbers from 0')
     ids = _ids_by_name(coco)
-    missing, extra = sorted(ids.keys() - fold_of), sorted(fold_of.keys() - ids)
-    if missing:
-        raise ValueError(
-            f'{path}: {len(missing)} of the {len(ids)} images to split have no fold, such as {", ".join(missing[:3])}'
-        )
-    if extra:
-        raise ValueError(
-            f'{path}: {len(extra)} of its images are not among those to split, such as {", ".join(extra[:3])}'
-        )
+    if missing := ids.keys() - fold_of:
+        raise ValueError(f'{path}: {len(missing)} of the {len(ids)} images to split have no fold, {_such(missing)}')
+    if extra := fold_of.keys() - ids:
+        raise ValueError(f'{path}: {len(extra)} of its images are not among those to split, {_such(extra)}')
     used = set(fold_of.values())
     if used != set(range(len(used))) or len(used) < 2:
         raise ValueError(f'{path}: expected at least 2 folds numbered from 0 without a gap, found {sorted(used)}')
@@ -138,9 +114,8 @@ def _ids_by_name(coco: dict[str, Any]) -> dict[str, int]:
 def write_folds(coco: dict[str, Any], fold_of: dict[int, int], out: Path) -> list[Path]:
     """Write ``foldK_train.json`` and ``foldK_val.json`` for every fold, then ``folds.json``, ``{file_name: fold}``.
 
-    Raises:
-        FileExistsError: If ``folds.json`` is there with other folds: results could not be compared.
-        ValueError: If two images have the same ``file_name``.
+    Raises ``FileExistsError`` if ``folds.json`` is there with other folds: results could not be compared; and
+    ``ValueError`` if two images have the same ``file_name``.
     """
     names = {image_id: name for name, image_id in _ids_by_name(coco).items()}
     record = json.dumps({names[i]: fold for i, fold in sorted(fold_of.items())}, indent=1) + '\n'
@@ -150,8 +125,6 @@ def write_folds(coco: dict[str, Any], fold_of: dict[int, int], out: Path) -> lis
     written = []
     for fold in range(max(fold_of.values()) + 1):
         inside = [i for i, f in fold_of.items() if f == fold]
-        outside = [i for i, f in fold_of.items() if f != fold]
-        written.append(write_subset(coco, outside, out / f'fold{fold}_train.json'))
+        written.append(write_subset(coco, fold_of.keys() - inside, out / f'fold{fold}_train.json'))
         written.append(write_subset(coco, inside, out / f'fold{fold}_val.json'))
-    written.append(atomic_write(path, record))
-    return written
+    return [*written, atomic_write(path, record)]

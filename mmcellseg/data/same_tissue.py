@@ -10,11 +10,12 @@ that is all but blank, or shorter than 96 px, tells nothing, and crops that lie 
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from .tiff import ImageReadError, read_image
@@ -30,36 +31,23 @@ EDGE_CORRELATION = 0.85
 # Jittered quarters of CoNSeP tiles (500 px): neighbours reach 2.3 and more, strangers 1.6. At 250 px: neighbours 2.3,
 # but 0 on blank edges, strangers 1.8. Drawn tissue at 240 px: neighbours 2.7, 4 of 9,000 strangers more than 2.
 EDGE_EVIDENCE = 2.0
-SIDES = (('right', 'left'), ('bottom', 'top'))
+NEIGHBOURS = (('right', 'left'), ('bottom', 'top'), ('left', 'right'), ('top', 'bottom'))
 
 
 class Edge(NamedTuple):
-    """One side of an image.
+    """One side of an image: its grey values, and how many px of them count as one independent value."""
 
-    Attributes:
-        values: (L,) float32, the grey values half a pixel outside the image, less their slow changes; zeros if blank.
-        period: px that count as one independent value: 1 + 2 Σ ρ(k)², ρ the autocorrelation (Bartlett's formula).
-    """
-
-    values: np.ndarray
-    period: float
+    values: np.ndarray  # (L,) float32, half a pixel outside the image, less their slow changes; zeros if blank
+    period: float  # 1 + 2 Σ ρ(k)², ρ the autocorrelation (Bartlett's formula)
 
 
-@dataclass
-class Fingerprint:
-    """What is compared of an image.
+class Fingerprint(NamedTuple):
+    """What is compared of an image (H, W)."""
 
-    Attributes:
-        detail: (H, W) int8, grey values without their slow changes.
-        corners: (K, 2) int xy.
-        patches: (K, 121) float32 of mean 0 and norm 1, the grey values around each corner.
-        edges: Of top, bottom, left and right.
-    """
-
-    detail: np.ndarray
-    corners: np.ndarray
-    patches: np.ndarray
-    edges: dict[str, Edge]
+    detail: np.ndarray  # (H, W) int8, grey values without their slow changes
+    corners: np.ndarray  # (K, 2) int xy
+    patches: np.ndarray  # (K, 121) float32 of mean 0 and norm 1, the grey values around each corner
+    edges: dict[str, Edge]  # top, bottom, left and right
 
 
 def fingerprint(image: np.ndarray) -> Fingerprint:
@@ -90,29 +78,27 @@ def _corners(grey: np.ndarray) -> np.ndarray:
 
 def _edge(pair: np.ndarray) -> Edge:
     """Two outermost lines (2, L), the outer one first, carried on by half a pixel, where the neighbour's meet them."""
-    line = (1.5 * pair[0] - 0.5 * pair[-1]).reshape(1, -1)
-    line = cv2.GaussianBlur(line, (0, 0), 1.0)
+    line = cv2.GaussianBlur((1.5 * pair[0] - 0.5 * pair[-1]).reshape(1, -1), (0, 0), 1.0)
     line = (line - cv2.GaussianBlur(line, (0, 0), 15.0))[0]
     if line.std() < 1:
         return Edge(np.zeros_like(line), 1.0)
-    same = _correlate(np.pad(line, (0, len(line))), np.pad(line, (0, len(line)))[None])[0]
+    padded = np.pad(line, (0, len(line)))
+    same = _correlate(padded, padded[None])[0]
     return Edge(line, float(1 + 2 * ((same[1 : len(line) // 2] / same[0]) ** 2).sum()))
 
 
 def displacement(a: Fingerprint, b: Fingerprint) -> tuple[np.ndarray, int]:
     """The displacement xy on which most of the mutually best matching corners agree within 1 px, and how many do."""
-    if not len(a.corners) or not len(b.corners):
-        return np.zeros(2, int), 0
-    likeness = a.patches @ b.patches.T
-    mate = likeness.argmax(1)
-    mutual = likeness.argmax(0)[mate] == np.arange(len(mate))
-    mutual &= np.take_along_axis(likeness, mate[:, None], 1)[:, 0] > 0.7
-    moved = a.corners[mutual] - b.corners[mate[mutual]]
+    moved = np.zeros((0, 2), int)
+    if len(a.corners) and len(b.corners):
+        likeness = a.patches @ b.patches.T
+        mate = likeness.argmax(1)
+        mutual = (likeness.argmax(0)[mate] == np.arange(len(mate))) & (likeness.max(1) > 0.7)
+        moved = a.corners[mutual] - b.corners[mate[mutual]]
     if not len(moved):
         return np.zeros(2, int), 0
     votes = (np.abs(moved[:, None] - moved[None]) <= 1).all(-1).sum(1)
-    best = int(votes.argmax())
-    return moved[best], int(votes[best])
+    return moved[votes.argmax()], int(votes.max())
 
 
 def overlaps(a: Fingerprint, b: Fingerprint) -> bool:
@@ -130,39 +116,31 @@ def overlaps(a: Fingerprint, b: Fingerprint) -> bool:
 
 
 def edge_evidence(first: Edge, seconds: Sequence[Edge]) -> np.ndarray:
-    """How far one edge agrees with each of others at the best displacement.
+    """How far one edge agrees with each of others (N,) at the best displacement.
 
     Edges must have at least ``MIN_EDGE`` px and half of the shorter in common. A correlation r ≥ ``EDGE_CORRELATION``
     counts as artanh(r) · √(n / period) (Fisher's transform), where n = Σx² Σy² / Σx²y² is the number of px that take
     part: one dark nucleus on a blank edge is no evidence. It counts 0.7 where less than 95 % of the shorter edge
     is in common, for there are many such displacements to agree on by chance.
-
-    Returns:
-        (N,) evidence.
     """
     x, period = first
     lengths = np.array([len(s.values) for s in seconds])
     width = 1 << int(len(x) + lengths.max() - 1).bit_length()
-    stack = np.zeros((len(seconds), width), np.float32)
-    for row, second in zip(stack, seconds):
-        row[: len(second.values)] = second.values
+    stack = np.stack([np.pad(s.values, (0, width - len(s.values))) for s in seconds])
     # Element k of a correlation is the sum over i of x[i + k] · y[i], negative k at the end.
-    total = _correlate(x, stack)
-    inside = (stack != 0).astype(np.float32)
-    energy_first = _correlate(x**2, inside)
-    energy_second = _correlate(np.ones(len(x), np.float32), stack**2)
     shift = np.arange(width)
     shift[shift >= len(x)] -= width
     common = np.minimum(len(x), lengths[:, None] + shift) - np.maximum(shift, 0)
-    least = np.maximum(MIN_EDGE, np.minimum(len(x), lengths) // 2)[:, None]
     floor = np.maximum(common, 1)  # a mean square under 1 grey value² is blank
-    energy = np.maximum(energy_first, floor) * np.maximum(energy_second, floor)
+    energy = np.maximum(_correlate(x**2, (stack != 0).astype(np.float32)), floor)
+    energy = energy * np.maximum(_correlate(np.ones_like(x), stack**2), floor)
     independent = energy / np.maximum(_correlate(x**2, stack**2), floor)
     independent /= np.sqrt(period * np.array([s.period for s in seconds]))[:, None]
-    r = total / np.sqrt(energy)
-    r = np.where((common >= least) & (r >= EDGE_CORRELATION), r, 0).clip(0, 0.999)
-    whole = common >= 0.95 * np.minimum(len(x), lengths)[:, None]
-    return (np.arctanh(r) * np.sqrt(independent.clip(0)) * np.where(whole, 1.0, 0.7)).max(1)
+    shorter = np.minimum(len(x), lengths)[:, None]
+    r = _correlate(x, stack) / np.sqrt(energy)
+    r = np.where((common >= np.maximum(MIN_EDGE, shorter // 2)) & (r >= EDGE_CORRELATION), r, 0).clip(0, 0.999)
+    part = np.where(common >= 0.95 * shorter, 1.0, 0.7)
+    return (np.arctanh(r) * np.sqrt(independent.clip(0)) * part).max(1)
 
 
 def _correlate(first: np.ndarray, stack: np.ndarray) -> np.ndarray:
@@ -172,26 +150,28 @@ def _correlate(first: np.ndarray, stack: np.ndarray) -> np.ndarray:
 
 def tissue_links(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
     """Pairs (i, j), i < j, of images that overlap or adjoin."""
-    for i in tqdm(range(len(prints)), desc='compare tissue'):
-        linked = set()
-        for a, b in SIDES + tuple((b, a) for a, b in SIDES):
-            others = [p.edges[b] for p in prints[i + 1 :]]
-            if others:
-                linked |= set(np.flatnonzero(edge_evidence(prints[i].edges[a], others) >= EDGE_EVIDENCE) + i + 1)
-        for j in range(i + 1, len(prints)):
-            if j in linked or overlaps(prints[i], prints[j]):
-                yield i, j
+    for i in tqdm(range(len(prints) - 1), desc='compare tissue'):
+        others = prints[i + 1 :]
+        adjoin = np.zeros(len(others), bool)
+        for a, b in NEIGHBOURS:
+            adjoin |= edge_evidence(prints[i].edges[a], [other.edges[b] for other in others]) >= EDGE_EVIDENCE
+        for j, other in enumerate(others):
+            if adjoin[j] or overlaps(prints[i], other):
+                yield i, i + 1 + j
+
+
+def tissue_labels(prints: Sequence[Fingerprint]) -> np.ndarray:
+    """(N,) the group of each image, numbered in their order: those that overlap or adjoin, also through others."""
+    i, j = np.array(list(tissue_links(prints)), int).reshape(-1, 2).T
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), (len(prints),) * 2), directed=False)[1]
 
 
 def tissue_groups(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """A group name for each image: those that overlap or adjoin, directly or through others, share it.
-
-    Raises:
-        ValueError, OSError: If an image cannot be read.
-    """
-    prints = [fingerprint(_read_comparable(path)) for path in tqdm(paths, desc='read images')]
-    width = len(str(len(prints)))
-    return [f'tissue{label:0{width}d}' for label in connected(len(prints), list(tissue_links(prints)))]
+    """A group name for each image, as :func:`tissue_labels`. Raises ValueError, OSError: an image cannot be read."""
+    if not paths:
+        return []
+    labels = tissue_labels([fingerprint(_read_comparable(path)) for path in tqdm(paths, desc='read images')])
+    return [f'tissue{label:0{len(str(len(paths)))}d}' for label in labels]
 
 
 def _read_comparable(path: str | os.PathLike) -> np.ndarray:
@@ -200,12 +180,3 @@ def _read_comparable(path: str | os.PathLike) -> np.ndarray:
         return read_image(path)
     except ImageReadError:
         return read_image(path, scale='percentile')
-
-
-def connected(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(count,) int64 component of each image, numbered in order of the images."""
-    parent = np.arange(count)
-    for i, j in links:
-        a, b = sorted((parent[i], parent[j]))
-        parent[parent == b] = a
-    return np.unique(parent, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""Split a COCO json by its images."""
+"""Split a COCO json by its images, and parts of a data set that are alike in every class."""
 
 import json
 import logging
@@ -7,13 +7,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..structures.coco import Coco
 from ..structures.files import atomic_write
-from .stratify import exchange, shares_of
 
 TOLERANCE = 0.01  # shares this near to the fraction are as good; thousands of images are exchanged in seconds then
-logger = logging.getLogger(__name__)
 
 
 def subset(coco: Coco, image_ids: Collection[int]) -> Coco:
@@ -25,9 +24,10 @@ def subset(coco: Coco, image_ids: Collection[int]) -> Coco:
     unknown = wanted - {image['id'] for image in coco['images']}
     if unknown:
         raise ValueError(f'these image ids are not in the json: {sorted(unknown)[:10]}')
+    images = [image for image in coco['images'] if image['id'] in wanted]
     return {
         **coco,
-        'images': [image for image in coco['images'] if image['id'] in wanted],
+        'images': images,
         'annotations': [a for a in coco.get('annotations') or () if a['image_id'] in wanted],
     }
 
@@ -40,12 +40,70 @@ def write_subset(coco: Coco, image_ids: Collection[int], path: str | os.PathLike
 def image_class_counts(coco: Coco) -> tuple[np.ndarray, np.ndarray]:
     """The image ids, ascending (I,), and their numbers of instances per category in the json's order (I, C)."""
     image_ids = np.array(sorted(image['id'] for image in coco['images']), np.int64)
-    row = {int(i): r for r, i in enumerate(image_ids)}
+    row = {i: r for r, i in enumerate(image_ids.tolist())}
     column = {category['id']: c for c, category in enumerate(coco['categories'])}
     counts = np.zeros((len(row), len(column)), np.int64)
     for annotation in coco.get('annotations') or ():
         counts[row[annotation['image_id']], column[annotation['category_id']]] += 1
     return image_ids, counts
+
+
+def shares_of(counts: np.ndarray, sizes: ArrayLike) -> np.ndarray:
+    """(G, C + 1) of each group's share of every class, from (G, C) instances, and of the images, from (G,) sizes."""
+    # The images count as one class more, so that the parts come out alike in size too.
+    columns = np.column_stack([counts, np.asarray(sizes)]).astype(np.float64)
+    return columns / np.maximum(columns.sum(0), 1)
+
+
+def exchange(
+    columns: np.ndarray, part: np.ndarray, aims: np.ndarray, cost: np.ndarray, tolerance: float = 0.0
+) -> np.ndarray:
+    """Take the best single move or exchange of two groups until none helps; a function of the arguments alone.
+
+    What counts first is the cost of all (part, column) pairs that hold nothing, then the squared distance of all
+    shares from the aims. There are at most 500 changes.
+
+    Args:
+        columns: (G, W) share of each group in every column; a column sums to 1, or to 0.
+        part: (G,) part of each group to begin with, from 0.
+        aims: (P,) share of everything that each part should hold.
+        cost: (P,) whole numbers: how bad it is that a column is empty in this part.
+        tolerance: Stop where no part lacks a column and no share is off by more than this part of the aim.
+
+    Returns:
+        (G,) int64 part of each group.
+    """
+    n, width = columns.shape
+    parts = len(aims)
+    # A move is an exchange with one of as many stand-ins as there are parts, which hold nothing.
+    share = np.concatenate([columns, np.zeros((parts, width))])
+    holds = (share > 0).astype(np.int64)
+    part = np.concatenate([part, np.arange(parts)])
+    for _ in range(500):
+        off = np.array([share[part == k].sum(0) - aims[k] for k in range(parts)])
+        holders = np.array([holds[part == k].sum(0) for k in range(parts)])
+        used = holds.any(0)
+        if holders[:, used].all() and (np.abs(off[:, used]) <= tolerance * aims[:, None]).all():
+            break
+        best, change = (0, -1e-9), None
+        for group in range(n):
+            here, there = part[group], part
+            added, gain = share - share[group], holds - holds[group]  # (n + parts, width): `here` gains, `there` loses
+            missing = cost[here] * ((holders[here] + gain == 0).sum(1) - (holders[here] == 0).sum())
+            missing += cost[there] * ((holders[there] - gain == 0).sum(1) - (holders[there] == 0).sum(1))
+            spread = ((off[here] + added) ** 2 - off[here] ** 2).sum(1)
+            spread += ((off[there] - added) ** 2 - off[there] ** 2).sum(1)
+            missing[there == here], spread[there == here] = 0, 0
+            other = np.lexsort((spread, missing))[0]
+            if (missing[other], spread[other]) < best:
+                best, change = (missing[other], spread[other]), (group, other)
+        if change is None:
+            break
+        group, other = change
+        part[group], came_from = part[other], part[group]
+        if other < n:
+            part[other] = came_from
+    return part[:n]
 
 
 def holdout_split(coco: Coco, fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -90,13 +148,12 @@ def write_holdout(coco: Coco, fraction: float, seed: int, folder: Path) -> tuple
     """Split ``coco`` into train_holdout.json and val_holdout.json of a folder. Raises as holdout_split."""
     training, validation = holdout_split(coco, fraction, seed)
     if odd := unbalanced(coco, validation, fraction):
-        logger.warning(
+        logging.getLogger(__name__).warning(
             'The images cannot be split so that %g %% of the cells of every class are held out: validation has %s. '
             'Figures on it may mislead; the folds of split_folds.py validate every image.',
             100 * fraction,
             ', '.join(odd),
         )
-    return (
-        write_subset(coco, training, folder / 'train_holdout.json'),
-        write_subset(coco, validation, folder / 'val_holdout.json'),
-    )
+    files = {'train_holdout.json': training, 'val_holdout.json': validation}
+    train, val = (write_subset(coco, ids, folder / name) for name, ids in files.items())
+    return train, val

@@ -13,9 +13,8 @@ from .decode import LAYOUTS, Refused, Stored, decode, is_tiff, page_of
 
 Scale = str | tuple[float, float]
 
-PERCENTILES = (1.0, 99.8)  # low and high value of scale='percentile', over all channels together
-SCALE_RULES = "'dtype', 'percentile' or (low, high)"
 LARGEST_ID = 2**63
+PERCENTILES = (1.0, 99.8)  # low and high value of scale='percentile', over all channels together
 
 
 class ImageReadError(ValueError):
@@ -26,7 +25,6 @@ def read_image(path: str | os.PathLike, page: int = 0, scale: Scale = 'dtype') -
     """Read a TIFF, PNG or JPEG as uint8 (H, W, 3) RGB. An alpha channel is left out, grey is repeated.
 
     Args:
-        path: The image.
         page: Which page of a TIFF.
         scale: How values become 0–255. ``'dtype'``: the integer type's range from 0 up, and [0, 1] for floats;
             ``'percentile'``: from the 1st to the 99.8th percentile of all values; ``(low, high)``: from low to
@@ -52,9 +50,9 @@ def to_rgb(stored: Stored, scale: Scale) -> np.ndarray:
     channels = samples.shape[2] if samples.ndim == 3 else 1
     if samples.ndim not in (2, 3) or not 1 <= channels <= 4 or samples.size == 0:
         raise Refused(f'{_found(samples)}, which is no image: accepted are {LAYOUTS}')
-    if samples.ndim == 3:
-        if channels == 4 and samples.dtype == np.uint8:  # 20 times faster than slicing
-            samples = cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_RGBA2RGB)
+    if channels == 4 and samples.dtype == np.uint8:  # 20 times faster than slicing
+        samples = cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_RGBA2RGB)
+    elif samples.ndim == 3:
         samples = samples[..., :3] if channels >= 3 else samples[..., 0]
     image = _to_uint8(samples, scale, stored.max_value)
     if stored.inverted:
@@ -71,6 +69,40 @@ def read_values(path: str | os.PathLike, page: int = 0) -> np.ndarray:
         return decode(path, page, colours=False).samples
 
 
+def read_numbers(path: str | os.PathLike, page: int = 0) -> np.ndarray:
+    """``read_values`` of a map of one real number a pixel, (H, W); any other is refused (ImageReadError)."""
+    with explained(path):
+        values = decode(path, page, colours=False).samples
+        if values.ndim == 3 and values.shape[2] == 1:
+            values = values[..., 0]
+        if values.ndim != 2 or values.dtype.kind not in 'biuf':
+            raise Refused(f'{_found(values)}, but a label map is one number a pixel, (H, W)')
+        return values
+
+
+def whole_ids(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values of any real type as int64, and which of them are no ids: negative, not whole, or 2⁶³ and above."""
+    with np.errstate(invalid='ignore'):
+        ids = values.astype(np.int64)
+    return ids, (ids != values) | (ids < 0)
+
+
+def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
+    """Read a label map as integers (H, W), int64 unless the file's are: 0 is background, any other value an id.
+
+    Raises ImageReadError if the map is not two-dimensional or holds values that are no ids.
+    """
+    values = read_numbers(path, page)
+    ids, wrong = whole_ids(values)
+    with explained(path):
+        if wrong.any():
+            raise Refused(
+                f'{_found(values)} with values that are no ids, such as {values[wrong][0]}: a label map holds 0 and '
+                'whole ids below 2⁶³'
+            )
+    return values if values.dtype.kind in 'iu' else ids
+
+
 def page_count(path: str | os.PathLike) -> int:
     """The number of pages of a TIFF, 1 for other images. Raises as read_image."""
     with explained(path):
@@ -78,39 +110,6 @@ def page_count(path: str | os.PathLike) -> int:
             return 1
         with tifffile.TiffFile(path) as file:
             return len(file.pages)
-
-
-def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
-    """Read a label map as integers (H, W): 0 is background, any other value the id of an instance.
-
-    Float maps become int64. Raises ImageReadError if the map is not two-dimensional or holds values that are
-    negative, not whole, or 2⁶³ and above.
-    """
-    with explained(path):
-        values = decode(path, page, colours=False).samples
-        if values.ndim == 3 and values.shape[2] == 1:
-            values = values[..., 0]
-        if values.ndim != 2 or values.dtype.kind not in 'biuf':
-            raise Refused(f'{_found(values)}, but a label map is one number a pixel, (H, W)')
-        if values.dtype == bool:
-            return values.astype(np.uint8)
-        if values.size and values.max() >= LARGEST_ID:
-            raise Refused(f'{_found(values)} with ids up to {values.max():.0f}: a label map holds ids below 2⁶³')
-        labels = values
-        if values.dtype.kind == 'f':
-            with np.errstate(invalid='ignore'):
-                labels = values.astype(np.int64)
-            wrong = values[labels != values]
-            if wrong.size:
-                raise Refused(
-                    f'{_found(values)} with values that are not whole, such as {wrong[0]:.6g}: '
-                    'a label map holds 0 and whole ids'
-                )
-        if labels.size and labels.min() < 0:
-            raise Refused(
-                f'{_found(values)} with negative values down to {labels.min()}: a label map holds 0 and ids > 0'
-            )
-        return labels
 
 
 def image_size(path: str | os.PathLike, page: int = 0) -> tuple[int, int]:
@@ -131,7 +130,7 @@ def check_scale(scale: Scale) -> None:
     else:
         good = len(scale) == 2 and bool(np.isfinite(scale).all()) and scale[0] < scale[1]
     if not good:
-        raise ValueError(f'scale must be {SCALE_RULES} with low < high, but is {scale!r}')
+        raise ValueError(f"scale must be 'dtype', 'percentile' or (low, high) with low < high, but is {scale!r}")
 
 
 def _to_uint8(samples: np.ndarray, scale: Scale, max_value: float) -> np.ndarray:
@@ -166,12 +165,12 @@ def _found(array: np.ndarray) -> str:
 
 def printable(path: str | os.PathLike) -> str:
     """A path as text that any terminal takes: bytes that are no UTF-8, and control characters, are escaped."""
-    return ''.join(c if c.isprintable() else _escape(c) for c in os.fsdecode(path))
 
+    def escaped(character: str) -> str:
+        foreign = '\udc80' <= character <= '\udcff'  # a byte that was no UTF-8
+        return f'\\x{ord(character) - 0xDC00:02x}' if foreign else repr(character)[1:-1]
 
-def _escape(character: str) -> str:
-    foreign = '\udc80' <= character <= '\udcff'  # a byte that was no UTF-8
-    return f'\\x{ord(character) - 0xDC00:02x}' if foreign else repr(character)[1:-1]
+    return ''.join(c if c.isprintable() else escaped(c) for c in os.fsdecode(path))
 
 
 @contextmanager

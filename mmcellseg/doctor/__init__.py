@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from . import machine, packages
-from .answer import Answer, ask, environment, show
+from .answer import Answer, ask, environment, show, write_report
 from .gpu import run_gpu as run_gpu
 
 
@@ -25,7 +24,7 @@ def checks(work_dir: str, configs: Sequence[str | Path]) -> dict[str, Callable[[
         'memory': machine.check_memory,
         'workers': machine.check_workers,
         'processes': machine.check_processes,
-        'disk': lambda: machine.check_disk(work_dir),
+        'disk': partial(machine.check_disk, work_dir),
         'folders': lambda: machine.check_folders(work_dir, tempfile.gettempdir()),
         **{f'data {Path(config).stem}': partial(machine.check_data, config) for config in configs},
     }
@@ -33,22 +32,7 @@ def checks(work_dir: str, configs: Sequence[str | Path]) -> dict[str, Callable[[
 
 def run(work_dir: str, configs: Sequence[str | Path], out: Path | None = None) -> dict[str, Answer]:
     """Show the answer of each check as it comes, and write them to ``out``."""
-    answers = {}
-    for name, check in checks(work_dir, configs).items():
-        answers[name] = ask(check)
-        show(name, answers[name])
+    answers = {name: show(name, ask(check)) for name, check in checks(work_dir, configs).items()}
     if out is not None:
-        answers['report'] = ask(_write, out, answers)
-        show('report', answers['report'])
+        answers['report'] = show('report', ask(write_report, out, 'checks', answers.copy(), ask(environment).figures))
     return answers
-
-
-def _write(out: Path, answers: dict[str, Answer]) -> Answer:
-    out.write_text(report(answers))
-    return Answer('ok', f'wrote {out}')
-
-
-def report(answers: dict[str, Answer]) -> str:
-    """The answers and what the machine is, as JSON."""
-    lines = {name: answer._asdict() for name, answer in answers.items()}
-    return json.dumps({'checks': lines, **ask(environment).figures}, indent=1)

@@ -6,6 +6,7 @@ is missing or broken is what the checks are to say.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,8 +38,9 @@ def ask(check: Callable[..., Answer], *arguments: Any) -> Answer:
         return Answer('fail', f'{type(error).__name__}: {text[:300]}', advice)
 
 
-def show(name: str, answer: Answer) -> None:
+def show(name: str, answer: Answer) -> Answer:
     print(f'{answer.status:8} {name:20} {answer}', flush=True)
+    return answer
 
 
 def environment() -> Answer:
@@ -46,3 +48,12 @@ def environment() -> Answer:
     from ..components.provenance import hardware, package_versions
 
     return Answer('ok', '', figures={'machine': hardware(), 'packages': package_versions()})
+
+
+def write_report(out: Path, kind: str, answers: dict[str, Answer], told: dict[str, Any]) -> Answer:
+    """Write the answers, under their ``kind``, and what is told of the machine as JSON."""
+    from ..structures.files import atomic_write
+
+    content = {**told, kind: {name: answer._asdict() for name, answer in answers.items()}}
+    atomic_write(out, json.dumps(content, indent=1))
+    return Answer('ok', f'wrote {out}')

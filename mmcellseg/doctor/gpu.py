@@ -6,22 +6,21 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import arithmetic, trainings
-from .answer import Answer, ask, environment, show
+from .answer import Answer, ask, environment, show, write_report
 from .machine import all_reduce
 from .packages import check_mmcv, check_torch
 from .trainings import Bench, OutOfTimeError
 
 LEFT_OUT = 'left out'
+AGAIN = 'run the same command again'
 
 
-@dataclass
-class Part:
+class Part(NamedTuple):
     """``seconds`` it is expected to take on a GPU, at most: it begins only if these are left."""
 
     seconds: int
@@ -41,14 +40,11 @@ PARTS = {
     'assigner': Part(20, arithmetic.assigner),
     'RLE head': Part(30, arithmetic.rle_head),
     'processes': Part(60, processes),
-    'float32': Part(60, partial(trainings.train, precision='float32')),
-    'AMP': Part(60, partial(trainings.train, precision='AMP')),
-    'TF32': Part(60, partial(trainings.train, precision='TF32')),
+    **{precision: Part(60, partial(trainings.train, precision=precision)) for precision in trainings.PRECISIONS},
     'format-only': Part(90, trainings.format_only),
     'benchmark predict': Part(60, partial(trainings.benchmark, case='predict')),
     'benchmark load': Part(60, partial(trainings.benchmark, case='load')),
-    'member lite0': Part(60, partial(trainings.member, name='lite0')),
-    'member x101': Part(60, partial(trainings.member, name='x101')),
+    **{f'member {name}': Part(60, partial(trainings.member, name=name)) for name in trainings.MODELS},
     'benchmark train': Part(120, partial(trainings.benchmark, case='train')),
 }
 
@@ -60,20 +56,18 @@ def run_gpu(out: Path, seconds: float, device: str = 'cuda', parts: dict[str, Pa
     of other package versions is begun anew.
     """
     if device == 'cuda' and (trouble := _no_gpu()):
-        show('GPU', trouble)
-        return {'GPU': trouble}
+        return {'GPU': show('GPU', trouble)}
     begun = time.monotonic()
     told = {'device': device, **ask(environment).figures}
     answers = _earlier(out, told)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(device, Path(folder), begun + seconds)
         for name, part in parts.items():
-            if answers.get(name, Answer(LEFT_OUT, '')).status in ('ok', 'warning'):
+            if name in answers and answers[name].status in ('ok', 'warning'):
                 show(name, answers[name]._replace(text=f'{answers[name].text} (measured before)'))
                 continue
-            answers[name] = _one(part, bench)
-            show(name, answers[name])
-            written = ask(_write, out, told, answers)
+            answers[name] = show(name, ask(_one, part, bench))
+            written = ask(write_report, out, 'parts', answers, told)
             if written.status != 'ok':
                 show('report', written)
     return answers
@@ -92,19 +86,14 @@ def _no_gpu() -> Answer | None:
 
 
 def _one(part: Part, bench: Bench) -> Answer:
-    again = 'run the same command again'
-    if bench.left < (part.seconds if bench.device == 'cuda' else 0):
-        return Answer(LEFT_OUT, f'takes up to {part.seconds} s, of which {max(bench.left, 0):.0f} are left', again)
     begun = time.monotonic()
-
-    def timed() -> Answer:
-        try:
-            answer = part.run(bench)
-        except OutOfTimeError as error:
-            return Answer(LEFT_OUT, str(error), f'{again}, with more --minutes')
-        return answer._replace(figures={**answer.figures, 'seconds': round(time.monotonic() - begun, 1)})
-
-    return ask(timed)
+    if bench.device == 'cuda' and bench.left < part.seconds:
+        return Answer(LEFT_OUT, f'takes up to {part.seconds} s, of which {max(bench.left, 0):.0f} are left', AGAIN)
+    try:
+        answer = part.run(bench)
+    except OutOfTimeError as error:
+        return Answer(LEFT_OUT, str(error), f'{AGAIN}, with more --minutes')
+    return answer._replace(figures={**answer.figures, 'seconds': round(time.monotonic() - begun, 1)})
 
 
 def _earlier(out: Path, told: dict[str, Any]) -> dict[str, Answer]:
@@ -115,11 +104,3 @@ def _earlier(out: Path, told: dict[str, Any]) -> dict[str, Answer]:
         return {name: Answer(**answer) for name, answer in content['parts'].items()} if same else {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-
-
-def _write(out: Path, told: dict[str, Any], answers: dict[str, Answer]) -> Answer:
-    from ..structures.files import atomic_write
-
-    parts = {name: answer._asdict() for name, answer in answers.items()}
-    atomic_write(out, json.dumps({**told, 'parts': parts}, indent=1))
-    return Answer('ok', f'wrote {out}')

@@ -105,12 +105,10 @@ def check_disk(folder: str) -> Answer:
 
 
 def check_folders(*folders: str) -> Answer:
-    from mmengine.config import Config
-
     from ..runs.launch import make_folder
 
     for folder in folders:
-        make_folder(Config({'work_dir': folder}))
+        make_folder(folder)
     return Answer('ok', f'{" and ".join(folders)} can be written')
 
 
@@ -124,27 +122,26 @@ def check_data(config: str | Path) -> Answer:
     datasets = config_datasets(load_config(str(config)), 'train', 'val', 'test')
     root = (datasets[0].get('data_root') or '.') if datasets else '.'
     if not Path(root).is_dir():
-        return Answer(
-            'warning', f'{root} is not there', 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT'
-        )
+        where = 'put the data there, or name their folder: CELLS_ROOT, CONSEP_ROOT'
+        return Answer('warning', f'{root} is not there', where)
     named = {path: dataset for dataset in datasets if (path := annotation_file(dataset))}
     missing = [path for path in named if not Path(path).is_file()]
     seen: set[Path] = set()
     again = f'python tools/dataset_converters/cells2coco.py {root} {root} --holdout 0.2'
     for file in sorted({*named} - {*missing}):
-        images = read_coco(file)['images']
         folder = Path(root, (named[file].get('data_prefix') or {}).get('img') or '')
-        gone = [image['file_name'] for image in images if not (folder / image['file_name']).is_file()]
+        images = {folder / image['file_name']: image for image in read_coco(file)['images']}
+        gone = [path for path in images if not path.is_file()]
         if gone:
-            return Answer('fail', f'{file}: {len(gone)} of its {len(images)} images are not there, as {gone[0]}', again)
-        for image in images:
-            path = folder / image['file_name']
-            seen.add(path)
+            name = images[gone[0]]['file_name']
+            return Answer('fail', f'{file}: {len(gone)} of its {len(images)} images are not there, as {name}', again)
+        for path, image in images.items():
             height, width = image_size(path)
             if (height, width) != (image['height'], image['width']):
                 stated = f'{image["height"]} × {image["width"]}'
                 text = f'{file}: of other images: {path} has {height} × {width} px (height, width), not {stated}'
                 return Answer('fail', text, again)
+        seen |= {*images}
     if missing:
         return Answer('warning', f'{root}: no {", ".join(Path(path).name for path in missing)}', again)
     return Answer('ok', f'{root}: {len(named)} json files match their {len(seen)} images')

@@ -27,16 +27,22 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Answer:
     return Answer('fail', f'{text}, but 3.11 or 3.12 is needed', f'PYTHON=python3.12 {SETUP}')
 
 
+def version_of(package: str) -> str:
+    """The version that is installed, '' if none is."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ''
+
+
 def as_pinned(package: str, answer: Answer) -> Answer:
     """The answer of a package's check, or a warning where an ok comes from another version than the pinned one."""
     pins = dict(re.findall(r'^([\w-]+)==(.+)$', (PROJECT / 'requirements.txt').read_text(), re.MULTILINE))
-    try:
-        found = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        found = 'not installed'
+    found = version_of(package)
     if answer.status != 'ok' or found.split('+')[0] == pins[package]:
         return answer
-    return Answer('warning', f'{package} is {found}, and {pins[package]} is pinned ({answer.text})', SETUP)
+    said = f'{package} is {found or "not installed"}, and {pins[package]} is pinned ({answer.text})'
+    return Answer('warning', said, SETUP)
 
 
 class Driver(NamedTuple):
@@ -51,15 +57,17 @@ class Driver(NamedTuple):
 def read_driver() -> Driver:
     if shutil.which('nvidia-smi') is None:
         return Driver()
-    query = ['nvidia-smi', '--query-gpu=name,driver_version', '--format=csv,noheader']
-    done = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    if done.returncode:
-        return Driver(trouble=' '.join((done.stdout + done.stderr).split()))
-    rows = [line.split(', ') for line in done.stdout.splitlines() if ', ' in line]
-    head = subprocess.run(['nvidia-smi'], capture_output=True, text=True, timeout=20).stdout
-    found = re.search(r'CUDA (?:UMD )?Version: *(\d+)\.(\d+)', head)
-    cuda = tuple(map(int, found.groups())) if found else ()
-    return Driver([row[0] for row in rows], rows[0][1] if rows else '', cuda)
+    queries = (['--query-gpu=name,driver_version', '--format=csv,noheader'], [])
+    listed, head = (
+        subprocess.run(['nvidia-smi', *query], capture_output=True, text=True, timeout=20) for query in queries
+    )
+    if listed.returncode:
+        return Driver(trouble=' '.join((listed.stdout + listed.stderr).split()))
+    rows = [line.split(', ') for line in listed.stdout.splitlines() if ', ' in line]
+    found = re.search(r'CUDA (?:UMD )?Version: *(\d+)\.(\d+)', head.stdout)
+    return Driver(
+        [row[0] for row in rows], rows[0][1] if rows else '', tuple(map(int, found.groups() if found else ()))
+    )
 
 
 def check_torch() -> Answer:
@@ -121,12 +129,9 @@ def check_opencv() -> Answer:
     import cv2
 
     for package in ('opencv-python', 'opencv-contrib-python'):
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        advice = f'pip uninstall {package}, then pip install --no-deps --force-reinstall opencv-python-headless'
-        return Answer('warning', f'{package} is installed beside the headless build; it needs libGL', advice)
+        if version_of(package):
+            advice = f'pip uninstall {package}, then pip install --no-deps --force-reinstall opencv-python-headless'
+            return Answer('warning', f'{package} is installed beside the headless build; it needs libGL', advice)
     return as_pinned('opencv-python-headless', Answer('ok', f'{cv2.__version__}, headless'))
 
 

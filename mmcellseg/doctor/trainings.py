@@ -8,10 +8,8 @@ import json
 import math
 import os
 import shutil
-import signal
 import statistics
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,32 +56,25 @@ class Bench:
         return self.deadline - time.monotonic()
 
     def run_tool(self, tool: str, *arguments: object, **variables: str) -> None:
-        """Run one of the project's tools; what it started ends with it.
+        """Run one of the project's tools in a fresh process; what it started ends with it.
 
         Raises:
             RuntimeError: With the last line of its output, if it ended with an error.
             OutOfTimeError: The deadline came first.
         """
-        command = [sys.executable, str(PROJECT / 'tools' / tool), *map(str, arguments)]
-        paths = os.pathsep.join([str(PROJECT), os.environ.get('PYTHONPATH', '')])
+        from ..runs.processes import run_tool
+
         hidden = {'CUDA_VISIBLE_DEVICES': ''} if self.device == 'cpu' else {}
-        variables = {**os.environ, 'PYTHONPATH': paths, **hidden, **variables}
+        variables |= {'PYTHONPATH': os.pathsep.join([str(PROJECT), os.environ.get('PYTHONPATH', '')]), **hidden}
         log = self.folder / 'output.log'
-        with log.open('w') as file:
-            process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, env=variables, cwd=self.folder, start_new_session=True
-            )
-            try:
-                code = process.wait(max(self.left, 1))
-            except subprocess.TimeoutExpired:
-                raise OutOfTimeError(f'{tool} did not end in the time that was left') from None
-            finally:
-                if process.returncode is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-        if code:
+        try:
+            with log.open('w') as output:
+                run_tool(tool, *arguments, seconds=max(self.left, 1), output=output, **variables)
+        except subprocess.TimeoutExpired:
+            raise OutOfTimeError(f'{tool} did not end in the time that was left') from None
+        except RuntimeError as error:
             lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
-            raise RuntimeError(f'{tool} ended with {code}: {lines[-1] if lines else "no output"}')
+            raise RuntimeError(f'{str(error).partition(";")[0]}: {lines[-1] if lines else "no output"}') from None
 
     def data(self) -> Path:
         """A synthetic data set, converted; made by the first part that asks."""
@@ -127,32 +118,32 @@ def write_config(bench: Bench, name: str, steps: int, model: Path | None = None)
 
 def train(bench: Bench, precision: str, model: Path | None = None) -> Answer:
     """Some steps in ``precision`` with finite losses; the figures leave the first steps out."""
+    from mmengine.config import Config
+
     from ..reporting.run_log import read_scalars
 
     name, steps = f'{precision}_{model.stem if model else "recipe"}', WARM_UP + (1 if bench.tiny else 10)
-    config = write_config(bench, name, steps, model)
-    run = bench.folder / name
+    config, run = write_config(bench, name, steps, model), bench.folder / name
     amp = ['--amp'] if precision == 'AMP' else []
     bench.run_tool('train.py', config, '--work-dir', run, *amp, **PRECISIONS[precision])
-    log = next(run.glob('*/vis_data/scalars.json'))
+    (log,) = run.glob('*/vis_data/scalars.json')
     rows: list[dict[str, Any]] = [row for row in read_scalars(log) if 'loss' in row]
     shutil.rmtree(run)  # a checkpoint takes half a gigabyte
-    losses = [value for row in rows for key, value in row.items() if 'loss' in key]
-    timed = rows[WARM_UP:]
-    if len(rows) != steps or not all(map(math.isfinite, losses)):
-        text = f'{len(rows)} of {steps} steps, losses {[row["loss"] for row in rows]}'
+    losses, timed = [row['loss'] for row in rows], rows[WARM_UP:]
+    every = [value for row in rows for key, value in row.items() if 'loss' in key]
+    if len(rows) != steps or not all(map(math.isfinite, every)):
+        text = f'{len(rows)} of {steps} steps, losses {losses}'
         return Answer('fail', text, 'a loss that is not finite: train in float32 and report it')
-    from mmengine.config import Config
-
-    batch = Config.fromfile(config).train_dataloader.batch_size
     figures = {
-        'images/s': batch / statistics.median(row['time'] for row in timed),
+        'images/s': Config.fromfile(config).train_dataloader.batch_size / statistics.median(r['time'] for r in timed),
         'waits': sum(row['data_time'] for row in timed) / sum(row['time'] for row in timed),
         'MB': max(row.get('memory', 0) for row in rows),
-        'losses': [row['loss'] for row in rows],
+        'losses': losses,
     }
-    text = f'{steps} steps with finite losses ({rows[0]["loss"]:.3g} to {rows[-1]["loss"]:.3g}), '
-    text += f'{figures["images/s"]:.3g} images/s, {figures["MB"]} MB, waits for data {figures["waits"]:.1%}'
+    text = (
+        f'{steps} steps with finite losses ({losses[0]:.3g} to {losses[-1]:.3g}), {figures["images/s"]:.3g} images/s, '
+    )
+    text += f'{figures["MB"]} MB, waits for data {figures["waits"]:.1%}'
     return Answer('ok', text, figures=figures)
 
 
@@ -178,8 +169,7 @@ def format_only(bench: Bench) -> Answer:
 def benchmark(bench: Bench, case: str) -> Answer:
     """A case of benchmark.py against stock MMDetection; slower than the aims is a warning."""
     out = bench.folder / f'{case}.json'
-    quick = ['--quick'] if bench.tiny else []
-    bench.run_tool('analysis_tools/benchmark.py', case, '--json', out, *quick)
+    bench.run_tool('analysis_tools/benchmark.py', case, '--json', out, *['--quick'] * bench.tiny)
     rows = json.loads(out.read_text())
     short = [
         row['what']

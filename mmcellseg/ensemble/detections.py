@@ -1,6 +1,6 @@
 """One image's detections of all members, as arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..structures.masks import InstanceMasks
+from ..structures.ragged import ragged_arange
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Detections:
             np.array([e['score'] for e in flat], np.float64),
             np.array([e['category_id'] for e in flat], np.int64),
             np.repeat(np.arange(len(entries)), lengths),
-            np.array([i for n in lengths for i in range(n)], np.int64),
+            ragged_arange(np.array(lengths, np.int64)),
             [e['segmentation'] for e in flat],
         )
 
@@ -54,16 +55,8 @@ class Detections:
 
     def __getitem__(self, chosen: np.ndarray | slice) -> 'Detections':
         """The detections of an index array, bool array or slice, in its order."""
-        chosen = np.arange(len(self))[chosen]
-        return replace(
-            self,
-            bboxes=self.bboxes[chosen],
-            scores=self.scores[chosen],
-            labels=self.labels[chosen],
-            members=self.members[chosen],
-            indices=self.indices[chosen],
-            rles=[self.rles[i] for i in chosen.tolist()],
-        )
+        arrays = {k: getattr(self, k)[chosen] for k in ('bboxes', 'scores', 'labels', 'members', 'indices')}
+        return replace(self, **arrays, rles=[self.rles[i] for i in np.arange(len(self))[chosen].tolist()])
 
     @property
     def boxes(self) -> np.ndarray:
@@ -75,24 +68,15 @@ class Detections:
         """The masks in box-local form, decoded at the first use."""
         return InstanceMasks.from_rles(self.rles, self.height, self.width)
 
-    def with_scores(self, scores: np.ndarray) -> 'Detections':
-        """The same detections with other scores (N,)."""
-        return replace(self, scores=scores)
-
-    def with_labels(self, labels: np.ndarray) -> 'Detections':
-        """The same detections with other category ids (N,)."""
-        return replace(self, labels=labels)
-
     def with_masks(self, masks: InstanceMasks, chosen: np.ndarray | None = None) -> 'Detections':
         """Detections whose masks, RLEs and boxes (the tight ones) come from ``masks``.
 
         With ``chosen`` (N,) bool only those are exchanged, and ``masks`` holds theirs.
         """
-        places = np.arange(len(self)) if chosen is None else np.flatnonzero(chosen)
+        places = np.arange(len(self))[slice(None) if chosen is None else chosen]
         rles, bboxes = list(self.rles), self.bboxes.copy()
         tight = masks.tight_boxes().astype(np.float64)
-        tight[:, 2:] -= tight[:, :2]
-        bboxes[places] = tight
+        bboxes[places] = np.concatenate([tight[:, :2], tight[:, 2:] - tight[:, :2]], axis=1)
         for i, rle in zip(places.tolist(), masks.to_rles(), strict=True):
             rles[i] = rle
         return replace(self, rles=rles, bboxes=bboxes)
@@ -101,7 +85,7 @@ class Detections:
         """Sorted by score, the highest first; equal scores by member, then index."""
         return self[np.lexsort((self.indices, self.members, -self.scores))]
 
-    def to_entries(self, image_id: int) -> Iterable[dict[str, Any]]:
+    def to_entries(self, image_id: int) -> list[dict[str, Any]]:
         """Entries of a predictions file, in the order of the detections."""
         rows = zip(self.bboxes.tolist(), self.scores.tolist(), self.labels.tolist(), self.rles, strict=True)
         return [

@@ -1,20 +1,22 @@
 """Merging predictions files: an image at a time, over several processes, checked, written when all went well."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
-from ..structures.results import ResultsFile, write_results
+from ..structures.results import Entry, write_results
 from .detections import Detections
 from .fusion import Fusion
-from .members import Form, ImageSet, Member, open_members, read_checked
+from .members import ImageSet, Member, open_members, read_checked, refuse_corners
+
+T = TypeVar('T')
+R = TypeVar('R')
 
 
 class Merged(NamedTuple):
@@ -27,60 +29,44 @@ class Merged(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One image's merged entries, entries read, those of them with an empty mask, and the form of each file's boxes."""
+    """One image's merged entries, entries read, those of them with an empty mask, and each file's form of boxes."""
 
-    merged: list[dict[str, Any]]
+    merged: list[Entry]
     read: int
     empty: int
-    forms: list[Form]
+    forms: list[tuple[int, int]]
 
 
-class _Work(NamedTuple):
-    """All that a process needs to merge an image."""
-
-    files: list[ResultsFile]
-    fusion: Fusion
-    names: list[str]
-    weights: np.ndarray
-    images: ImageSet
-
-    def merge(self, image_id: int) -> Outcome:
-        """The merged entries of one image."""
-        read = [read_checked(file, image_id, self.images) for file in self.files]
-        detections = Detections.from_entries([checked.entries for checked in read], *self.images.sizes[image_id])
-        merged = self.fusion(detections, self.names, self.weights)
-        empty = sum(checked.empty for checked in read)
-        forms = [checked.form for checked in read]
-        return Outcome(list(merged.to_entries(image_id)), len(detections) + empty, empty, forms)
+_function: Callable | None = None
 
 
-_work: _Work | None = None
-
-
-def _start(work: _Work) -> None:
-    global _work
-    _work = work
+def _start(function: Callable) -> None:
+    global _function
+    _function = function
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
 
 
-def _merge_image(image_id: int) -> Outcome:
-    assert _work is not None
-    return _work.merge(image_id)
+def _call(item: Any) -> Any:
+    assert _function is not None
+    return _function(item)
 
 
-def _run(work: _Work, workers: int) -> Iterator[Outcome]:
-    """Every image's outcome in the order of the ids, whatever the number of processes."""
-    image_ids = sorted(work.images.sizes)
+def map_forked(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+    """``map(function, items)`` in this process, or in several that fork from it: only items and results are sent.
+
+    Raises:
+        RuntimeError: A process was killed.
+    """
     if workers <= 1:
-        yield from map(work.merge, image_ids)
+        yield from map(function, items)
         return
     # Not multiprocessing.Pool: it waits for ever for a process that was killed.
-    with ProcessPoolExecutor(workers, get_context('fork'), initializer=_start, initargs=(work,)) as pool:
+    with ProcessPoolExecutor(workers, get_context('fork'), initializer=_start, initargs=(function,)) as pool:
         try:
-            yield from pool.map(_merge_image, image_ids)
+            yield from pool.map(_call, items)
         except BrokenProcessPool as error:
             raise RuntimeError(
-                f'one of {workers} merging processes was killed, often for want of memory: nothing was written; '
+                f'one of {workers} merging processes was killed, often because memory ran out: nothing was written; '
                 'use fewer workers'
             ) from error
 
@@ -100,23 +86,30 @@ def merge_files(
     Raises:
         ResultsError: As ``open_members``; an entry that breaks a rule of ``examine`` (empty masks are left
             out instead, and counted); a file whose boxes fit its masks better as xyxy than as xywh.
-        RuntimeError: A process was killed.
+        RuntimeError: As ``map_forked``.
     """
     files = open_members(members, images)
-    weights = np.array([member.weight for member in members], np.float64)
-    work = _Work(files, fusion, [member.name for member in members], weights, images)
+    names, weights = [member.name for member in members], [member.weight for member in members]
+
+    def merge(image_id: int) -> Outcome:
+        checked = [read_checked(file, image_id, images) for file in files]
+        detections = Detections.from_entries([one.entries for one in checked], *images.sizes[image_id])
+        empty = sum(one.empty for one in checked)
+        merged = fusion(detections, names, weights).to_entries(image_id)
+        return Outcome(merged, len(detections) + empty, empty, [one.form for one in checked])
+
     read = empty = 0
 
-    def entries() -> Iterator[dict[str, Any]]:
+    def entries() -> Iterator[Entry]:
         nonlocal read, empty
-        forms = [Form()] * len(files)
-        outcomes = _run(work, workers)
+        forms = []
+        outcomes = map_forked(merge, sorted(images.sizes), workers)
         for outcome in tqdm(outcomes, 'merge', len(images.sizes), unit='image', disable=not progress):
             read, empty = read + outcome.read, empty + outcome.empty
-            forms = [a + b for a, b in zip(forms, outcome.forms, strict=True)]
+            forms.append(outcome.forms)
             yield from outcome.merged
-        for file, form in zip(files, forms, strict=True):
-            form.refuse_corners(file.path)
+        for file, of_file in zip(files, zip(*forms)):
+            refuse_corners(file.path, of_file)
 
     written = write_results(out, entries())
     return Merged(len(images.sizes), read, empty, written)

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from ..structures.coco import image_sizes, read_coco
 from ..structures.files import atomic_write
-from ..structures.results import ResultsError, ResultsFile, refuse
+from ..structures.results import Entry, ResultsError, ResultsFile, refuse
 from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, examine
 from ..structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, newest
+
+# Member name → image id → entries
+Predictions = Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Member:
         name: Its name in messages, scores and the calibration.
         results: Its predictions file, or the folder of its runs (``find_results``).
         weight: Relative to the other members.
-        config: Its config file, for ``--run-missing`` only.
+        config: Its config file, for ``--run-missing`` and for predicting new images only.
         checkpoint: The same; default: the best or else the last one in the folder of its runs.
         oof: Predictions file or files of images with annotations that it was not trained on (validation or
             out-of-fold), for the choice of members and for calibration.
@@ -63,10 +67,7 @@ def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
 
 
 def find_results(path: str | os.PathLike) -> Path:
-    """The predictions file itself, or the newest one of a folder of runs.
-
-    A folder's own ``test-results.json`` comes first, then that of the newest of its runs (``<timestamp>/``) by the time
-    in their records.
+    """The predictions file itself, or that of a folder of runs: its own ``test-results.json``, else the newest run's.
 
     Raises:
         ResultsError: There is none.
@@ -113,59 +114,68 @@ def open_members(members: Sequence[Member], images: ImageSet) -> list[ResultsFil
     return files
 
 
-@dataclass(frozen=True)
-class Form:
-    """The sum of the forms that ``examine`` finds, and the first entry whose box fits its mask better as xyxy."""
-
-    votes: int = 0
-    first: int | None = None
-
-    def __add__(self, other: 'Form') -> 'Form':
-        first = min((f for f in (self.first, other.first) if f is not None), default=None)
-        return Form(self.votes + other.votes, first)
-
-    def refuse_corners(self, path: Path) -> None:
-        """Raise ``ResultsError`` if the boxes of this file fit its masks better as xyxy than as xywh."""
-        if self.votes < 0:
-            raise ResultsError(
-                f'{path}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height (by '
-                f'{-self.votes} entries, the first is entry {self.first}); nothing was written: convert them'
-            )
-
-
 class Checked(NamedTuple):
-    """One image's entries without those of an empty mask, how many these were, and the form of the boxes."""
+    """One image's entries without those of an empty mask, how many these were, and the form of the boxes.
 
-    entries: list[dict[str, Any]]
+    The form is (votes for xywh less those for xyxy, first entry that votes for xyxy or a number above all).
+    """
+
+    entries: list[Entry]
     empty: int
-    form: Form
+    form: tuple[int, int]
 
 
 def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> Checked:
     """One image's entries, held against the rules.
 
     Raises:
-        ResultsError: An entry breaks another rule of ``examine``.
+        ResultsError: An entry breaks a rule of ``examine`` other than that of empty masks.
     """
     entries = file.read(image_id)
     places = file.indices(image_id)
-    sizes = {image_id: images.sizes[image_id]}
-    violations, forms = examine(entries, sizes, images.categories, places=places)
+    violations, forms = examine(entries, {image_id: images.sizes[image_id]}, images.categories, places=places)
     empty = {violation.index for violation in violations if violation.rule == EMPTY_MASK}
     wrong = [v for v in violations if v.index not in empty and v.rule != LISTED_COUNTS]
     refuse(file.path, wrong, 'nothing was written')
     kept = [entry for place, entry in zip(places.tolist(), entries) if place not in empty]
-    corners = places[forms < 0]
-    return Checked(kept, len(empty), Form(int(forms.sum()), int(corners[0]) if len(corners) else None))
+    first = places[forms < 0].min(initial=np.iinfo(np.int64).max)
+    return Checked(kept, len(empty), (int(forms.sum()), int(first)))
+
+
+def refuse_corners(path: Path, forms: Sequence[tuple[int, int]]) -> None:
+    """Raise ``ResultsError`` if the boxes of a file, by the forms of its images, fit its masks better as xyxy."""
+    votes = sum(votes for votes, _ in forms)
+    if votes < 0:
+        raise ResultsError(
+            f'{path}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height (by '
+            f'{-votes} entries, the first is entry {min(first for _, first in forms)}); nothing was written: '
+            'convert them'
+        )
 
 
 def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
-    """Hold all entries of the files against the rules, an image in memory; says what ``merge_files`` would say.
+    """Hold all entries of the files against the rules, an image in memory; says what ``merge_files`` would say."""
+    for file in tqdm(files, 'check members', unit='file', leave=False):
+        refuse_corners(file.path, [read_checked(file, image_id, images).form for image_id in file.image_ids])
+
+
+def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, dict[int, list[Entry]]]:
+    """Each member's predictions of images with known truth: its ``oof`` files, joined.
 
     Raises:
-        ResultsError: An entry breaks a rule of ``examine`` other than that of empty masks, or a file's
-            boxes fit its masks better as xyxy than as xywh.
+        ValueError: A member has none.
+        ResultsError: One of the files is not in order, as ``merge_files`` has it; two of a member have an image.
     """
-    for file in tqdm(files, 'check members', unit='file', leave=False):
-        forms = (read_checked(file, image_id, images).form for image_id in file.image_ids)
-        sum(forms, Form()).refuse_corners(file.path)
+    out = {}
+    for member in members:
+        if not member.oof:
+            raise ValueError(f'member {member.name!r} has no oof: predictions of images with annotations')
+        joined: dict[int, list[Entry]] = {}
+        for path in [member.oof] if isinstance(member.oof, str) else member.oof:
+            (file,) = open_members([Member(member.name, path)], images)
+            for image_id in file.image_ids:
+                if image_id in joined:
+                    raise ResultsError(f'{path}: another oof file of member {member.name!r} has image {image_id} too')
+                joined[image_id] = read_checked(file, image_id, images).entries
+        out[member.name] = joined
+    return out

@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..structures.masks import InstanceMasks
 from ..structures.overlaps import box_iou_pairs, candidate_pairs, common_pixels
 from .detections import Detections
 
@@ -27,7 +26,9 @@ class Groups(NamedTuple):
     value: np.ndarray
 
 
-def greedy_groups(first: np.ndarray, second: np.ndarray, number: int, overlap: Callable, threshold: float) -> Groups:
+def greedy_groups(
+    first: np.ndarray, second: np.ndarray, number: int, overlap: Callable[[np.ndarray], np.ndarray], threshold: float
+) -> Groups:
     """Non-maximum suppression on ranked detections that asks for the overlaps of seeds only.
 
     A detection is a seed if no seed before it overlaps it by more than the threshold. All detections that wait
@@ -37,66 +38,28 @@ def greedy_groups(first: np.ndarray, second: np.ndarray, number: int, overlap: C
     Args:
         first, second: (P,) pairs that may overlap too much, ``first < second``.
         number: N detections, the best first.
-        overlap: (first, second) → overlaps of these pairs.
+        overlap: Places among the pairs → overlaps of these pairs.
         threshold: What an overlap must exceed.
     """
     waiting, seeds = np.ones(number, bool), np.zeros(number, bool)
-    found: list[tuple[np.ndarray, ...]] = []
+    left = np.arange(len(first))  # pairs whose first one waits
+    found, values = [left[:0]], [np.zeros(0)]
     while waiting.any():
-        blocked = np.zeros(number, bool)
-        blocked[second[waiting[first]]] = True
-        new = waiting & ~blocked
+        new = waiting.copy()
+        new[second[left]] = False
         seeds |= new
-        mine = new[first]
-        values = overlap(first[mine], second[mine])
-        over = values > threshold
-        found.append((first[mine][over], second[mine][over], values[over]))
+        mine = left[new[first[left]]]
+        value = overlap(mine)
+        over = value > threshold
+        found.append(mine[over])
+        values.append(value[over])
         waiting &= ~new
-        waiting[second[mine][over]] = False
-        open_pairs = waiting[first]
-        first, second = first[open_pairs], second[open_pairs]
-    if not found:
-        empty = np.zeros(0, np.int64)
-        return Groups(empty, empty, empty, np.zeros(0))
-    leader, other, value = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((other, leader))
-    return Groups(np.flatnonzero(seeds), leader[order], other[order], value[order])
-
-
-def _share(common: np.ndarray, area_a: np.ndarray, area_b: np.ndarray, measure: Measure) -> np.ndarray:
-    whole = np.minimum(area_a, area_b) if measure == 'mask_min' else area_a + area_b - common
-    return common / np.maximum(whole, 1)
-
-
-def _mask_groups(masks: InstanceMasks, labels: np.ndarray | None, measure: Measure, threshold: float) -> Groups:
-    first, second = candidate_pairs(masks.boxes, masks.boxes)
-    keep = first < second if labels is None else (first < second) & (labels[first] == labels[second])
-    first, second = first[keep], second[keep]
-    areas, boxes = masks.areas, masks.boxes.astype(np.int64)
-    sides = np.minimum(boxes[first, 2:], boxes[second, 2:]) - np.maximum(boxes[first, :2], boxes[second, :2])
-    # What two masks share is at most their boxes' common rectangle and the smaller mask: most pairs end here.
-    most = np.minimum(sides.prod(axis=1), np.minimum(areas[first], areas[second]))
-    possible = _share(most, areas[first], areas[second], measure) > threshold
-    first, second = first[possible], second[possible]
-
-    def overlap(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        return _share(common_pixels(masks, masks, i, j), areas[i], areas[j], measure)
-
-    return greedy_groups(first, second, len(masks), overlap, threshold)
-
-
-def _box_groups(boxes: np.ndarray, labels: np.ndarray | None, threshold: float) -> Groups:
-    first, second, iou = box_iou_pairs(boxes, boxes)
-    keep = (first < second) & (iou > threshold)
-    if labels is not None:
-        keep &= labels[first] == labels[second]
-    first, second, iou = first[keep], second[keep], iou[keep]
-    key = first * len(boxes) + second
-
-    def overlap(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        return iou[np.searchsorted(key, i * len(boxes) + j)]
-
-    return greedy_groups(first, second, len(boxes), overlap, threshold)
+        waiting[second[mine[over]]] = False
+        left = left[waiting[first[left]]]
+    pairs = np.concatenate(found)
+    order = np.lexsort((second[pairs], first[pairs]))
+    pairs = pairs[order]
+    return Groups(np.flatnonzero(seeds), first[pairs], second[pairs], np.concatenate(values)[order])
 
 
 def overlap_groups(ranked: Detections, measure: Measure, threshold: float, class_wise: bool = False) -> Groups:
@@ -104,20 +67,37 @@ def overlap_groups(ranked: Detections, measure: Measure, threshold: float, class
 
     Args:
         ranked: Detections, the best first.
-        measure: IoU of the boxes (px without + 1), IoU of the masks, or ``mask_min``: what two masks share over
-            the smaller one.
+        measure: As ``Fusion`` has it; box areas are without + 1.
         threshold: From 0 to 1.
         class_wise: Detections of different classes never overlap.
     """
-    labels = ranked.labels if class_wise else None
     if measure == 'box':
-        return _box_groups(ranked.boxes, labels, threshold)
-    return _mask_groups(ranked.masks, labels, measure, threshold)
+        first, second, iou = box_iou_pairs(ranked.boxes, ranked.boxes)
+        keep = (first < second) & (iou > threshold)
+    else:
+        masks = ranked.masks
+        first, second = candidate_pairs(masks.boxes, masks.boxes)
+        keep = first < second
+    if class_wise:
+        keep &= ranked.labels[first] == ranked.labels[second]
+    first, second = first[keep], second[keep]
+    if measure == 'box':
+        iou = iou[keep]
+        return greedy_groups(first, second, len(ranked), lambda pairs: iou[pairs], threshold)
 
+    areas, boxes = masks.areas, masks.boxes.astype(np.int64)
 
-def check_measure(measure: str, threshold: float) -> None:
-    """Raise ``ValueError`` for an unknown measure or a threshold outside [0, 1)."""
-    if measure not in MEASURES:
-        raise ValueError(f'iou is {measure!r}, expected one of {MEASURES}')
-    if not 0 <= threshold < 1:
-        raise ValueError(f'threshold is {threshold}, expected a number from 0 to below 1')
+    def share(common: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        whole = np.minimum(areas[i], areas[j]) if measure == 'mask_min' else areas[i] + areas[j] - common
+        return common / np.maximum(whole, 1)
+
+    def overlap(pairs: np.ndarray) -> np.ndarray:
+        i, j = first[pairs], second[pairs]
+        return share(common_pixels(masks, masks, i, j), i, j)
+
+    sides = np.minimum(boxes[first, 2:], boxes[second, 2:]) - np.maximum(boxes[first, :2], boxes[second, :2])
+    # What two masks share is at most their boxes' common rectangle and the smaller mask: most pairs end here.
+    most = np.minimum(sides.prod(axis=1), np.minimum(areas[first], areas[second]))
+    possible = share(most, first, second) > threshold
+    first, second = first[possible], second[possible]
+    return greedy_groups(first, second, len(masks), overlap, threshold)

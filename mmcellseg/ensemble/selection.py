@@ -4,13 +4,12 @@ Greedy forward selection with replacement: Caruana, Niculescu-Mizil, Crew and Ks
 from libraries of models". A member that is drawn k times gets the weight k.
 """
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from multiprocessing import get_context
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,21 @@ from tqdm import tqdm
 
 from ..evaluation.evaluate import evaluate_results
 from ..evaluation.ground_truth import GroundTruth
-from ..structures.results import ResultsError
-from .calibration import Calibration, match_hits
+from .calibration import match_hits
 from .detections import Detections
+from .driver import map_forked
 from .fusion import Fusion
-from .members import ImageSet, Member, open_members, read_checked
+from .members import Member, Predictions
 
-Predictions = Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]
+MERGED = 'merged'
+
+
+def score_files(
+    files: Mapping[str, str | os.PathLike], ann_file: str | os.PathLike, metrics: Sequence[str] = ('segm',)
+) -> dict[str, dict[str, float]]:
+    """Evaluate predictions files by name: name → figure → value, as ``evaluate_results`` has them."""
+    truth = GroundTruth(ann_file)
+    return {name: evaluate_results(path, truth, metrics=metrics) for name, path in files.items()}
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,8 @@ class Selection:
     """What ``select_members`` found. Figures are those of the metric it was told.
 
     ``own``, ``without`` (the loss when all the others are merged without it), ``agreement`` (of pairs of members)
-    and ``steps`` (member drawn, figure then) are on the images chosen on. ``weights`` are the outcome, with its
-    figure on those images and on the images kept apart; ``everyone`` are those two figures of all members merged.
+    and ``steps`` (member drawn, figure then) are on the images chosen on. ``weights`` are the outcome; ``chosen`` are
+    its figures on those images and on the images kept apart, ``everyone`` those of all members merged.
     """
 
     metric: str
@@ -43,46 +50,8 @@ class Selection:
     agreement: dict[tuple[str, str], float]
     steps: list[tuple[str, float]]
     weights: dict[str, int]
-    chosen_on: float
-    kept_apart: float
-    everyone: tuple[float, float]
-
-
-def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, dict[int, list[dict[str, Any]]]]:
-    """Each member's predictions of images with known truth: its ``oof`` files, joined.
-
-    Raises:
-        ValueError: A member has none.
-        ResultsError: One of the files is not in order, as ``merge_files`` has it; two of a member have an image.
-    """
-    out = {}
-    for member in members:
-        if not member.oof:
-            raise ValueError(f'member {member.name!r} has no oof: predictions of images with annotations')
-        joined: dict[int, list[dict[str, Any]]] = {}
-        for path in [member.oof] if isinstance(member.oof, str) else member.oof:
-            (file,) = open_members([Member(member.name, path)], images)
-            for image_id in file.image_ids:
-                if image_id in joined:
-                    raise ResultsError(f'{path}: another oof file of member {member.name!r} has image {image_id} too')
-                joined[image_id] = read_checked(file, image_id, images).entries
-        out[member.name] = joined
-    return out
-
-
-def fit_calibration(predictions: Predictions, truth: GroundTruth) -> Calibration:
-    """Platt curves of each member from its predictions of the annotated images."""
-    fitted = {}
-    for name, of_member in predictions.items():
-        parts = [(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))]
-        for image_id, entries in of_member.items():
-            found = Detections.from_entries([entries], *truth.images[image_id])
-            labels = truth.category_ids[truth.rows(image_id)]
-            hits = match_hits(found.masks, found.labels, found.scores, truth.masks(image_id), labels)
-            parts.append((found.scores, found.labels, hits))
-        scores, labels, hits = (np.concatenate(column) for column in zip(*parts))
-        fitted[name] = (scores, labels, hits)
-    return Calibration.fit(fitted)
+    chosen: list[float]
+    everyone: list[float]
 
 
 def split_images(image_ids: Sequence[int], kept_apart: float, seed: int) -> tuple[list[int], list[int]]:
@@ -102,59 +71,12 @@ def agreement(a: Mapping, b: Mapping, sizes: Mapping[int, tuple[int, int]], scor
     pairs = number = 0
     for image_id, size in sizes.items():
         found = [[entry for entry in side.get(image_id, ()) if entry['score'] >= score_floor] for side in (a, b)]
-        number += len(found[0]) + len(found[1])
-        if all(found):
-            first, second = (Detections.from_entries([side], *size) for side in found)
+        first, second = (Detections.from_entries([side], *size) for side in found)
+        number += len(first) + len(second)
+        if len(first) and len(second):
             hits = match_hits(first.masks, first.labels, first.scores, second.masks, second.labels)
             pairs += int(hits.sum())
     return 2 * pairs / number if number else 0.0
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Scores a merge of members, drawn any number of times each, on given images."""
-
-    predictions: Predictions
-    truth: GroundTruth
-    fusion: Fusion
-    metric: str
-
-    def __call__(self, weights: Mapping[str, int], image_ids: Sequence[int]) -> float:
-        names = sorted(weights)
-        merged: list[dict[str, Any]] = []
-        for image_id in image_ids:
-            found = [self.predictions[name].get(image_id, ()) for name in names]
-            detections = Detections.from_entries(found, *self.truth.images[image_id])
-            merged += self.fusion(detections, names, [weights[name] for name in names]).to_entries(image_id)
-        kind = 'bbox' if self.metric.startswith('bbox') else 'segm' if self.metric.startswith('segm') else 'panoptic'
-        figures = evaluate_results(merged, self.truth, metrics=(kind,), image_ids=image_ids)
-        if self.metric not in figures:
-            raise ValueError(f'metric {self.metric!r}, expected one of {sorted(figures)}')
-        return figures[self.metric]
-
-
-_judge: Judge | None = None
-
-
-def _set_judge(judge: Judge) -> None:
-    global _judge
-    _judge = judge
-
-
-def _ask(question: tuple[dict[str, int], list[int]]) -> float:
-    assert _judge is not None
-    return _judge(*question)
-
-
-@contextmanager
-def _asker(judge: Judge, workers: int) -> Iterator[Callable[[list[tuple[dict[str, int], list[int]]]], list[float]]]:
-    """A function that judges weightings on images, in this process or in several."""
-    if workers <= 1:
-        yield lambda questions: [judge(*question) for question in questions]
-        return
-    # Spawned: the evaluation's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_set_judge, initargs=(judge,)) as pool:
-        yield lambda questions: list(pool.map(_ask, questions))
 
 
 def forward_selection(
@@ -198,37 +120,89 @@ def select_members(
     """
     if rounds < 1:
         raise ValueError(f'rounds is {rounds}, expected at least 1 draw')
-    names = list(predictions)
-    choose, apart = split_images(list(truth.images), kept_apart, seed)
-    judge = Judge(predictions, truth, fusion, metric)
-    with _asker(judge, workers) as ask:
+    names, parts = list(predictions), split_images(list(truth.images), kept_apart, seed)
 
-        def score(weightings: Sequence[Mapping[str, int]], image_ids: Sequence[int] = choose) -> list[float]:
-            return ask([(dict(w), list(image_ids)) for w in weightings])
+    def judge(question: tuple[Mapping[str, int], Sequence[int]]) -> float:
+        weights, image_ids = question
+        members, merged = sorted(weights), []
+        for image_id in image_ids:
+            found = [predictions[name].get(image_id, ()) for name in members]
+            detections = Detections.from_entries(found, *truth.images[image_id])
+            merged += fusion(detections, members, [weights[name] for name in members]).to_entries(image_id)
+        kind = next((kind for kind in ('bbox', 'segm') if metric.startswith(kind)), 'panoptic')
+        figures = evaluate_results(merged, truth, metrics=(kind,), image_ids=image_ids)
+        if metric not in figures:
+            raise ValueError(f'metric {metric!r}, expected one of {sorted(figures)}')
+        return figures[metric]
 
-        everyone = dict.fromkeys(names, 1)
-        own = score([{name: 1} for name in names])
-        if np.isnan(own).any():
-            raise ValueError(
-                f'{metric} is not defined on the {len(choose)} images chosen on, as a rule because the class has no '
-                'cell there: take another metric, seed or part kept apart'
-            )
-        whole = [score([everyone], part)[0] for part in (choose, apart)]
-        rest = [{k: 1 for k in names if k != name} for name in names] if len(names) > 1 else []
-        without = [whole[0] - figure for figure in score(rest)]
-        drawn, weights = forward_selection(names, score, rounds)
-        chosen_on, on_apart = (score([weights], part)[0] for part in (choose, apart))
-    sizes = {i: truth.images[i] for i in choose}
+    def score(weightings: Sequence[Mapping[str, int]], image_ids: Sequence[int] = parts[0]) -> list[float]:
+        return list(map_forked(judge, [(weights, image_ids) for weights in weightings], workers))
+
+    own = score([{name: 1} for name in names])
+    if np.isnan(own).any():
+        raise ValueError(
+            f'{metric} is not defined on the {len(parts[0])} images chosen on, as a rule because the class has no '
+            'cell there: take another metric, seed or part kept apart'
+        )
+    everyone = [score([dict.fromkeys(names, 1)], part)[0] for part in parts]
+    rest = [{k: 1 for k in names if k != name} for name in names] if len(names) > 1 else []
+    without = {name: everyone[0] - figure for name, figure in zip(names, score(rest))}
+    drawn, weights = forward_selection(names, score, rounds)
+    chosen = [score([weights], part)[0] for part in parts]
+    sizes = {i: truth.images[i] for i in parts[0]}
     pairs = {(a, b): agreement(predictions[a], predictions[b], sizes) for a, b in combinations(names, 2)}
-    return Selection(
-        metric,
-        (len(choose), len(apart)),
-        dict(zip(names, own, strict=True)),
-        dict(zip(names, without, strict=False)),
-        pairs,
-        drawn,
-        weights,
-        chosen_on,
-        on_apart,
-        (whole[0], whole[1]),
-    )
+    counts = (len(parts[0]), len(parts[1]))
+    return Selection(metric, counts, dict(zip(names, own)), without, pairs, drawn, weights, chosen, everyone)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of a table; floats have four decimals."""
+    texts = [[f'{cell:.4f}' if isinstance(cell, float) else str(cell) for cell in row] for row in (head, *rows)]
+    lines = [f'| {" | ".join(row)} |' for row in texts]
+    return [lines[0], '|---' * len(head) + '|', *lines[1:]]
+
+
+def selection_table(selection: Selection) -> str:
+    """Markdown: members by their own figure, the agreement of every two, the draws, the figures of the outcome."""
+    names = sorted(selection.own, key=lambda name: -selection.own[name])
+    gains = {name: f'{selection.without.get(name, nan):+.4f}' for name in names}
+    members = [(name, selection.own[name], gains[name], selection.weights.get(name, 0)) for name in names]
+    both = selection.agreement | {(b, a): value for (a, b), value in selection.agreement.items()}
+    agreed = [
+        [f'{row} {name}', *(f'{both[name, other]:.3f}' if k < row - 1 else '' for k, other in enumerate(names[:-1]))]
+        for row, name in enumerate(names, 1)
+    ]
+    outcome = [('all members', *selection.everyone), ('the chosen', *selection.chosen)]
+    on, apart = selection.images
+    tables = [
+        markdown(('member', selection.metric, 'gain of having it', 'weight'), members),
+        markdown(('agreement', *map(str, range(1, len(names)))), agreed),
+        markdown(('draw', 'member', 'figure'), [(n, *step) for n, step in enumerate(selection.steps, 1)]),
+        markdown((selection.metric, f'on the {on} images chosen on', f'on the {apart} kept apart'), outcome),
+    ]
+    return '\n\n'.join('\n'.join(lines) for lines in tables)
+
+
+def selection_config(selection: Selection, members: Sequence[Member], settings: Mapping[str, Any]) -> str:
+    """The text of a config of configs/ensembles/ with the chosen members and their weights.
+
+    ``settings`` are its other variables: fusion, ann_file, out_dir and, if known, ids_file.
+    """
+    (on, apart), chosen, everyone = selection.images, selection.chosen, selection.everyone
+    lines = [
+        f'"""{len(selection.weights)} of {len(members)} members, chosen greedily by {selection.metric}.',
+        '',
+        f'{chosen[0]:.4f} on the {on} images chosen on, {chosen[1]:.4f} on the {apart} kept '
+        f'apart; all members reach {everyone[0]:.4f} and {everyone[1]:.4f}.',
+        '"""',
+        '',
+        *(f'{name} = {value!r}' for name, value in settings.items()),
+        'members = [',
+    ]
+    for member in members:
+        if member.name in selection.weights:
+            fields = {k: v for k, v in asdict(member).items() if v is not None}
+            fields['weight'] = float(selection.weights[member.name])
+            lines.append(f'    dict({", ".join(f"{k}={v!r}" for k, v in fields.items())}),')
+    lines += [']', "custom_imports = dict(imports=['mmcellseg.components'], allow_failed_imports=False)", '']
+    return '\n'.join(lines)

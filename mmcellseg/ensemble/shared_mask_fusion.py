@@ -1,6 +1,7 @@
 """Cells by agreement across classes: all votes for a cell shape one mask, and each class keeps its own score."""
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,8 +9,8 @@ from ..structures.masks import InstanceMasks
 from ..structures.overlaps import common_pixels
 from .detections import Detections
 from .fusion import Fusion
-from .overlap import Measure, check_measure, overlap_groups
-from .weighted_mask_fusion import assign_clusters, check_vote_threshold, vote_masks, votes_of
+from .overlap import overlap_groups
+from .weighted_mask_fusion import assign_clusters, vote_masks, votes_of
 
 
 def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
@@ -49,6 +50,7 @@ def outline_agreement(
     return np.bincount(cluster, iou * votes) / np.bincount(cluster, votes)
 
 
+@dataclass(kw_only=True, eq=False)
 class SharedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one mask, and keep every class that it was given.
 
@@ -59,34 +61,21 @@ class SharedMaskFusion(Fusion):
     class gains what the others lose.
 
     Args:
-        iou: As for ``NMSFusion``.
-        threshold: A detection that overlaps a seed by more than this belongs to it.
+        iou, threshold: See ``Fusion``.
         vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
         lift: See ``lift_best``.
         by_outline: Multiply each score by ``outline_agreement``: members that found a cell but saw different outlines
             are less likely to have met it.
-        options: See ``Fusion``.
     """
 
-    def __init__(
-        self,
-        iou: Measure = 'mask',
-        threshold: float = 0.5,
-        vote_threshold: float = 0.5,
-        lift: float = 0.5,
-        by_outline: bool = True,
-        **options,
-    ) -> None:
-        super().__init__(**options)
-        check_measure(iou, threshold)
-        check_vote_threshold(vote_threshold)
-        if not 0 <= lift <= 1:
-            raise ValueError(f'lift is {lift}, expected a number from 0 to 1')
-        self.iou = iou
-        self.threshold = threshold
-        self.vote_threshold = vote_threshold
-        self.lift = lift
-        self.by_outline = by_outline
+    vote_threshold: float = 0.5
+    lift: float = 0.5
+    by_outline: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_share('vote_threshold', below=True)
+        self._check_share('lift')
 
     def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
         """See ``Fusion.merge``."""
@@ -99,12 +88,11 @@ class SharedMaskFusion(Fusion):
         own = detections.masks[voters]
         masks = vote_masks(own, cluster, votes, self.vote_threshold)
         # One guess for each class in a cluster; the first of its voters is the best ranked.
-        guesses, leader, guess = np.unique(
-            cluster * len(classes) + column[voters], return_index=True, return_inverse=True
-        )
+        key = cluster * len(classes) + column[voters]
+        guesses, leader, guess = np.unique(key, return_index=True, return_inverse=True)
         cell = guesses // max(len(classes), 1)
         means = np.bincount(guess, scores) / math.fsum(weights)
         final = np.minimum(lift_best(cell, means, self.lift), 1)
         if self.by_outline:
             final = final * outline_agreement(own, masks, cluster, votes)[cell]
-        return detections[voters[leader]].with_masks(masks[cell]).with_scores(final)
+        return replace(detections[voters[leader]].with_masks(masks[cell]), scores=final)

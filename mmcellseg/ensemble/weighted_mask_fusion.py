@@ -1,6 +1,7 @@
 """Cells by agreement: the members' masks of one cell vote for its pixels, its class and its score."""
 
 import math
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -10,7 +11,7 @@ from ..structures.masks import InstanceMasks
 from ..structures.ragged import offsets
 from .detections import Detections
 from .fusion import Fusion
-from .overlap import Groups, Measure, check_measure, overlap_groups
+from .overlap import Groups, overlap_groups
 
 Rescoring = Literal['agreement', 'max_agreement', 'mean']
 RESCORINGS = ('agreement', 'max_agreement', 'mean')
@@ -41,12 +42,6 @@ def votes_of(scores: np.ndarray) -> np.ndarray:
     return np.maximum(scores, np.finfo(float).tiny)
 
 
-def check_vote_threshold(threshold: float) -> None:
-    """Raise ``ValueError`` for a share of the votes outside [0, 1)."""
-    if not 0 <= threshold < 1:
-        raise ValueError(f'vote_threshold is {threshold}, expected a number from 0 to below 1')
-
-
 def vote_masks(masks: InstanceMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> InstanceMasks:
     """One mask a cluster: the pixels for which more than ``threshold`` of its votes are.
 
@@ -57,39 +52,31 @@ def vote_masks(masks: InstanceMasks, cluster: np.ndarray, votes: np.ndarray, thr
         threshold: Share of the cluster's votes, from 0 to below 1. Where no pixel has it, the seed's mask stays.
     """
     order = np.argsort(cluster, kind='stable')
-    bounds = offsets(np.bincount(cluster)).tolist()
     windows, corners, weight = masks.windows(), masks.boxes.tolist(), votes.tolist()
     boxes, merged = [], []
-    for start, stop in pairwise(bounds):
+    for start, stop in pairwise(offsets(np.bincount(cluster)).tolist()):
         group = order[start:stop].tolist()
-        seed = group[0]
-        if len(group) == 1:
-            boxes.append(corners[seed])
-            merged.append(windows[seed])
-            continue
-        own = [corners[k] for k in group]
-        left, top = min(b[0] for b in own), min(b[1] for b in own)
-        right, bottom = max(b[2] for b in own), max(b[3] for b in own)
-        sums, total = np.zeros((bottom - top, right - left)), 0.0
-        for k, (x0, y0, x1, y1) in zip(group, own, strict=True):
-            sums[y0 - top : y1 - top, x0 - left : x1 - left] += weight[k] * windows[k]
-            total += weight[k]
-        won = sums > threshold * total
-        if won.any():
-            boxes.append([left, top, right, bottom])
-            merged.append(won.astype(np.uint8))
-        else:
-            boxes.append(corners[seed])
-            merged.append(windows[seed])
+        box, mask = corners[group[0]], windows[group[0]]
+        if len(group) > 1:
+            own = [corners[k] for k in group]
+            left, top = min(b[0] for b in own), min(b[1] for b in own)
+            right, bottom = max(b[2] for b in own), max(b[3] for b in own)
+            sums, total = np.zeros((bottom - top, right - left)), 0.0
+            for k, (x0, y0, x1, y1) in zip(group, own, strict=True):
+                sums[y0 - top : y1 - top, x0 - left : x1 - left] += weight[k] * windows[k]
+                total += weight[k]
+            won = sums > threshold * total
+            if won.any():
+                box, mask = [left, top, right, bottom], won.astype(np.uint8)
+        boxes.append(box)
+        merged.append(mask)
     return InstanceMasks.from_windows(np.array(boxes, np.int32).reshape(-1, 4), merged, masks.height, masks.width)
 
 
 def rescore(
     cluster: np.ndarray, weighted: np.ndarray, weights: np.ndarray, all_weights: float, rule: Rescoring
 ) -> np.ndarray:
-    """Scores (K,) of the clusters.
-
-    Means and counts are weighted.
+    """Scores (K,) of the clusters; means and counts are weighted.
 
     - ``'agreement'``: the mean score × members present / members. The rule of Solovyev et al. 2021, "Weighted boxes
       fusion: Ensembling boxes from different object detection models", and ``conf_type='avg'`` of the authors'
@@ -106,13 +93,13 @@ def rescore(
         rule: One of the above.
     """
     sums, present = np.bincount(cluster, weighted), np.bincount(cluster, weights)
-    best = np.zeros(len(sums))
-    np.maximum.at(best, cluster, weighted / weights)
     if rule == 'mean':
         scores = sums / present
     elif rule == 'agreement':
         scores = sums / all_weights
     else:
+        best = np.zeros(len(sums))
+        np.maximum.at(best, cluster, weighted / weights)
         scores = best * present / all_weights
     return np.minimum(scores, 1)  # sums of floats can pass by a last digit what they are parts of
 
@@ -125,6 +112,7 @@ def vote_labels(cluster: np.ndarray, labels: np.ndarray, votes: np.ndarray) -> n
     return names[table.argmax(axis=1)] if len(table) else labels[:0]
 
 
+@dataclass(kw_only=True, eq=False)
 class WeightedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one.
 
@@ -132,33 +120,21 @@ class WeightedMaskFusion(Fusion):
     of a member in a cluster. Score × weight of each decides on pixels and class.
 
     Args:
-        iou: As for ``NMSFusion``.
-        threshold: A detection that overlaps a seed by more than this belongs to it.
+        iou, threshold: See ``Fusion``.
         class_wise: Cluster each class by itself.
         vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
         rescoring: See ``rescore``.
-        options: See ``Fusion``.
     """
 
-    def __init__(
-        self,
-        iou: Measure = 'mask',
-        threshold: float = 0.5,
-        class_wise: bool = False,
-        vote_threshold: float = 0.5,
-        rescoring: Rescoring = 'agreement',
-        **options,
-    ) -> None:
-        super().__init__(**options)
-        check_measure(iou, threshold)
-        check_vote_threshold(vote_threshold)
-        if rescoring not in RESCORINGS:
-            raise ValueError(f'rescoring is {rescoring!r}, expected one of {RESCORINGS}')
-        self.iou = iou
-        self.threshold = threshold
-        self.class_wise = class_wise
-        self.vote_threshold = vote_threshold
-        self.rescoring = rescoring
+    class_wise: bool = False
+    vote_threshold: float = 0.5
+    rescoring: Rescoring = 'agreement'
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_share('vote_threshold', below=True)
+        if self.rescoring not in RESCORINGS:
+            raise ValueError(f'rescoring is {self.rescoring!r}, expected one of {RESCORINGS}')
 
     def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
         """See ``Fusion.merge``."""
@@ -166,10 +142,9 @@ class WeightedMaskFusion(Fusion):
         cluster = assign_clusters(groups, detections.members)
         voters = np.flatnonzero(cluster >= 0)
         cluster, scores = cluster[voters], detections.scores[voters]
-        of_voter = weights[detections.members[voters]]
         votes = votes_of(scores)
         masks = vote_masks(detections.masks[voters], cluster, votes, self.vote_threshold)
-        merged = detections[groups.seeds]
         labels = vote_labels(cluster, detections.labels[voters], votes)
+        of_voter = weights[detections.members[voters]]
         final = rescore(cluster, scores, of_voter, math.fsum(weights), self.rescoring)
-        return merged.with_masks(masks).with_labels(labels).with_scores(final)
+        return replace(detections[groups.seeds].with_masks(masks), labels=labels, scores=final)

@@ -14,7 +14,7 @@ SIDE_EDGES = (8, 16, 32, 64)  # px, square root of the box area
 
 
 class Anchors(NamedTuple):
-    """Anchor shapes: at every point (i · stride, j · stride) of their level's map lies the centre of each."""
+    """Anchors: at every point (i · stride, j · stride) of their level's map lies the centre of each."""
 
     shapes: np.ndarray  # (A, 2) width and height
     strides: np.ndarray  # (A,)
@@ -40,17 +40,11 @@ def make_anchors(scales: Sequence[float], ratios: Sequence[float], strides: Sequ
 
 
 def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndarray:
-    """The largest IoU of each box with any anchor of its image.
+    """The largest IoU (N,) of each box (N, 4) xyxy with any anchor of its image.
 
     Along each axis the overlap of a box with an anchor of given size falls with the distance of their centres, so the
     best place is the point of the map nearest to the box's centre: no anchor but that one needs to be looked at.
-
-    Args:
-        boxes: (N, 4) xyxy.
-        sizes: (N, 2) width and height of each box's image as the network sees it, padding included.
-
-    Returns:
-        (N,) in [0, 1].
+    ``sizes``: (N, 2) width and height of each box's image as the network sees it, padding included.
     """
     centres, extents = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     areas, best = extents.prod(1), np.zeros(len(boxes))
@@ -96,17 +90,21 @@ def boxes_as_seen(
     return boxes, np.ceil(seen / divisor) * divisor
 
 
+def _measured(ious: np.ndarray) -> tuple[list[float], float]:
+    """Recall at each of IOU_THRESHOLDS and the mean best IoU; NaN where there is no box."""
+    if not len(ious):
+        return [np.nan] * len(IOU_THRESHOLDS), np.nan
+    return [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS], float(ious.mean())
+
+
 def recall_by_side(boxes: np.ndarray, ious: np.ndarray) -> list[tuple[str, int, list[float], float]]:
     """Rows (band, boxes, recall at each of IOU_THRESHOLDS, mean best IoU), one a band of sides, then all together."""
     sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
-    edges = [0, *SIDE_EDGES, np.inf]
-    names = [f'{low}-{high}' if high < np.inf else f'{low}+' for low, high in itertools.pairwise(edges)]
-    members = [(sides >= low) & (sides < high) for low, high in itertools.pairwise(edges)]
     rows = []
-    for name, member in [*zip(names, members, strict=True), ('all', np.ones(len(boxes), bool))]:
-        found = ious[member]
-        recall = [float((found >= threshold).mean()) if len(found) else np.nan for threshold in IOU_THRESHOLDS]
-        rows.append((name, len(found), recall, float(found.mean()) if len(found) else np.nan))
+    for low, high in [*itertools.pairwise((0, *SIDE_EDGES, np.inf)), (0, None)]:
+        name = 'all' if high is None else f'{low}-{high}' if high < np.inf else f'{low}+'
+        found = ious if high is None else ious[(sides >= low) & (sides < high)]
+        rows.append((name, len(found), *_measured(found)))
     return rows
 
 
@@ -120,9 +118,8 @@ def measure(
     boxes: np.ndarray, sizes: np.ndarray, strides: Sequence[float], scales: Sequence[float], ratios: Sequence[float]
 ) -> Suggestion:
     """What :func:`best_ious` finds for one set of scales and ratios."""
-    ious = best_ious(boxes, sizes, make_anchors(scales, ratios, strides))
-    recall = [float((ious >= threshold).mean()) for threshold in IOU_THRESHOLDS]
-    return Suggestion(list(scales), list(ratios), recall, float(ious.mean()))
+    found = _measured(best_ious(boxes, sizes, make_anchors(scales, ratios, strides)))
+    return Suggestion(list(scales), list(ratios), *found)
 
 
 def best_named(

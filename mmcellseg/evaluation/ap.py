@@ -21,15 +21,12 @@ RECALLS = np.linspace(0, 1, 101)
 
 
 class Candidates(NamedTuple):
-    """Pairs of one class and image with IoU ≥ 0.5: rows of the predictions and of the ground truth (K,), ``iou`` (K,).
+    """Pairs of one class and image with IoU ≥ 0.5; with a crowd region it is the share of the prediction inside it."""
 
-    ``areas`` (N,): px² of every prediction. With a crowd region, ``iou`` is the share of the prediction inside it.
-    """
-
-    pred: np.ndarray
-    gt: np.ndarray
-    iou: np.ndarray
-    areas: np.ndarray
+    pred: np.ndarray  # (K,) rows of the predictions
+    gt: np.ndarray  # (K,) rows of the ground truth
+    iou: np.ndarray  # (K,)
+    areas: np.ndarray  # (N,) px² of every prediction
 
 
 def ranks(predictions: Predictions) -> np.ndarray:
@@ -61,19 +58,17 @@ def candidates(
             masks, cells = predictions.masks(image_id), gt.masks(image_id)
             areas[rows] = masks.areas
             i, j, common = intersections(masks, cells)
-            area, gt_area = areas[rows][i], cells.areas[j]
+            gt_area = cells.areas[j]
         else:
-            boxes, cells = predictions.boxes[rows], gt.boxes[gt_rows]
-            low, high, gt_low, gt_high = (
-                boxes[:, :2],
-                boxes[:, :2] + boxes[:, 2:],
-                cells[:, :2],
-                cells[:, :2] + cells[:, 2:],
+            found_boxes, boxes = (
+                np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+                for xywh in (predictions.boxes[rows], gt.boxes[gt_rows])
             )
-            i, j = candidate_pairs(np.hstack([low, high]), np.hstack([gt_low, gt_high]))
-            common = (np.minimum(high[i], gt_high[j]) - np.maximum(low[i], gt_low[j])).prod(axis=1)
-            area, gt_area = areas[rows][i], cells[j, 2:].prod(axis=1)
+            i, j = candidate_pairs(found_boxes, boxes)
+            low, high = np.maximum(found_boxes[i, :2], boxes[j, :2]), np.minimum(found_boxes[i, 2:], boxes[j, 2:])
+            common, gt_area = (high - low).prod(axis=1), gt.boxes[gt_rows[j], 2:].prod(axis=1)
         i, j = rows[i], gt_rows[j]
+        area = areas[i]
         iou = common / np.where(gt.crowd[j], area, area + gt_area - common)
         keep = (iou >= IOU_THRESHOLDS[0]) & (predictions.category_ids[i] == gt.category_ids[j])
         found.append((i[keep], j[keep], iou[keep]))
@@ -82,18 +77,16 @@ def candidates(
 
 
 class Matches(NamedTuple):
-    """Which predictions are hits, for any draw of the images.
+    """Which predictions are hits, for any draw of the images: of those that count, N in order of score.
 
-    In order of score, those of N predictions that count: ``image`` (N,), position among the evaluated images;
-    ``category`` (N,), position among the classes; ``right`` and ``wrong`` (4 area bins, 10 IoU thresholds, N) bool,
-    where neither is set it is ignored. ``cells`` (I images, K classes, 4): the cells to be found.
+    ``right`` and ``wrong`` are (4 area bins, 10 IoU thresholds, N) bool; where neither is set, it is ignored.
     """
 
-    image: np.ndarray
-    category: np.ndarray
+    image: np.ndarray  # (N,) position among the evaluated images
+    category: np.ndarray  # (N,) position among the classes
     right: np.ndarray
     wrong: np.ndarray
-    cells: np.ndarray
+    cells: np.ndarray  # (I images, K classes, 4) to be found
 
 
 def match_predictions(

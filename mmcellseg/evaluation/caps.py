@@ -17,27 +17,22 @@ def detection_caps(test_cfg: Mapping, prefix: str = 'model.test_cfg') -> dict[st
 
 
 def caps_reached(counts: Mapping[str, int], caps: Mapping[str, int]) -> list[str]:
-    """A message for each cap that was reached, with the images and what to set.
+    """A message for each cap that was reached by the detections of images (name → number), with what to set.
 
     Proposals are looked at through the detections: a cell takes more than one of them, so that they run out where
     an image has half as many detections as proposals may be. (The proposals themselves reach their cap in almost
     every image, most of them with scores of no cell.)
-
-    Args:
-        counts: Image name → number of its detections.
-        caps: As :func:`detection_caps` gives them.
     """
     messages = []
     for key, cap in caps.items():
-        proposals = '.rpn.' in key
-        images = [name for name, number in counts.items() if number >= (cap // 2 + 1 if proposals else cap)]
-        if not images:
-            continue
-        listed = ', '.join(images[:_NAMED]) + (f' and {len(images) - _NAMED} more' if len(images) > _NAMED else '')
-        begin = f'{len(images)} of {len(counts)} images have'
-        if proposals:
+        least = cap
+        found, remedy = f'as many detections as {key}={cap} allows', 'a cap on proposals to twice that'
+        if '.rpn.' in key:
+            least = cap // 2 + 1
             found, remedy = f'more than half as many detections as {key}={cap} allows proposals', 'nms_pre beside it'
-        else:
-            found, remedy = f'as many detections as {key}={cap} allows', 'a cap on proposals to twice that'
-        messages.append(f'{begin} {found}, so that cells may be missing: {listed}. Raise it, and {remedy}')
+        images = [name for name, number in counts.items() if number >= least]
+        if images:
+            listed = ', '.join(images[:_NAMED]) + (f' and {len(images) - _NAMED} more' if len(images) > _NAMED else '')
+            begin = f'{len(images)} of {len(counts)} images have {found}, so that cells may be missing'
+            messages.append(f'{begin}: {listed}. Raise it, and {remedy}')
     return messages

@@ -18,39 +18,33 @@ MATCH_IOU, POOR_IOU, COVER = 0.5, 0.1, 0.5
 
 
 class ImagePairs(NamedTuple):
-    """Pairs of a prediction and a cell that share pixels, in one image.
+    """Pairs of a prediction and a cell that share pixels, in one image of P predictions and G cells."""
 
-    ``pred`` (K,), ``gt`` (K,), ``iou`` (K,); ``of_pred`` and ``of_gt`` (K,): the shared part of the prediction's and
-    of the cell's pixels. ``scores``, ``pred_class`` (P,), ``gt_class`` (G,). ``pred_rows`` (P,) and ``gt_rows`` (G,):
-    their places among all predictions and cells of the image.
-    """
-
-    pred: np.ndarray
+    pred: np.ndarray  # (K,)
     gt: np.ndarray
-    iou: np.ndarray
-    of_pred: np.ndarray
-    of_gt: np.ndarray
-    scores: np.ndarray
-    pred_class: np.ndarray
-    gt_class: np.ndarray
-    pred_rows: np.ndarray
-    gt_rows: np.ndarray
+    iou: np.ndarray  # (K,)
+    of_pred: np.ndarray  # (K,) the shared part of the prediction's px
+    of_gt: np.ndarray  # (K,) and of the cell's
+    scores: np.ndarray  # (P,)
+    pred_class: np.ndarray  # (P,)
+    gt_class: np.ndarray  # (G,)
+    pred_rows: np.ndarray  # (P,) places among all predictions of the image
+    gt_rows: np.ndarray  # (G,) among all its cells
 
 
 class ErrorReport(NamedTuple):
     """Errors of a data set.
 
-    ``predictions`` and ``cells``: kind → how many. ``confusion`` (K + 1, K + 1): rows true class, columns predicted;
-    the last row holds predictions without a cell, the last column cells without a prediction. ``best``: figure →
-    (score threshold, value there), of ``mask_F1`` (:func:`best_f1`) and ``mPQ+``.
+    ``confusion`` (K + 1, K + 1): rows true class, columns predicted; the last row holds predictions without a cell, the
+    last column cells without a prediction. ``best``: of ``mask_F1`` (:func:`best_f1`) and ``mPQ+``.
     """
 
-    predictions: dict[str, int]
+    predictions: dict[str, int]  # kind → how many
     cells: dict[str, int]
     class_names: list[str]
     confusion: np.ndarray
     score_thr: float
-    best: dict[str, tuple[float, float]]
+    best: dict[str, tuple[float, float]]  # figure → score threshold, value there
 
 
 def match_cells(pairs: ImagePairs) -> np.ndarray:
@@ -81,25 +75,23 @@ def sort_errors(pairs: ImagePairs, cell_of: np.ndarray) -> tuple[np.ndarray, np.
     A cell is merged, split or poor where such a prediction without a match overlaps it so.
     """
     matched = cell_of >= 0
-    found = np.zeros(len(pairs.gt_class), bool)
+    found, duplicate = np.zeros(len(pairs.gt_class), bool), np.zeros(len(cell_of), bool)
     found[cell_of[matched]] = True
-    right = np.zeros(len(cell_of), bool)
-    right[matched] = pairs.pred_class[matched] == pairs.gt_class[cell_of[matched]]
-    kinds, cells = np.full(len(cell_of), BACKGROUND), np.full(len(found), MISSED)
-
     free = ~matched[pairs.pred]
-    poor = free & (pairs.iou >= POOR_IOU) & (pairs.iou < MATCH_IOU)
-    duplicate = np.zeros(len(cell_of), bool)
     duplicate[pairs.pred[free & (pairs.iou >= MATCH_IOU)]] = True
-    inside = free & ~duplicate[pairs.pred] & (pairs.of_pred >= COVER) & ~found[pairs.gt]
+    left = free & ~duplicate[pairs.pred]
+    poor = free & (pairs.iou >= POOR_IOU) & (pairs.iou < MATCH_IOU)
+    inside = left & (pairs.of_pred >= COVER) & ~found[pairs.gt]
     split = inside & (np.bincount(pairs.gt[inside], minlength=len(found)) >= 2)[pairs.gt]
-    covers = free & ~duplicate[pairs.pred] & (pairs.of_gt >= COVER)
+    covers = left & (pairs.of_gt >= COVER)
     merged = covers & (np.bincount(pairs.pred[covers], minlength=len(cell_of)) >= 2)[pairs.pred]
+    kinds, cells = np.full(len(cell_of), BACKGROUND), np.full(len(found), MISSED)
     for kind, chosen in ((POOR, poor), (SPLIT, split), (MERGED, merged)):
         kinds[pairs.pred[chosen]] = kind
         cells[pairs.gt[chosen]] = kind
     kinds[duplicate] = DUPLICATE
-    kinds[matched] = np.where(right[matched], RIGHT, WRONG_CLASS)
+    right = pairs.pred_class[matched] == pairs.gt_class[cell_of[matched]]
+    kinds[matched] = np.where(right, RIGHT, WRONG_CLASS)
     cells[cell_of[matched]] = kinds[matched]
     return kinds, cells
 
@@ -110,28 +102,25 @@ def image_pairs(gt: GroundTruth, predictions: Predictions, image_id: int, score_
     rows, gt_rows = predictions.rows(image_id), gt.rows(image_id)
     masks, cells = predictions.masks(image_id), gt.masks(image_id)
     pred, cell, pixels = intersections(masks, cells)
-    pred_area, cell_area = masks.areas, cells.areas
-    iou = pixels / (pred_area[pred] + cell_area[cell] - pixels)
-    of_pred, of_gt = pixels / pred_area[pred], pixels / cell_area[cell]
-    crowd = gt.crowd[gt_rows]
-    keep = predictions.scores[rows] >= score_thr
-    ignored = np.zeros(len(rows), bool)
-    ignored[pred[crowd[cell] & (of_pred >= COVER)]] = True
-    ignored[pred[~crowd[cell] & (iou >= MATCH_IOU)]] = False
-    keep &= ~ignored
-    chosen = keep[pred] & ~crowd[cell]
-    new_pred, new_cell = np.cumsum(keep) - 1, np.cumsum(~crowd) - 1
+    pred_area, cell_area = masks.areas[pred], cells.areas[cell]
+    iou, of_pred, of_gt = pixels / (pred_area + cell_area - pixels), pixels / pred_area, pixels / cell_area
+    single = ~gt.crowd[gt_rows]
+    keep = np.ones(len(rows), bool)
+    keep[pred[~single[cell] & (of_pred >= COVER)]] = False
+    keep[pred[single[cell] & (iou >= MATCH_IOU)]] = True
+    keep &= predictions.scores[rows] >= score_thr
+    chosen = keep[pred] & single[cell]
     return ImagePairs(
-        new_pred[pred[chosen]],
-        new_cell[cell[chosen]],
+        (np.cumsum(keep) - 1)[pred[chosen]],
+        (np.cumsum(single) - 1)[cell[chosen]],
         iou[chosen],
         of_pred[chosen],
         of_gt[chosen],
         predictions.scores[rows][keep],
         predictions.category_ids[rows][keep],
-        gt.category_ids[gt_rows][~crowd],
+        gt.category_ids[gt_rows][single],
         np.flatnonzero(keep),
-        np.flatnonzero(~crowd),
+        np.flatnonzero(single),
     )
 
 
@@ -153,7 +142,7 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
     hits = []
     for p in pairs:
         cell_of = match_cells(p)
-        hits.append((cell_of >= 0) & (p.gt_class[cell_of] == p.pred_class if len(p.gt_class) else False))
+        hits.append((cell_of >= 0) & (np.append(p.gt_class, -1)[cell_of] == p.pred_class))
     scores = np.concatenate([p.scores for p in pairs])
     order = np.argsort(-scores, kind='stable')
     tp = np.cumsum(np.concatenate(hits)[order])
@@ -164,28 +153,25 @@ def best_f1(pairs: Sequence[ImagePairs]) -> tuple[float, float]:
 def best_pq(gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int]) -> tuple[float, float]:
     """Score threshold and value of the best mPQ+, as :func:`~mmcellseg.evaluation.evaluate.evaluate_results` has it
     at that threshold. One pair of label maps an image serves all thresholds."""
-    scores, classes, ious, cells = [], [], [], dict.fromkeys(gt.categories, 0)
+    found, cells = [], []
     for image_id in image_ids:
         image = image_maps(gt, predictions, image_id, -np.inf)
         pairs, iou = image.pairs, image.pairs.iou
         hit = (iou > 0.5) & (image.gt_class[pairs.gt] == image.pred_class[pairs.pred])
-        best = np.zeros(len(image.scores))
-        best[pairs.pred[hit]] = iou[hit]
-        seen = pairs.pred_pixels > 0
-        scores.append(image.scores[seen])
-        classes.append(image.pred_class[seen])
-        ious.append(best[seen])
-        for c in cells:
-            cells[c] += int(((image.gt_class == c) & (pairs.gt_pixels > 0)).sum())
-    score, category, iou = np.concatenate(scores), np.concatenate(classes), np.concatenate(ious)
-    order = np.argsort(-score, kind='stable')
+        worth = np.zeros(len(image.scores))
+        worth[pairs.pred[hit]] = iou[hit]
+        found.append([column[pairs.pred_pixels > 0] for column in (image.scores, image.pred_class, worth)])
+        cells.append(image.gt_class[pairs.gt_pixels > 0])
+    scores, category, worth = map(np.concatenate, zip(*found))
+    order = np.argsort(-scores, kind='stable')
     total, defined = np.zeros((2, len(order)))
-    for c, number in cells.items():
-        own = np.cumsum(category[order] == c)
+    for c in gt.categories:
+        mine, number = category[order] == c, (np.concatenate(cells) == c).sum()
+        own = np.cumsum(mine)
         # TP + FP/2 + FN/2 = (predictions + cells) / 2; a class that neither side has is undefined
-        total += np.cumsum(iou[order] * (category[order] == c)) / np.maximum((own + number) / 2, 0.5)
+        total += np.cumsum(worth[order] * mine) / np.maximum((own + number) / 2, 0.5)
         defined += own + number > 0
-    return _best(score[order], total / np.maximum(defined, 1))
+    return _best(scores[order], total / np.maximum(defined, 1))
 
 
 def analyse(
@@ -193,28 +179,23 @@ def analyse(
 ) -> ErrorReport:
     """Errors and confusion matrix of the predictions of score ≥ ``score_thr``, best thresholds over all scores."""
     ids = chosen_images(gt, image_ids)
-    names = list(gt.categories.values())
-    column = {c: k for k, c in enumerate(gt.categories)}
-    background = len(names)
+    categories = np.array(list(gt.categories), np.int64)
+    background = len(categories)
     confusion = np.zeros((background + 1, background + 1), np.int64)
-    kinds, cells = np.zeros(len(KINDS), np.int64), np.zeros(len(KINDS), np.int64)
+    kinds = np.zeros((2, len(KINDS)), np.int64)
     for image_id in ids:
         pairs = image_pairs(gt, predictions, image_id, score_thr)
         cell_of = match_cells(pairs)
-        of_pred, of_gt = sort_errors(pairs, cell_of)
-        kinds += np.bincount(of_pred, minlength=len(KINDS))
-        cells += np.bincount(of_gt, minlength=len(KINDS))
-        true = np.array([column[c] for c in pairs.gt_class.tolist()] + [background])
-        predicted = np.array([column[c] for c in pairs.pred_class.tolist()], np.int64)
-        np.add.at(confusion, (true[cell_of], predicted), 1)  # −1, no cell, is the background
-        missed = np.delete(true[:-1], cell_of[cell_of >= 0])
-        confusion[:, background] += np.bincount(missed, minlength=background + 1)
+        kinds += [np.bincount(errors, minlength=len(KINDS)) for errors in sort_errors(pairs, cell_of)]
+        true, predicted = (np.nonzero(c[:, None] == categories)[1] for c in (pairs.gt_class, pairs.pred_class))
+        np.add.at(confusion, (np.append(true, background)[cell_of], predicted), 1)  # −1, no cell, is the background
+        confusion[:-1, -1] += np.bincount(np.delete(true, cell_of[cell_of >= 0]), minlength=background)
     best = {
         'mask_F1': best_f1([image_pairs(gt, predictions, i) for i in ids]),
         'mPQ+': best_pq(gt, predictions, ids),
     }
-    by_prediction, by_cell = (dict(zip(KINDS, numbers.tolist())) for numbers in (kinds, cells))
-    return ErrorReport(by_prediction, by_cell, names, confusion, score_thr, best)
+    by_prediction, by_cell = (dict(zip(KINDS, numbers)) for numbers in kinds.tolist())
+    return ErrorReport(by_prediction, by_cell, list(gt.categories.values()), confusion, score_thr, best)
 
 
 def format_report(report: ErrorReport) -> str:
@@ -231,7 +212,7 @@ def format_report(report: ErrorReport) -> str:
     for name, row in zip(names, report.confusion.tolist()):
         lines.append(f'{name:{width}}' + ''.join(f'{n:>{width}}' for n in row))
     lines.append('')
-    names_of = {'mask_F1': 'F1 of masks (right class at mask IoU >= 0.5)'}
     for key, (thr, value) in report.best.items():
-        lines.append(f'best {names_of.get(key, key)}: {value:.4f} at score >= {thr:.4f}')
+        name = 'F1 of masks (right class at mask IoU >= 0.5)' if key == 'mask_F1' else key
+        lines.append(f'best {name}: {value:.4f} at score >= {thr:.4f}')
     return '\n'.join(lines)

@@ -13,9 +13,11 @@ from .ap import Matches, ap_metrics, largest_group, match_predictions, precision
 from .centroid_f1 import RADIUS
 from .ground_truth import GroundTruth
 from .instances import EvaluationError
-from .label_map_figures import Counts, count_images, matching_figures, panoptic_figures, sweep
+from .label_map_figures import Counts, count_images, matching_figures, panoptic_figures
 from .predictions import Predictions
 
+Results = str | os.PathLike | Sequence[Mapping]
+Annotations = str | os.PathLike | Mapping | GroundTruth
 METRICS = ('bbox', 'segm', 'panoptic', 'matching')
 DEFAULT_METRICS = METRICS[:3]
 
@@ -55,9 +57,7 @@ class Evaluation:
         image_ids: Evaluate these images only; None: all of the annotation file.
         f1_radius: px between two centroids that F1 still pairs: 12 at 40× magnification, 6 at 20×.
 
-    Attributes:
-        image_ids: The evaluated images, ascending.
-        matches: Hits of ``bbox`` and ``segm``, those that are in ``metrics``.
+    Attributes: ``image_ids``, the evaluated images, ascending; ``matches``, the hits of ``bbox`` and ``segm`` if asked.
 
     Raises:
         EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
@@ -67,8 +67,8 @@ class Evaluation:
 
     def __init__(
         self,
-        results: str | os.PathLike | Sequence[Mapping],
-        ann_file: str | os.PathLike | Mapping | GroundTruth,
+        results: Results,
+        ann_file: Annotations,
         *,
         metrics: Iterable[str] = DEFAULT_METRICS,
         max_dets: int | None = None,
@@ -97,7 +97,7 @@ class Evaluation:
         }
         self._counts: Counts | None = None
         if {'panoptic', 'matching'} & set(self.metrics):
-            self._counts = count_images(gt, predictions, self.image_ids, score_thr, f1_radius)
+            (self._counts,) = count_images(gt, predictions, self.image_ids, [score_thr], f1_radius)
 
     def figures(self, drawn: np.ndarray | None = None) -> dict[str, float]:
         """The figures of :func:`evaluate_results`, or those of the images at the positions ``drawn`` (M,) in
@@ -115,9 +115,7 @@ class Evaluation:
         return out | ({'max_dets': float(self.max_dets)} if self.matches else {})
 
 
-def checked_predictions(
-    results: str | os.PathLike | Sequence[Mapping], gt: GroundTruth, metrics: Iterable[str]
-) -> Predictions:
+def checked_predictions(results: Results, gt: GroundTruth, metrics: Iterable[str]) -> Predictions:
     """The predictions of a file or list, with the boxes and masks that the metrics need; errors name the file."""
     if not len(gt):
         raise EvaluationError(f'{gt.name}: not one annotation to evaluate against; use format_only for test data')
@@ -132,41 +130,18 @@ def checked_predictions(
         raise EvaluationError(f'{results}: {error}') from error
 
 
-def evaluate_results(
-    results: str | os.PathLike | Sequence[Mapping],
-    ann_file: str | os.PathLike | Mapping | GroundTruth,
-    **settings: Any,
-) -> dict[str, float]:
+def evaluate_results(results: Results, ann_file: Annotations, **settings: Any) -> dict[str, float]:
     """Evaluate a COCO results list with RLE masks. ``settings`` and errors are those of :class:`Evaluation`.
 
-    The keys are always the same for the same classes and metrics. Nothing is rounded. docs/evaluation.md defines
-    every figure, and says which are NaN, and so stay out of means, where a class or image has no cells. ``{c}`` is
-    each class's name.
-
-    ========================  ====================================================================================
-    ``bbox``, ``segm``        ``{kind}_AP`` (IoU 0.50:0.95), ``_AP50``, ``_AP75``; each ``_{c}``;
-                              ``{kind}_AP_small``, ``_medium``, ``_large``. All at the one cap ``max_dets``. A class
-                              of one of these three names has the key ``{kind}_AP_class_{c}``.
-    ``panoptic``              (predictions of score ≥ ``score_thr`` in one label map, the better score keeps a pixel)
-    - ``PQ``, ``DQ``, ``SQ``  MoNuSAC: of the classes that an image has cells of the mean, then of the images; each
-                              ``_{c}``: the mean of the images with cells of this class
-    - ``mPQ+``, ``PQ+_{c}``   CoNIC: counts pooled over all images, PQ of each class, then the mean of the classes
-    - ``bPQ``, ``bDQ``,       classes left out, per image, then the mean of the images
-      ``bSQ``, ``AJI``,
-      ``AJI+``, ``Dice``
-    - ``F1``, ``F1_{c}``      HoVer-Net: F_d and F_c, centroids paired within ``f1_radius``, pooled over all images
-    - ``R2``, ``R2_{c}``      CoNIC: R² of each class's number of cells in the images, then the mean of the classes
-    ``matching``              ``precision@{t}``, ``recall@{t}`` and ``F1@{t}`` at mask IoU ≥ t of 0.5, 0.6, … 0.9 in
-                              the same label maps, pooled over all images: classes left out, and each ``_{c}``
-    ``max_dets``              the cap that the AP figures were taken at
-    ========================  ====================================================================================
+    The keys are always the same for the same classes and metrics. Nothing is rounded. docs/evaluation.md lists and
+    defines every figure, and says which are NaN, and so stay out of means, where a class or image has no cells.
     """
     return Evaluation(results, ann_file, **settings).figures()
 
 
 def sweep_score_thresholds(
-    results: str | os.PathLike | Sequence[Mapping],
-    ann_file: str | os.PathLike | Mapping | GroundTruth,
+    results: Results,
+    ann_file: Annotations,
     thresholds: Sequence[float],
     *,
     image_ids: Iterable[int] | None = None,
@@ -177,6 +152,5 @@ def sweep_score_thresholds(
     gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
     chosen = chosen_images(gt, image_ids)
     predictions = checked_predictions(results, gt, ['panoptic'])
-    found = sweep(gt, predictions, chosen, thresholds, f1_radius)
-    names = list(gt.categories.values())
-    return {t: panoptic_figures(counts, names) for t, counts in zip(thresholds, found)}
+    found = count_images(gt, predictions, chosen, thresholds, f1_radius)
+    return {t: panoptic_figures(counts, list(gt.categories.values())) for t, counts in zip(thresholds, found)}

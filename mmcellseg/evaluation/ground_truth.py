@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -13,14 +12,11 @@ from .instances import Instances
 
 
 class GroundTruth(Instances):
-    """The annotations of a COCO json, checked once, for any number of evaluations.
+    """The annotations of a COCO json, or of the content of one, checked once, for any number of evaluations.
 
     Cells go by their row, not by their annotation id, of which 0 would count as "no match" in pycocotools. Crowd
-    regions (``iscrowd``) and polygons are accepted.
-
-    Args:
-        ann_file: Path of the json, or its content.
-        classes: Names of the categories to evaluate, in order; None takes those of the file by id.
+    regions (``iscrowd``) and polygons are accepted. ``classes``: names of the categories to evaluate, in order; None
+    takes those of the file by id.
 
     Raises:
         CocoError: names the file and the first entry that is wrong (:func:`~mmcellseg.structures.coco.check_coco`),
@@ -35,7 +31,12 @@ class GroundTruth(Instances):
             data = read_coco(ann_file, cells=True)
         self.images = image_sizes(data)
         self.file_names = {int(i['id']): i.get('file_name', str(i['id'])) for i in data['images']}
-        self.categories = self._chosen(category_names(data), classes)
+        names = category_names(data)
+        if classes is not None:
+            ids = {name: i for i, name in names.items()}
+            if missing := [c for c in classes if c not in ids]:
+                raise CocoError(f'{self.name}: no category named {missing}, it has {sorted(ids)}')
+        self.categories = dict(sorted(names.items())) if classes is None else {ids[c]: c for c in classes}
         kept = [a for a in data.get('annotations') or () if a['category_id'] in self.categories]
         self.image_ids = np.array([a['image_id'] for a in kept], np.int64)
         self.category_ids = np.array([a['category_id'] for a in kept], np.int64)
@@ -44,28 +45,16 @@ class GroundTruth(Instances):
         self.crowd = np.array([bool(a.get('iscrowd', 0)) for a in kept], bool)
         self.runs = None
         if all('segmentation' in a for a in kept):
-            rles = [self._rle(a['segmentation'], self.images[a['image_id']]) for a in kept]
-            sizes = np.array([self.images[i] for i in self.image_ids.tolist()], np.int64).reshape(-1, 2)
-            counts, splits, problems = decode_rles(rles, sizes)
+            sizes = [self.images[i] for i in self.image_ids.tolist()]
+            rles = [a['segmentation'] for a in kept]
+            for k, polygons in enumerate(rles):
+                if isinstance(polygons, list):
+                    rles[k] = coco_mask.merge(coco_mask.frPyObjects(polygons, *sizes[k]))
+            counts, splits, problems = decode_rles(rles, np.array(sizes, np.int64).reshape(-1, 2))
             self.runs = counts, splits
             for k in sorted(problems)[:1]:
                 place = f'annotations[{data["annotations"].index(kept[k])}] (id {kept[k]["id"]})'
                 raise CocoError(f'{self.name}: {place}: {problems[k]}')
-
-    def _chosen(self, names: dict[int, str], classes: Iterable[str] | None) -> dict[int, str]:
-        """Category id → name, in the order of the classes."""
-        if classes is None:
-            return dict(sorted(names.items()))
-        ids = {name: i for i, name in names.items()}
-        missing = [c for c in classes if c not in ids]
-        if missing:
-            raise CocoError(f'{self.name}: no category named {missing}, it has {sorted(ids)}')
-        return {ids[c]: c for c in classes}
-
-    @staticmethod
-    def _rle(segmentation: Any, size: tuple[int, int]) -> Mapping:
-        polygons = isinstance(segmentation, list)
-        return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size)) if polygons else segmentation
 
     def area_edges(self, image_ids: Sequence[int]) -> tuple[float, float]:
         """The terciles of the cells' areas in px², moved to half numbers so that no cell lies in two bins."""

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from ..structures.masks import InstanceMasks
-from ..structures.ragged import offsets, ragged_arange
+from ..structures.ragged import offsets, positions, ragged_arange
 from ..structures.rle import counts_to_windows
 
 
@@ -14,24 +14,18 @@ class EvaluationError(ValueError):
 
 
 class Instances:
-    """Instances as columns, with the rows of each image.
+    """Instances as columns, with the rows of each image."""
 
-    Attributes: ``image_ids`` and ``category_ids`` (N,) int64, ``boxes`` (N, 4) xywh px, ``runs`` (the decoded masks,
-    counts and splits of :func:`~mmcellseg.structures.rle.decode_rles`, or None).
-    """
-
-    images: dict[int, tuple[int, int]]
-    image_ids: np.ndarray
-    category_ids: np.ndarray
-    boxes: np.ndarray
-    runs: tuple[np.ndarray, np.ndarray] | None
+    images: dict[int, tuple[int, int]]  # id → h, w in px
+    image_ids: np.ndarray  # (N,) int64
+    category_ids: np.ndarray  # (N,) int64
+    boxes: np.ndarray  # (N, 4) xywh px
+    runs: tuple[np.ndarray, np.ndarray] | None  # the decoded masks: counts and splits of rle.decode_rles
     _last: tuple[int, InstanceMasks] | None = None
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
-        order = np.argsort(self.image_ids, kind='stable')
-        unique, first = np.unique(self.image_ids[order], return_index=True)
-        return dict(zip(unique.tolist(), np.split(order, first[1:]))) if len(order) else {}
+        return positions(self.image_ids)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -54,6 +48,5 @@ class Instances:
             lengths = np.diff(splits)[rows]
             counts = counts[np.repeat(splits[rows], lengths) + ragged_arange(lengths)]
             height, width = self.images[image_id]
-            windows = counts_to_windows(counts, offsets(lengths), height)
-            self._last = image_id, InstanceMasks(height, width, *windows)
+            self._last = image_id, InstanceMasks(height, width, *counts_to_windows(counts, offsets(lengths), height))
         return self._last[1]

@@ -1,8 +1,7 @@
-"""Bootstrap intervals over images.
+"""Bootstrap intervals over images: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
 
-Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13: the images are drawn with replacement, as many
-as there are, and the quantiles of a figure over many such draws are its interval. Cells of one image are no
-independent draws, so that images are drawn and not cells. With few images the intervals are too narrow.
+Cells of one image are no independent draws, so that images are drawn and not cells. With few images the intervals are
+too narrow.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,22 +16,12 @@ def bootstrap_intervals(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """The percentile interval of each figure.
+    """The percentile interval (low, high) of each figure over draws of as many images as there are, with replacement.
 
-    Args:
-        figures: Gives the figures of the images at the positions (M,), in which an image may come many times;
-            :meth:`mmcellseg.evaluation.evaluate.Evaluation.figures` is one.
-        images: The number of images.
-        resamples: Draws of the images.
-        confidence: Share of the draws inside the interval.
-        seed: Of the draws.
-
-    Returns:
-        Low and high end by figure. A draw in which a figure is not defined (no cell of a class) is left out; NaN where
-        it is defined in none.
-
-    Raises:
-        ValueError: Fewer than one image or draw, or a confidence outside of 0 to 1.
+    ``figures`` gives those of the images at the positions (M,), in which an image may come many times, as
+    :meth:`mmcellseg.evaluation.evaluate.Evaluation.figures` does. A draw in which a figure is not defined (no cell of a
+    class) is left out; NaN where it is defined in none. Raises ``ValueError`` for fewer than one image or draw, or a
+    confidence outside of 0 to 1.
     """
     if images < 1 or resamples < 1 or not 0 < confidence < 1:
         raise ValueError(

@@ -5,7 +5,7 @@ matching, and so do those of any score threshold from one pair of label maps: a 
 so that a threshold takes predictions away and changes none of the others.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,16 +36,12 @@ class ImageMaps(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What is counted in images, each array (N images, K classes and all of them together, …).
+    """What is counted in N images, for each of K classes and for all of them together."""
 
-    ``pq`` (N, K + 1, 4): see :class:`panoptic.PQCounts`. ``taken`` (N, K + 1, 5): one-to-one pairs at each of
-    ``MASK_IOUS``. ``near`` (N, K + 1, 2): hits and misses of centroids. ``whole`` (N, 3): AJI, AJI+ and Dice.
-    """
-
-    pq: np.ndarray
-    taken: np.ndarray
-    near: np.ndarray
-    whole: np.ndarray
+    pq: np.ndarray  # (N, K + 1, 4) see panoptic.pq_counts
+    taken: np.ndarray  # (N, K + 1, 5) one-to-one pairs at each of MASK_IOUS
+    near: np.ndarray  # (N, K + 1, 2) hits and misses of centroids
+    whole: np.ndarray  # (N, 3) AJI, AJI+ and Dice
 
 
 def label_maps(
@@ -66,55 +62,39 @@ def image_maps(gt: GroundTruth, predictions: Predictions, image_id: int, score_t
     """The label maps of one image, with the predictions of score ≥ ``score_thr``."""
     rows = predictions.rows(image_id)
     gt_class, pred_class = gt.category_ids[gt.rows(image_id)], predictions.category_ids[rows]
-    gt_map, pred_map = label_maps(gt, predictions, image_id, score_thr)
-    return ImageMaps(
-        gt_class,
-        pred_class,
-        predictions.scores[rows],
-        centroid_f1.centroids(gt_map, len(gt_class)),
-        centroid_f1.centroids(pred_map, len(pred_class)),
-        panoptic.overlap(gt_map, pred_map, len(gt_class), len(pred_class)),
-    )
+    maps, numbers = label_maps(gt, predictions, image_id, score_thr), (len(gt_class), len(pred_class))
+    centres = map(centroid_f1.centroids, maps, numbers)
+    return ImageMaps(gt_class, pred_class, predictions.scores[rows], *centres, panoptic.overlap(*maps, *numbers))
 
 
 def count(image: ImageMaps, categories: Sequence[int], radius: float) -> Counts:
-    """The counts of one image, without the first axis. ``radius``: see :func:`centroid_f1.pair_by_centroid`."""
+    """The counts of one image, without the first axis. ``radius``: see :func:`centroid_f1.f1_counts`."""
     pairs = image.pairs
-    chosen = [(image.gt_class == c, image.pred_class == c) for c in categories]
-    pq = [*(panoptic.pq_counts(pairs, *of_class) for of_class in chosen), panoptic.pq_counts(pairs)]
     iou, true, found = pairs.iou, image.gt_class[pairs.gt], image.pred_class[pairs.pred]
-    taken = np.zeros((len(categories) + 1, len(MASK_IOUS)), np.int64)
+    pq = [panoptic.pq_counts(pairs, image.gt_class == c, image.pred_class == c) for c in categories]
+    near = centroid_f1.f1_counts(image.gt_xy, image.gt_class, image.pred_xy, image.pred_class, categories, radius)
+    taken = []
     # In label maps only halves of a cell, at an IoU of exactly 0.5, compete for it: any order finds all that can match.
-    for k, mine in enumerate([*((true == c) & (found == c) for c in categories), np.ones(len(iou), bool)]):
+    for mine in (*((true == c) & (found == c) for c in categories), np.ones(len(iou), bool)):
         i, j = pairs.gt[mine], pairs.pred[mine]
-        taken[k] = [len(t) for t in match(i, j, i, iou[mine], MASK_IOUS)]
-    paired = centroid_f1.pair_by_centroid(image.gt_xy, image.gt_class, image.pred_xy, image.pred_class, radius)
-    near = [*(centroid_f1.class_counts(paired, c) for c in categories), centroid_f1.detection_counts(paired)]
-    whole = panoptic.aji(pairs), panoptic.aji_plus(pairs), panoptic.dice(pairs)
-    return Counts(np.array(pq, np.float64), taken, np.array(near), np.array(whole))
-
-
-def stack(images: Sequence[Counts]) -> Counts:
-    return Counts(*(np.stack(part) for part in zip(*images)))
+        taken.append([len(pair) for pair in match(i, j, i, iou[mine], MASK_IOUS)])
+    return Counts(
+        np.array([*pq, panoptic.pq_counts(pairs)], np.float64),
+        np.array(taken),
+        np.array(near),
+        np.array([panoptic.aji(pairs), panoptic.aji_plus(pairs), panoptic.dice(pairs)]),
+    )
 
 
 def count_images(
-    gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int], score_thr: float, radius: float
-) -> Counts:
-    """The counts of some images."""
-    maps = (image_maps(gt, predictions, i, score_thr) for i in image_ids)
-    return stack([count(image, list(gt.categories), radius) for image in maps])
-
-
-def sweep(
     gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int], thresholds: Sequence[float], radius: float
-) -> Iterator[Counts]:
+) -> list[Counts]:
     """The counts of some images at each score threshold, from one pair of label maps an image."""
     found = []
     for image_id in image_ids:
         image = image_maps(gt, predictions, image_id, min(thresholds))
         found.append([count(image.from_score(t), list(gt.categories), radius) for t in thresholds])
-    return map(stack, zip(*found))
+    return [Counts(*map(np.stack, zip(*images))) for images in zip(*found)]
 
 
 def _mean(values: np.ndarray) -> float:
@@ -124,23 +104,25 @@ def _mean(values: np.ndarray) -> float:
 
 def panoptic_figures(counts: Counts, names: Sequence[str]) -> dict[str, float]:
     """The figures of the kind ``panoptic`` of :func:`mmcellseg.evaluation.evaluate.evaluate_results`."""
-    cells = counts.pq[..., 0] + counts.pq[..., 2]
+
+    def of_classes(key: str, values: Sequence[float] | np.ndarray) -> dict[str, float]:
+        return {f'{key}_{name}': float(value) for name, value in zip(names, values)}
+
+    tp, fp, fn, _ = np.moveaxis(counts.pq, -1, 0)
     out: dict[str, float] = {}
     binary = {}
     for key, values in zip(('PQ', 'DQ', 'SQ'), panoptic.qualities(counts.pq)):
-        present = np.where(cells > 0, values, np.nan)[:, :-1]
+        present = np.where(tp + fn > 0, values, np.nan)[:, :-1]
         out[key] = _mean(np.array([_mean(image) for image in present]))
-        out |= {f'{key}_{name}': _mean(column) for name, column in zip(names, present.T)}
+        out |= of_classes(key, [_mean(column) for column in present.T])
         binary[f'b{key}'] = _mean(values[:, -1])
     pooled = panoptic.qualities(counts.pq.sum(axis=0))[0][:-1]
-    out['mPQ+'] = _mean(pooled)
-    out |= {f'PQ+_{name}': float(value) for name, value in zip(names, pooled)}
-    out |= binary | {key: _mean(values) for key, values in zip(('AJI', 'AJI+', 'Dice'), counts.whole.T)}
+    out |= {'mPQ+': _mean(pooled)} | of_classes('PQ+', pooled) | binary
+    out |= {key: _mean(values) for key, values in zip(('AJI', 'AJI+', 'Dice'), counts.whole.T)}
     *of_class, detected = (centroid_f1.f1(*pair) for pair in counts.near.sum(axis=0).tolist())
-    out |= {'F1': detected, **{f'F1_{name}': value for name, value in zip(names, of_class)}}
-    found = counts.pq[..., 0] + counts.pq[..., 1]
-    determined = np.array([r_squared(*columns) for columns in zip(cells.T[:-1], found.T[:-1])])
-    return out | {'R2': _mean(determined), **{f'R2_{name}': float(r) for name, r in zip(names, determined)}}
+    out |= {'F1': detected} | of_classes('F1', of_class)
+    determined = np.array([r_squared(*columns) for columns in zip((tp + fn).T[:-1], (tp + fp).T[:-1])])
+    return out | {'R2': _mean(determined)} | of_classes('R2', determined)
 
 
 def matching_figures(counts: Counts, names: Sequence[str]) -> dict[str, float]:

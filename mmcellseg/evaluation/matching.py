@@ -13,18 +13,12 @@ def match(
     thresholds: Iterable[float],
     shared: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """The pairs that are taken at each IoU threshold, as positions in the pairs (K,).
+    """The pairs of a prediction and a cell that are taken at each IoU threshold, as positions in the pairs (K,).
 
-    Pairs are looked at in order of ``turn``; those of equal turn by falling IoU, the last cell first among equal
-    ones (as pycocotools does). A pair of at least the threshold is taken if its prediction has no cell yet, and its
-    cell no prediction.
-
-    Args:
-        turn: (K,) int, for example the place of the pair's prediction in order of score.
-        pred, gt: (K,) int, the pair's prediction and cell.
-        iou: (K,)
-        thresholds: IoU thresholds, each matched for itself.
-        shared: (K,) bool, pairs whose cell takes any number of predictions, as crowd regions do.
+    Pairs are looked at in order of ``turn`` (int, for example the place of the prediction in order of score); those of
+    equal turn by falling IoU, the last cell first among equal ones (as pycocotools does). A pair of at least the
+    threshold is taken if its prediction has no cell yet, and its cell no prediction. ``shared``: (K,) bool, pairs whose
+    cell takes any number of predictions, as crowd regions do.
     """
     order = np.lexsort((-gt, -iou, turn))
     many = np.zeros(len(order), bool) if shared is None else shared

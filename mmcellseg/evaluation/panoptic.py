@@ -16,19 +16,14 @@ from ..structures.masks import InstanceMasks
 
 
 class Overlap(NamedTuple):
-    """How two label maps of one image overlap.
+    """How two label maps of one image overlap: px of each instance, and the pairs that share px, by gt, then pred."""
 
-    ``gt_pixels`` (G,) and ``pred_pixels`` (P,): px of each instance, 0 if it is hidden. ``gt``, ``pred`` and
-    ``pixels`` (K,): the pairs that share pixels, sorted by gt, then pred. ``first`` (K,): where in reading order the
-    first shared pixel comes.
-    """
-
-    gt_pixels: np.ndarray
-    pred_pixels: np.ndarray
-    gt: np.ndarray
+    gt_pixels: np.ndarray  # (G,) 0 if it is hidden
+    pred_pixels: np.ndarray  # (P,)
+    gt: np.ndarray  # (K,)
     pred: np.ndarray
-    pixels: np.ndarray
-    first: np.ndarray
+    pixels: np.ndarray  # (K,) that the pair shares
+    first: np.ndarray  # (K,) where in reading order the first of these comes
 
     @property
     def union(self) -> np.ndarray:
@@ -47,39 +42,10 @@ class Overlap(NamedTuple):
         return Overlap(self.gt_pixels, np.where(kept, self.pred_pixels, 0), *columns)
 
 
-class PQCounts(NamedTuple):
-    """Matched pairs, predictions left over, cells left over, and the sum of the pairs' IoU."""
-
-    tp: int
-    fp: int
-    fn: int
-    iou: float
-
-    @property
-    def quality(self) -> float:
-        """PQ of :func:`qualities`."""
-        return float(qualities(np.array(self, np.float64))[0])
-
-
-def qualities(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """PQ, DQ and SQ (…) of counts (…, 4) as :class:`PQCounts` has them; PQ = DQ × SQ.
-
-    PQ = Σ IoU / (TP + FP/2 + FN/2), DQ = TP / (TP + FP/2 + FN/2), SQ = Σ IoU / TP, or 0 without a pair. NaN where
-    there is nothing to find and nothing was found. No small number is added to the denominators (HoVer-Net's and
-    CoNIC's scripts add 1e-6), so a perfect prediction is exactly 1.
-    """
-    tp, fp, fn, iou = np.moveaxis(counts, -1, 0)
-    size = tp + 0.5 * fp + 0.5 * fn
-    with np.errstate(invalid='ignore'):
-        return iou / size, tp / size, np.where(size > 0, iou / np.maximum(tp, 1), np.nan)
-
-
 def label_map(masks: InstanceMasks, order: np.ndarray | None = None) -> np.ndarray:
     """Label map (H, W) int32 of masks: 0 background, i + 1 mask i.
 
-    Args:
-        masks: N masks.
-        order: (M,) indices of the masks to draw; the first keeps the pixels it shares. None: all, in their order.
+    ``order`` (M,): indices of the masks to draw, of which the first keeps the pixels it shares; None: all in order.
     """
     out = np.zeros((masks.height, masks.width), np.int32)
     boxes, windows = masks.boxes.tolist(), masks.windows()
@@ -108,19 +74,32 @@ def overlap(gt_map: np.ndarray, pred_map: np.ndarray, num_gt: int, num_pred: int
     return Overlap(gt_pixels, pred_pixels, gt, pred, pixels, both[runs[at]])
 
 
-def pq_counts(pairs: Overlap, gt_chosen: np.ndarray | None = None, pred_chosen: np.ndarray | None = None) -> PQCounts:
-    """Panoptic quality's counts in one image (Kirillov et al. 2019, Panoptic Segmentation, section 4).
+def pq_counts(
+    pairs: Overlap, gt_chosen: np.ndarray | bool = True, pred_chosen: np.ndarray | bool = True
+) -> tuple[int, int, int, float]:
+    """TP, FP, FN and the sum of the pairs' IoU in one image (Kirillov et al. 2019, Panoptic Segmentation, section 4).
 
     A pair matches at IoU > 0.5, which in label maps makes every match unique. ``gt_chosen`` (G,) and
-    ``pred_chosen`` (P,) bool restrict to one class; None takes all (binary PQ).
+    ``pred_chosen`` (P,) bool restrict to one class; binary PQ takes all.
     """
-    gt_on, pred_on = pairs.gt_pixels > 0, pairs.pred_pixels > 0
-    gt_on = gt_on if gt_chosen is None else gt_on & gt_chosen
-    pred_on = pred_on if pred_chosen is None else pred_on & pred_chosen
+    gt_on, pred_on = (pairs.gt_pixels > 0) & gt_chosen, (pairs.pred_pixels > 0) & pred_chosen
     iou = pairs.iou
     matched = (iou > 0.5) & gt_on[pairs.gt] & pred_on[pairs.pred]
     tp = int(matched.sum())
-    return PQCounts(tp, int(pred_on.sum()) - tp, int(gt_on.sum()) - tp, float(iou[matched].sum()))
+    return tp, int(pred_on.sum()) - tp, int(gt_on.sum()) - tp, float(iou[matched].sum())
+
+
+def qualities(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """PQ, DQ and SQ (…) of counts (…, 4) as :func:`pq_counts` has them; PQ = DQ × SQ.
+
+    PQ = Σ IoU / (TP + FP/2 + FN/2), DQ = TP / (TP + FP/2 + FN/2), SQ = Σ IoU / TP, or 0 without a pair. NaN where
+    there is nothing to find and nothing was found. No small number is added to the denominators (HoVer-Net's and
+    CoNIC's scripts add 1e-6), so a perfect prediction is exactly 1.
+    """
+    tp, fp, fn, iou = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    size = tp + 0.5 * fp + 0.5 * fn
+    with np.errstate(invalid='ignore'):
+        return iou / size, tp / size, np.where(size > 0, iou / np.maximum(tp, 1), np.nan)
 
 
 def aji(pairs: Overlap) -> float:
@@ -159,9 +138,8 @@ def aji_plus(pairs: Overlap) -> float:
 def _jaccard(pairs: Overlap, taken: np.ndarray) -> float:
     """Σ intersections / (Σ unions + px without a partner) of the pairs at the positions ``taken``."""
     inter = pairs.pixels[taken].sum()
-    union = (pairs.gt_pixels[pairs.gt[taken]] + pairs.pred_pixels[pairs.pred[taken]]).sum() - inter
-    union += np.delete(pairs.gt_pixels, pairs.gt[taken]).sum()
-    union += np.delete(pairs.pred_pixels, pairs.pred[taken]).sum()
+    union = pairs.union[taken].sum()
+    union += np.delete(pairs.gt_pixels, pairs.gt[taken]).sum() + np.delete(pairs.pred_pixels, pairs.pred[taken]).sum()
     return float(inter / union) if union else float('nan')
 
 

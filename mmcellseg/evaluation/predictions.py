@@ -14,10 +14,10 @@ _BEARABLE = {BOX_SIZE, EMPTY_MASK, MASK_OUTSIDE, REPEATED, SCORE_RANGE}
 
 
 class Predictions(Instances):
-    """A COCO results list, checked against the ground truth it is for.
+    """A COCO results list, checked against the ground truth it is for. ``scores`` is (N,) float64.
 
     Only what would make the figures meaningless is refused; an empty mask or a box without area counts as a
-    prediction that finds nothing. ``scores`` is (N,) float64.
+    prediction that finds nothing.
 
     Raises:
         EvaluationError: names the first entry of an unknown image or category, with a score that is no finite
@@ -36,13 +36,12 @@ class Predictions(Instances):
 
     def _fill(self, entries: Sequence[Mapping], gt: GroundTruth, boxes: bool, masks: bool) -> bool:
         """Set the columns; False if anything looks wrong in any entry."""
-        number = len(entries)
         try:
             image_ids = np.array([e['image_id'] for e in entries] or np.zeros(0, int))
             category_ids = np.array([e['category_id'] for e in entries] or np.zeros(0, int))
             self.scores = np.array([e['score'] for e in entries], np.float64)
-            none = (0.0, 0.0, 0.0, 0.0)
-            self.boxes = np.array([e['bbox'] if boxes else none for e in entries], np.float64).reshape(number, 4)
+            columns = [e['bbox'] for e in entries] if boxes else np.zeros((len(entries), 4))
+            self.boxes = np.array(columns, np.float64).reshape(len(entries), 4)
             sizes = [gt.images[i] for i in image_ids.tolist()]
             rles = [e['segmentation'] for e in entries] if masks else []
             fits = not masks or [tuple(rle['size']) for rle in rles] == sizes

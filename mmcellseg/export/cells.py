@@ -1,7 +1,7 @@
 """The cells that a prediction ends in: what every writer of this folder takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Cells:
     scores: np.ndarray
     labels: np.ndarray
     masks: InstanceMasks
-    classes: tuple[CellClass, ...] = field(default=())
+    classes: tuple[CellClass, ...] = ()
     agreement: np.ndarray | None = None
     mpp: float | None = None
 
@@ -56,26 +56,13 @@ class Cells:
     def __getitem__(self, chosen: np.ndarray | slice) -> 'Cells':
         """The cells of an index array, bool array or slice, in its order."""
         chosen = np.arange(len(self))[chosen]
-        return replace(
-            self,
-            boxes=self.boxes[chosen],
-            scores=self.scores[chosen],
-            labels=self.labels[chosen],
-            masks=self.masks[chosen],
-            agreement=None if self.agreement is None else self.agreement[chosen],
-        )
+        parts = {name: getattr(self, name)[chosen] for name in ('boxes', 'scores', 'labels', 'masks')}
+        return replace(self, **parts, agreement=None if self.agreement is None else self.agreement[chosen])
 
     def to_label_map(self) -> np.ndarray:
-        """(H, W) int32: the cell's index + 1, 0 for background; where cells overlap, the one of the highest score.
-
-        Of equal scores the first cell is on top.
-        """
+        """(H, W) int32: the cell's index + 1, 0 for background; see :func:`paint`."""
         label_map = np.zeros((self.height, self.width), np.int32)
-        order = np.lexsort((np.arange(len(self)), -self.scores))[::-1]
-        windows, boxes = self.masks.windows(), self.masks.boxes.tolist()
-        for i in order.tolist():
-            x1, y1, x2, y2 = boxes[i]
-            label_map[y1:y2, x1:x2][windows[i] != 0] = i + 1
+        paint(label_map, self.masks, self.scores, np.arange(1, len(self) + 1))
         return label_map
 
     def to_rles(self) -> list[dict]:
@@ -87,6 +74,19 @@ class Cells:
         from .geojson import features
 
         return {'type': 'FeatureCollection', 'features': list(features(self))}
+
+
+def paint(label_map: np.ndarray, masks: InstanceMasks, scores: np.ndarray, ids: np.ndarray, top: int = 0) -> None:
+    """Write the ids of masks into the rows of a label map from ``top`` on.
+
+    Where cells overlap, the one of the highest score is on top, of equal scores that of the least id.
+    """
+    windows, boxes = masks.windows(), masks.boxes.tolist()
+    for k in np.lexsort((ids, -scores))[::-1].tolist():
+        x1, y1, x2, y2 = boxes[k]
+        first, last = max(y1, top), min(y2, top + len(label_map))
+        if first < last:
+            label_map[first - top : last - top, x1:x2][windows[k][first - y1 : last - y1] != 0] = ids[k]
 
 
 def join(parts: Sequence[Cells]) -> Cells:

@@ -1,70 +1,45 @@
 """From a predictions file to files that people open, and from those, corrected, to a COCO json to train on."""
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import tifffile
-from PIL import Image
 
-from ..data.decode import is_tiff
-from ..structures.coco import CocoError, category_names, check_coco, read_image_ids
-from ..structures.files import atomic_write
-from ..structures.json_file import read_json
+from ..data.tiff import image_size
+from ..structures.coco import read_listed
 from ..structures.masks import InstanceMasks
 from ..structures.palette import PALETTE, extended
 from ..structures.results import ResultsFile, refuse
 from ..structures.results_rules import EMPTY_MASK, LISTED_COUNTS, MASK_OUTSIDE, REPEATED, examine
 from .cells import CellClass, Cells
-from .read_geojson import ExportReadError, read_geojson
-from .read_label_tiff import read_label_tiff
+from .formats import READERS
+from .geojson import ExportReadError
 from .writer import Writer
 
-READERS: dict[str, Callable[[Path, int, int], tuple[list[str | None], InstanceMasks]]] = {
-    'geojson': read_geojson,
-    'label-tiff': read_label_tiff,
-}
 _IMAGES = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.svs', '.ndpi')
 _ENDINGS = ('.geojson.gz', '.geojson', '.json', '.labels.tif', '.ome.tif', '.tif', '.tiff')
 _BATCH = 10_000
-# What a file can show as it is
-_TOLERATED = {EMPTY_MASK, MASK_OUTSIDE, LISTED_COUNTS, REPEATED}
-UNNAMED = 'cell'
+_TOLERATED = {EMPTY_MASK, MASK_OUTSIDE, LISTED_COUNTS, REPEATED}  # what a file can show as it is
+
+
+def coloured(names: Mapping[int, str]) -> list[CellClass]:
+    """Classes of these ids and names, in the project's colours."""
+    return [CellClass(k, name, colour) for (k, name), colour in zip(names.items(), extended(PALETTE, len(names)))]
 
 
 def read_images(path: Path) -> tuple[list[dict[str, Any]], list[CellClass]]:
     """Id, file name, height and width of each image of a COCO json, an id file or a folder, and the json's classes."""
-    if not path.is_dir():
-        images, found = read_image_ids(path), {}
-        if isinstance(content := read_json(path, 'list of images', CocoError), dict) and content.get('categories'):
-            check_coco({**content, 'annotations': None}, str(path))
-            found = category_names(content)
-        return images, [
-            CellClass(k, name, colour) for (k, name), colour in zip(found.items(), extended(PALETTE, len(found)))
-        ]
-    names = sorted(p.relative_to(path).as_posix() for p in path.rglob('*') if p.suffix.lower() in _IMAGES)
-    if not names:
-        raise ExportReadError(f'{path}: expected images ({", ".join(_IMAGES)}), found none')
-    sizes = [_size(path / name) for name in names]
-    return [
-        {'id': k, 'file_name': name, 'height': h, 'width': w} for k, (name, (h, w)) in enumerate(zip(names, sizes), 1)
-    ], []
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        if is_tiff(path):
-            with tifffile.TiffFile(path) as file:
-                page = file.pages.first
-                return page.imagelength, page.imagewidth
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise ExportReadError(f'{path}: its size cannot be read ({error})') from error
+    if path.is_dir():
+        names = sorted(p.relative_to(path).as_posix() for p in path.rglob('*') if p.suffix.lower() in _IMAGES)
+        if not names:
+            raise ExportReadError(f'{path}: expected images ({", ".join(_IMAGES)}), found none')
+        sizes = [dict(zip(('height', 'width'), image_size(path / name))) for name in names]
+        return [{'id': k, 'file_name': name, **size} for k, (name, size) in enumerate(zip(names, sizes), 1)], []
+    images, categories = read_listed(path)
+    return images, coloured(categories)
 
 
 def to_cells(
@@ -113,36 +88,31 @@ def export_results(
     """
     file = ResultsFile(results)
     sizes = {image['id']: (image['height'], image['width']) for image in images}
-    names = {image['id']: _stem(image['file_name']) for image in images}
+    stems = {image['id']: out / _stem(image['file_name']) for image in images}
     unknown = sorted(set(file.image_ids) - set(sizes))
     if unknown:
         raise ValueError(f'{results}: expected ids of the images given, found image {unknown[0]}')
-    used = {image_id: names[image_id] for image_id in file.image_ids}
-    if len(set(used.values())) < len(used):
-        twice = next(name for name in used.values() if list(used.values()).count(name) > 1)
-        raise ValueError(f'{results}: two images would both be written as {out / twice}: rename one')
+    used = [stems[image_id] for image_id in sizes if image_id in set(file.image_ids)]
+    if twice := [stem for k, stem in enumerate(used) if stem in used[:k]]:
+        raise ValueError(f'{results}: two images would both be written as {twice[0]}: rename one')
     written, number = [], 0
-    for image in images:
-        if image['id'] not in used:
+    for image_id, size in sizes.items():
+        if not len(places := file.indices(image_id)):
             continue
-        entries = file.read(image['id'])
-        wrong, _ = examine(entries, sizes, [c.id for c in classes], places=file.indices(image['id']))
-        refuse(
-            results,
-            [violation for violation in wrong if violation.rule not in _TOLERATED],
-            f'nothing of image {image["id"]} was written',
-        )
+        entries = file.read(image_id)
+        wrong = [
+            v for v in examine(entries, sizes, [c.id for c in classes], places=places)[0] if v.rule not in _TOLERATED
+        ]
+        refuse(results, wrong, f'nothing of image {image_id} was written')
         entries = [entry for entry in entries if entry['score'] >= score_thr]
         number += len(entries)
         with ExitStack() as stack:
             writers = []
             for kind in formats:
-                path = out / f'{names[image["id"]]}{kind.suffix}'
-                made = kind(path, image['file_name'], *sizes[image['id']], classes, mpp, image['id'])
-                writers.append(stack.enter_context(made))
-                written.append(path)
+                written.append(stems[image_id].with_name(stems[image_id].name + kind.suffix))
+                writers.append(stack.enter_context(kind(written[-1], *size, classes, mpp, image_id)))
             for k in range(0, len(entries), _BATCH):
-                cells = to_cells(entries[k : k + _BATCH], *sizes[image['id']], classes, mpp)
+                cells = to_cells(entries[k : k + _BATCH], *size, classes, mpp)
                 for writer in writers:
                     writer.write(cells)
     return written, number
@@ -157,10 +127,7 @@ def _stem(name: str) -> str:
 
 
 def coco_of_files(
-    files: Sequence[Path],
-    kind: str,
-    images: Sequence[Mapping[str, Any]],
-    classes: Sequence[CellClass] = (),
+    files: Sequence[Path], kind: str, images: Sequence[Mapping[str, Any]], classes: Sequence[CellClass] = ()
 ) -> dict[str, Any]:
     """A COCO json of the cells of files, with the images that have a file.
 
@@ -184,35 +151,25 @@ def coco_of_files(
     every = {name for *_, names, _ in found.values() for name in names}
     if not classes:
         named = sorted(name for name in every if name is not None)
-        classes = [CellClass(k, name) for k, name in enumerate(named or [UNNAMED], 1)]
+        classes = [CellClass(k, name) for k, name in enumerate(named or ['cell'], 1)]
     ids: dict[str | None, int] = {c.name: c.id for c in classes}
     if len(classes) == 1 and every <= {None}:
         ids[None] = classes[0].id
-    coco: dict[str, Any] = {'images': [], 'annotations': []}
+    annotations: list[dict[str, Any]] = []
     for path, image, names, masks in found.values():
-        coco['images'].append(dict(image))
-        boxes, areas = masks.tight_boxes(), masks.areas.tolist()
+        boxes = masks.tight_boxes()
         sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-        for name, bbox, area, rle in zip(names, sides, areas, masks.to_rles()):
+        for name, bbox, area, rle in zip(names, sides, masks.areas.tolist(), masks.to_rles()):
             if name not in ids:
                 what = 'has no class' if name is None else f'is of class {name!r}'
-                raise ExportReadError(
-                    f'{path}: a cell at {bbox[:2]} {what}, expected one of {[c.name for c in classes]}'
-                )
+                known = [c.name for c in classes]
+                raise ExportReadError(f'{path}: a cell at {bbox[:2]} {what}, expected one of {known}')
             if area:
-                coco['annotations'].append(
-                    {
-                        'id': len(coco['annotations']) + 1,
-                        'image_id': image['id'],
-                        'category_id': ids[name],
-                        'bbox': bbox,
-                        'area': area,
-                        'iscrowd': 0,
-                        'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode('ascii')},
-                    }
-                )
-    coco['categories'] = [{'id': c.id, 'name': c.name, 'supercategory': 'cell'} for c in classes]
-    return coco
+                rle['counts'] = rle['counts'].decode('ascii')
+                numbers = {'id': len(annotations) + 1, 'image_id': image['id'], 'category_id': ids[name]}
+                annotations.append({**numbers, 'bbox': bbox, 'area': area, 'iscrowd': 0, 'segmentation': rle})
+    categories = [{'id': c.id, 'name': c.name, 'supercategory': 'cell'} for c in classes]
+    return {'images': [dict(i) for _, i, *_ in found.values()], 'annotations': annotations, 'categories': categories}
 
 
 def _image_of(path: Path, by_name: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -224,8 +181,3 @@ def _image_of(path: Path, by_name: Mapping[str, Mapping[str, Any]]) -> Mapping[s
     raise ExportReadError(
         f'{path}: expected the name of one of the {len(by_name)} images, such as {next(iter(by_name))}'
     )
-
-
-def write_coco(coco: Mapping[str, Any], path: Path) -> Path:
-    """Write a COCO json."""
-    return atomic_write(path, json.dumps(coco))

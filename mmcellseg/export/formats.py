@@ -1,11 +1,9 @@
-"""The formats that cells are written in, by the names that command lines take."""
+"""The formats of cells, by the names that command lines take."""
 
-from .coco_results import CocoResultsWriter
-from .geojson import GeoJsonGzWriter, GeoJsonWriter
+from .geojson import GeoJsonGzWriter, GeoJsonWriter, read_geojson
 from .imagej_roi import ImagejRoiWriter
-from .label_tiff import LabelTiffWriter
-from .table import CsvWriter
-from .writer import Writer
+from .label_tiff import LabelTiffWriter, read_label_tiff
+from .writer import CocoResultsWriter, CsvWriter, Writer
 
 FORMATS: dict[str, type[Writer]] = {
     'geojson': GeoJsonWriter,
@@ -15,3 +13,4 @@ FORMATS: dict[str, type[Writer]] = {
     'csv': CsvWriter,
     'coco': CocoResultsWriter,
 }
+READERS = {'geojson': read_geojson, 'label-tiff': read_label_tiff}

@@ -1,19 +1,31 @@
-"""GeoJSON as QuPath reads it: one detection a cell, its polygon along pixel edges with holes."""
+"""GeoJSON as QuPath reads and writes it: one detection a cell, its polygon along pixel edges with holes."""
 
 import gzip
 import json
+import os
+import re
 from collections.abc import Generator, Iterator
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import numpy as np
+import shapely
+from shapely.geometry import shape
 
 from ..structures.files import atomic_open
+from ..structures.masks import InstanceMasks
 from ..structures.ragged import offsets
 from .cells import CellClass, Cells
 from .outlines import Outlines, trace
-from .table import areas_and_centroids
-from .writer import Writer
+from .writer import Writer, areas_and_centroids
+
+# A list of features is as good as a collection. No list comes before that of the features.
+_HEAD = re.compile(r'\ufeff?\s*(\[|\{[^\[]*?"features"\s*:\s*\[)')
+_BETWEEN = re.compile(r'[\s,]*')
+
+
+class ExportReadError(ValueError):
+    """A file that cells cannot be read from; the message names it, what was found, and what was expected."""
 
 
 def features(cells: Cells) -> Iterator[dict[str, Any]]:
@@ -109,3 +121,66 @@ class GeoJsonGzWriter(GeoJsonWriter):
     """The same, gzipped."""
 
     suffix = '.geojson.gz'
+
+
+def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list[str | None], InstanceMasks]:
+    """The class of each cell (None: unclassified) and its mask: the pixels whose centre lies inside the polygon.
+
+    Args:
+        path: A FeatureCollection or a list of features; gzipped if its name ends in ``.gz``.
+        height, width: Of the image in px. What lies outside is cut off.
+
+    Raises:
+        ExportReadError: The file is no GeoJSON, is truncated, or has a geometry other than polygons.
+    """
+    names: list[str | None] = []
+    boxes, windows = [], []
+    for index, feature in enumerate(_features(path)):
+        try:
+            # QuPath's cells have a nucleus besides; the cell is the geometry.
+            geometry, kind = feature['geometry'], feature['geometry']['type']
+            named = (feature.get('properties') or {}).get('classification') or {}
+            names.append(named.get('name'))
+        except (KeyError, TypeError, AttributeError):
+            raise ExportReadError(
+                f'{path}: feature {index} is {str(feature)[:60]}, expected a feature with a geometry'
+            ) from None
+        if kind not in ('Polygon', 'MultiPolygon'):
+            raise ExportReadError(
+                f'{path}: feature {index} is a {kind}, expected a Polygon or MultiPolygon: export cells alone'
+            )
+        try:
+            polygon = shape(geometry)
+            if polygon.is_empty or not np.isfinite(shapely.get_coordinates(polygon)).all():
+                raise ValueError('it is empty, or a number is not finite')
+            low = np.clip(np.floor(polygon.bounds[:2]), 0, (width, height)).astype(int)
+            high = np.clip(np.ceil(polygon.bounds[2:]), low, (width, height)).astype(int)
+        except (ValueError, TypeError, LookupError, AttributeError, shapely.GEOSException) as error:
+            raise ExportReadError(f'{path}: feature {index} is no polygon of points [x, y] ({error})') from None
+        shapely.prepare(polygon)
+        xs, ys = np.meshgrid(*(np.arange(a, b) + 0.5 for a, b in zip(low, high)))
+        boxes.append([*low, *high])
+        windows.append(shapely.contains_xy(polygon, xs, ys).astype(np.uint8))
+    return names, InstanceMasks.from_windows(np.reshape(boxes, (-1, 4)), windows, height, width)
+
+
+def _features(path: str | os.PathLike) -> Iterator[Any]:
+    """The features of a file, one at a time: decoded, they take ten times the memory of their text."""
+    decode = json.JSONDecoder().raw_decode
+    try:
+        opener = gzip.open if str(path).endswith('.gz') else open
+        with cast(TextIO, opener(path, 'rt', encoding='utf-8')) as file:
+            text = file.read()
+    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise ExportReadError(f'{path}: truncated or damaged ({error}): export it again') from error
+    head = _HEAD.match(text)
+    if head is None:
+        raise ExportReadError(f'{path}: expected a GeoJSON FeatureCollection, found {text[:40]!r}')
+    at = cast(re.Match, _BETWEEN.match(text, head.end())).end()
+    while not text.startswith(']', at):
+        try:
+            value, at = decode(text, at)
+        except json.JSONDecodeError as error:
+            raise ExportReadError(f'{path}: truncated or not JSON ({error}): export it again') from error
+        yield value
+        at = cast(re.Match, _BETWEEN.match(text, at)).end()

@@ -42,24 +42,18 @@ class ImagejRoiWriter(Writer):
         outlines = trace(cells.masks)
         if not len(outlines.owner):
             return
-        heads = np.flatnonzero(np.diff(outlines.owner, prepend=-1))
-        begins = outlines.starts[heads]
-        low, high = (f.reduceat(outlines.vertices, begins) for f in (np.minimum, np.maximum))
-        lengths = np.diff(begins, append=len(outlines.vertices))
-        inside = (outlines.vertices - np.repeat(low, lengths, axis=0)).astype('>i2')
+        rings = np.flatnonzero(np.diff(outlines.owner, prepend=-1, append=len(cells)))  # where each cell's begin
+        begins = outlines.starts[rings]
+        low, high = (f.reduceat(outlines.vertices, begins[:-1]) for f in (np.minimum, np.maximum))
+        inside = (outlines.vertices - np.repeat(low, np.diff(begins), axis=0)).astype('>i2')
         labels, scores = cells.labels.tolist(), cells.scores.tolist()
-        for k, a, b, start, length, (left, top), (right, bottom) in zip(
-            outlines.owner[heads].tolist(),
-            heads.tolist(),
-            [*heads[1:].tolist(), len(outlines.owner)],
-            begins.tolist(),
-            lengths.tolist(),
-            low.tolist(),
-            high.tolist(),
+        owners, sides = outlines.owner[rings[:-1]].tolist(), np.concatenate([low, high], axis=1).tolist()
+        for k, (left, top, right, bottom), (a, b), (start, end) in zip(
+            owners, sides, pairwise(rings.tolist()), pairwise(begins.tolist())
         ):
             name = f'{first + k:07d} {self.classes[labels[k]].name} {scores[k]:.3f}'
-            if b == a + 1 and max(right, bottom) <= _LARGEST and max(right - left, bottom - top, length) < 1 << 15:
-                roi = _filled(self._traced[labels[k]], (top, left, bottom, right), inside[start : start + length], name)
+            if b == a + 1 and max(right, bottom) <= _LARGEST and max(right - left, bottom - top, end - start) < 1 << 15:
+                roi = _filled(self._traced[labels[k]], (top, left, bottom, right), inside[start:end], name)
             else:
                 composite = self._roi(labels[k], ROI_TYPE.RECT, name)
                 composite.left, composite.top, composite.right, composite.bottom = left, top, right, bottom
@@ -93,7 +87,7 @@ def _path(vertices: np.ndarray, starts: list[int]) -> np.ndarray:
     """Rings in the codes of java.awt.geom.PathIterator: 0 moves to a point, 1 draws a line to it, 4 closes."""
     parts = []
     for a, b in pairwise(starts):
-        steps = np.ones((b - a, 3), np.float32)
-        steps[0, 0], steps[:, 1:] = 0, vertices[a:b]
-        parts += [steps.ravel(), np.array([4], np.float32)]
-    return np.concatenate(parts)
+        steps = np.insert(vertices[a:b], 0, 1, axis=1)
+        steps[0, 0] = 0
+        parts += [*steps.ravel().tolist(), 4]
+    return np.array(parts, np.float32)

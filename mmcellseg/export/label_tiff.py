@@ -1,21 +1,25 @@
-"""A label map as a tiled TIFF, assembled in bands of tile rows, and the table of its cells."""
+"""Label TIFFs: a label map as a tiled TIFF with the table of its cells, and the cells of such files."""
 
+import csv
+import os
 import pickle
 import tempfile
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
+from pathlib import Path
 from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
 import tifffile
 
+from ..data.tiff import read_label_map
 from ..structures.files import atomic_open
-from .cells import Cells
-from .table import CsvWriter
-from .writer import Writer
+from ..structures.masks import InstanceMasks
+from .cells import Cells, paint
+from .geojson import ExportReadError
+from .writer import CsvWriter, Writer
 
 TILE = 512  # px of a tile's side, and of a band's height
 
@@ -33,16 +37,9 @@ class LabelTiffWriter(Writer):
     def _open(self) -> Generator[None, None, None]:
         with ExitStack() as stack:
             file = stack.enter_context(atomic_open(self.path))
-            self._table = stack.enter_context(
-                CsvWriter(
-                    self.path.with_suffix('.csv'),
-                    self.image_name,
-                    self.height,
-                    self.width,
-                    list(self.classes.values()),
-                    self.mpp,
-                )
-            )
+            table = self.path.with_suffix('.csv')
+            classes = list(self.classes.values())
+            self._table = stack.enter_context(CsvWriter(table, self.height, self.width, classes, self.mpp))
             # Has no name: it is gone however the process ends.
             self._waiting = stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
             self._places: dict[int, list[int]] = defaultdict(list)
@@ -57,10 +54,8 @@ class LabelTiffWriter(Writer):
         for band in range(top[filled].min(initial=1 << 30), bottom[filled].max(initial=-1) + 1):
             inside = np.flatnonzero(filled & (top <= band) & (bottom >= band))
             if len(inside):
-                masks = cells.masks[inside]
                 self._places[band].append(self._waiting.tell())
-                bits = np.packbits(masks.bits != 0)
-                pickle.dump((cells.scores[inside], first + inside, masks.boxes, masks.starts, bits), self._waiting)
+                pickle.dump((cells.scores[inside], first + inside, cells.masks[inside]), self._waiting)
 
     def _bands(self, dtype: type) -> Iterator[np.ndarray]:
         """Label maps (TILE, width in whole tiles) from top to bottom; each is overwritten by the next."""
@@ -71,17 +66,9 @@ class LabelTiffWriter(Writer):
             for place in self._places.get(band, []):
                 self._waiting.seek(place)
                 batches.append(pickle.load(self._waiting))
-            scores, ids, boxes = (np.concatenate(a) for a in zip(*(b[:3] for b in batches))) if batches else [[]] * 3
-            windows: list[np.ndarray] = []
-            for _, _, own, starts, packed in batches:
-                bits = np.unpackbits(packed, count=starts[-1]).view(bool)
-                sides = (own[:, 2:] - own[:, :2]).tolist()
-                windows += [bits[a:b].reshape(h, w) for (a, b), (w, h) in zip(pairwise(starts.tolist()), sides)]
-            for k in np.lexsort((ids, -np.asarray(scores)))[::-1].tolist():
-                x1, y1, x2, y2 = boxes[k].tolist()
-                y1, y2 = y1 - band * TILE, y2 - band * TILE
-                window = windows[k][max(-y1, 0) : TILE - y1]
-                out[max(y1, 0) : y2, x1:x2][window] = ids[k]
+            if batches:
+                scores, ids, masks = zip(*batches)
+                paint(out, InstanceMasks.cat(masks), np.concatenate(scores), np.concatenate(ids), band * TILE)
             yield out
 
     def _encoded_tiles(self, dtype: type) -> Iterator[bytes]:
@@ -110,3 +97,37 @@ class LabelTiffWriter(Writer):
             metadata=None,
             software='mmcellseg',
         )
+
+
+def read_label_tiff(path: str | os.PathLike, height: int, width: int) -> tuple[list[str | None], InstanceMasks]:
+    """The class of each cell, by the table beside the file (None where there is no table), and its mask.
+
+    Args:
+        path: A label map; its table has the same name with ``.csv`` at the end and the columns id and class.
+        height, width: Of the image in px.
+
+    Raises:
+        ExportReadError: The map is of another size, or the table lacks a column or one of the map's cells.
+        ImageReadError: The file is no label map.
+    """
+    labels = read_label_map(path)
+    if labels.shape != (height, width):
+        raise ExportReadError(
+            f'{path}: expected labels of {height} x {width} px as the image has, found {labels.shape[0]} x '
+            f'{labels.shape[1]}'
+        )
+    ids, masks = InstanceMasks.from_label_map(labels)
+    table = Path(path).with_suffix('.csv')
+    if not table.is_file():
+        return [None] * len(ids), masks
+    with table.open(newline='', encoding='utf-8-sig') as file:
+        try:
+            names = {int(row['id']): row['class'] for row in csv.DictReader(file)}
+        except (KeyError, ValueError, TypeError) as error:
+            raise ExportReadError(f'{table}: expected rows with a whole number id and a class ({error})') from error
+    absent = np.setdiff1d(ids, list(names))
+    if len(absent):
+        raise ExportReadError(
+            f'{table}: has no row for cell {absent[0]} of {path} ({len(absent)} such cells): add its id and class'
+        )
+    return [names[label] for label in ids.tolist()], masks

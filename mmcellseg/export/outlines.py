@@ -1,4 +1,4 @@
-"""Masks to polygons along pixel edges, and back, for many masks at once in numpy.
+"""Masks to polygons along pixel edges, for many masks at once in numpy.
 
 A polygon's corners are corners of pixels, (0, 0) the image's own: the pixel of column x and row y is the square from
 (x, y) to (x + 1, y + 1). Pixels that touch by a corner only are no neighbours: they become polygons that meet in a
@@ -129,44 +129,3 @@ def _walk(following: np.ndarray, cycle: np.ndarray) -> tuple[np.ndarray, np.ndar
     order = np.empty(len(cycle), np.int64)
     order[ends[cycle] - 1 - left] = np.arange(len(cycle))
     return order, lengths
-
-
-def fill(
-    vertices: np.ndarray, starts: np.ndarray, owner: np.ndarray, number: int, size: tuple[int, int]
-) -> InstanceMasks:
-    """The masks whose pixel centres lie inside an odd number of a cell's rings, cut at the image's border.
-
-    Args:
-        vertices: (V, 2) xy in px, whole numbers or not, rings end to end, closed or not.
-        starts: (R + 1,)
-        owner: (R,) ascending, the cell that a ring belongs to.
-        number: Of the cells.
-        size: (h, w) of the image in px.
-    """
-    height, width = size
-    lengths = np.diff(starts)
-    before = np.arange(len(vertices)) - 1
-    before[starts[:-1][lengths > 0]] = starts[1:][lengths > 0] - 1
-    (xa, ya), (xb, yb) = np.asarray(vertices, np.float64)[before].T, np.asarray(vertices, np.float64).T
-    cell = np.repeat(owner, lengths)
-    # Rows whose middle an edge crosses: those from top to bottom, half open, so that a corner counts once.
-    top = np.clip(np.ceil(np.minimum(ya, yb) - 0.5), 0, height).astype(np.int64)
-    rows = np.clip(np.ceil(np.maximum(ya, yb) - 0.5), 0, height).astype(np.int64) - top
-    edge = np.repeat(np.arange(len(cell)), rows)
-    row = top[edge] + ragged_arange(rows)
-    x = xa[edge] + (row + 0.5 - ya[edge]) * ((xb - xa)[edge] / (yb - ya)[edge])
-    column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
-    cell = cell[edge]
-    boxes = np.zeros((number, 4), np.int64)
-    heads = np.flatnonzero(np.diff(cell, prepend=-1))
-    if len(heads):
-        named = cell[heads]
-        boxes[named, 0], boxes[named, 1] = np.minimum.reduceat(column, heads), np.minimum.reduceat(row, heads)
-        boxes[named, 2], boxes[named, 3] = np.maximum.reduceat(column, heads), np.maximum.reduceat(row, heads) + 1
-    wide = boxes[:, 2] - boxes[:, 0]
-    begin = offsets(wide * (boxes[:, 3] - boxes[:, 1]))
-    boxes[np.diff(begin) == 0] = 0
-    # All pixels from a crossing to the end of the row change sides; each row has an even number of crossings.
-    at = begin[cell] + (row - boxes[cell, 1]) * wide[cell] + column - boxes[cell, 0]
-    changes = np.bincount(at[np.diff(begin)[cell] > 0], minlength=begin[-1] + 1)[:-1]
-    return InstanceMasks(height, width, boxes, begin, np.cumsum(changes) & 1)

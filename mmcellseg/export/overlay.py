@@ -1,4 +1,4 @@
-"""The image with the outlines of its cells, as a PNG."""
+"""The image with the outlines of its cells and the names of their classes, as a PNG."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..reporting.overlay import draw_contours
+from ..reporting.overlay import draw_overlay
 from ..structures.files import atomic_write
 from .cells import CellClass, Cells, join
 
@@ -19,7 +19,7 @@ class OverlayWriter:
     Args:
         path: The PNG.
         image: RGB uint8 (H, W, 3).
-        classes: For their colours.
+        classes: For their names and colours.
     """
 
     suffix = '.overlay.png'
@@ -38,11 +38,12 @@ class OverlayWriter:
     def __exit__(self, kind: type | None, *error: object) -> None:
         if kind is not None:
             return
-        place = {c.id: k for k, c in enumerate(self.classes)}
-        drawn = self.image
+        masks, labels = [], []
         if self._parts:
             cells = join(self._parts)
             cells = cells[np.argsort(cells.scores, kind='stable')]
-            labels = [place[label] for label in cells.labels.tolist()]
-            drawn = draw_contours(drawn, cells.masks, labels, [c.color for c in self.classes])
+            place = {c.id: k for k, c in enumerate(self.classes)}
+            masks, labels = cells.masks, [place[label] for label in cells.labels.tolist()]
+        colours, names = [c.color for c in self.classes], [c.name for c in self.classes]
+        drawn = draw_overlay(self.image, masks, labels, colours, names)
         atomic_write(self.path, cv2.imencode('.png', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())

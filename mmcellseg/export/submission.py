@@ -82,16 +82,10 @@ def _unpacked(path: Path) -> bytes:
     raise ResultsError(f'{path}: {problem}')
 
 
-class _Checked(NamedTuple):
-    """A predictions file's bytes and entries, its violations, and the number of images that it may be of."""
-
-    content: bytes
-    entries: list[Entry]
-    violations: list[Violation]
-    images: int
-
-
-def _check(path: str | os.PathLike, ids_file: str | os.PathLike, category_ids: Iterable[int]) -> _Checked:
+def _check(
+    path: str | os.PathLike, ids_file: str | os.PathLike, category_ids: Iterable[int]
+) -> tuple[bytes, list[Entry], list[Violation], int]:
+    """A predictions file's bytes and entries, all that is wrong with it, and the number of images it may be of."""
     images = {entry['id']: (entry['height'], entry['width']) for entry in read_image_ids(ids_file)}
     content = _unpacked(Path(path))
     entries = parse_results(content, path)
@@ -103,8 +97,7 @@ def _check(path: str | os.PathLike, ids_file: str | os.PathLike, category_ids: I
         wrong.append(_NO_ENTRY)
     elif 'caption' in entries[0]:
         wrong.append('its first entry has a caption, and pycocotools takes the file for captions: leave it out')
-    violations = [Violation(WHOLE_FILE, None, text) for text in wrong] + violations
-    return _Checked(content, entries, violations, len(images))
+    return content, entries, [Violation(WHOLE_FILE, None, text) for text in wrong] + violations, len(images)
 
 
 def validate_submission(
@@ -115,7 +108,7 @@ def validate_submission(
     Raises ``ValueError`` (``ResultsError``, ``CocoError``) if the file is no JSON list or cannot be unpacked, or
     ``ids_file`` is no list of images.
     """
-    return _check(path, ids_file, category_ids).violations
+    return _check(path, ids_file, category_ids)[2]
 
 
 def write_submission(
@@ -146,6 +139,5 @@ def write_submission(
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     with atomic_open(zip_path) as target, zipfile.ZipFile(target, 'w') as archive:
         archive.writestr(info, content)
-    sizes = (Path(zip_path).stat().st_size, len(content))
-    with_entries = len({entry['image_id'] for entry in entries})
-    return Submission(Path(zip_path), *sizes, len(entries), with_entries, images, len(empty))
+    zip_bytes, with_entries = Path(zip_path).stat().st_size, len({entry['image_id'] for entry in entries})
+    return Submission(Path(zip_path), zip_bytes, len(content), len(entries), with_entries, images, len(empty))

@@ -1,15 +1,21 @@
-"""What all writers of cells share."""
+"""What all writers of cells share, and the two whose files are plain text."""
 
+import csv
+import io
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
 from ..structures.files import atomic_open
+from ..structures.masks import InstanceMasks
+from ..structures.ragged import offsets
 from .cells import CellClass, Cells
 
 
@@ -21,7 +27,6 @@ class Writer(ABC):
 
     Args:
         path: The file to write.
-        image_name: File name of the image.
         height, width: Of the image in px.
         classes: All that cells may have.
         mpp: Size of a pixel in µm, None if unknown.
@@ -33,16 +38,14 @@ class Writer(ABC):
     def __init__(
         self,
         path: str | os.PathLike,
-        image_name: str,
         height: int,
         width: int,
         classes: Sequence[CellClass],
         mpp: float | None = None,
         image_id: int = 1,
     ) -> None:
-        self.path, self.image_name, self.height, self.width = Path(path), image_name, height, width
+        self.path, self.height, self.width, self.mpp, self.image_id = Path(path), height, width, mpp, image_id
         self.classes = {c.id: c for c in classes}
-        self.mpp, self.image_id = mpp, image_id
         self.written = 0
 
     def __enter__(self) -> Self:
@@ -72,13 +75,92 @@ class Writer(ABC):
             self._write(cells, self.written + 1)
             self.written += len(cells)
 
+    _file: BinaryIO
+
     def _open(self) -> Generator[None, None, None]:
         """Everything but the cells: what comes before them, then ``yield``, then what comes after them."""
         with atomic_open(self.path) as self._file:
             yield
 
-    _file: BinaryIO
-
     @abstractmethod
     def _write(self, cells: Cells, first: int) -> None:
         """Write at least one cell; the first has the number ``first``."""
+
+
+@lru_cache(maxsize=1)  # several writers take the same batch one after the other
+def areas_and_centroids(masks: InstanceMasks) -> tuple[np.ndarray, np.ndarray]:
+    """Area (N,) int64 in px², and centroid (N, 2) float64 xy in px, of each mask.
+
+    The centre of the image's first pixel is (0.5, 0.5). A mask without pixels has NaN.
+    """
+    wide = (masks.boxes[:, 2] - masks.boxes[:, 0]).astype(np.int64)
+    high = np.where(wide > 0, masks.boxes[:, 3] - masks.boxes[:, 1], 0).astype(np.int64)
+    at = np.flatnonzero(masks.bits[: masks.starts[-1]])
+    of_mask = np.searchsorted(at, masks.starts)
+    area = np.diff(of_mask)
+    # A pixel lies at start + row × width + column: the sums of place and of rows give that of columns.
+    places = np.diff(offsets(at)[of_mask]) - masks.starts[:-1] * area
+    owner = np.repeat(np.arange(len(masks)), high)
+    row = np.arange(len(owner)) - np.repeat(offsets(high)[:-1], high)
+    of_row = np.searchsorted(at, np.append(masks.starts[owner] + row * wide[owner], masks.starts[-1]))
+    rows = np.bincount(owner, weights=np.diff(of_row) * row, minlength=len(masks))
+    with np.errstate(invalid='ignore'):
+        local = np.stack([places - rows * wide, rows], axis=1) / area[:, None]
+    return area, local + masks.boxes[:, :2] + 0.5
+
+
+class CsvWriter(Writer):
+    """Id, class, score, area, centroid in px, and what an ensemble's members agree on; what is unknown is empty."""
+
+    suffix = '.csv'
+
+    def _open(self) -> Generator[None, None, None]:
+        with atomic_open(self.path) as self._file:
+            self._file.write(b'id,class,score,area_px2,area_um2,centroid_x,centroid_y,agreement\n')
+            yield
+
+    def _write(self, cells: Cells, first: int) -> None:
+        area, centroid = areas_and_centroids(cells.masks)
+        nothing = [''] * len(cells)
+        columns = (
+            range(first, first + len(cells)),
+            [self.classes[label].name for label in cells.labels.tolist()],
+            cells.scores.tolist(),
+            area.tolist(),
+            nothing if self.mpp is None else (area * self.mpp**2).round(4).tolist(),
+            *(['' if v != v else v for v in column] for column in centroid.round(2).T.tolist()),
+            nothing if cells.agreement is None else cells.agreement.tolist(),
+        )
+        text = io.StringIO()
+        csv.writer(text, lineterminator='\n').writerows(zip(*columns))
+        self._file.write(text.getvalue().encode())
+
+
+class CocoResultsWriter(Writer):
+    """The predictions file that the project's tools read, one entry a line, with agreement where it is known."""
+
+    suffix = '.coco.json'
+
+    def _open(self) -> Generator[None, None, None]:
+        with atomic_open(self.path) as self._file:
+            self._file.write(b'[')
+            yield
+            self._file.write(b'\n]\n' if self.written else b']\n')
+
+    def _write(self, cells: Cells, first: int) -> None:
+        boxes = np.concatenate([cells.boxes[:, :2], cells.boxes[:, 2:] - cells.boxes[:, :2]], axis=1)
+        entries: Any = [
+            {
+                'image_id': self.image_id,
+                'category_id': label,
+                'score': score,
+                'bbox': box,
+                'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode('ascii')},
+            }
+            for label, score, box, rle in zip(
+                cells.labels.tolist(), cells.scores.tolist(), boxes.tolist(), cells.to_rles()
+            )
+        ]
+        if cells.agreement is not None:
+            entries = [{**entry, 'agreement': value} for entry, value in zip(entries, cells.agreement.tolist())]
+        self._file.write((('\n' if first == 1 else ',\n') + ',\n'.join(map(json.dumps, entries))).encode())

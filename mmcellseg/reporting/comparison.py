@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +19,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     '>': operator.gt,
     '<': operator.lt,
 }
+_FACTS = ('name', 'status', 'kind', 'seed', 'about', 'label_map_score_threshold')
 
 
-FACTS = ('name', 'status', 'kind', 'seed', 'about', 'label_map_score_threshold')
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value can be sorted among numbers: NaN cannot."""
-    return type(value) in (int, float) and not math.isnan(value)
+def _measured(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures of a run's validation (``run_step.py``), or else the best while training."""
+    return (record.get('validation') or {}).get('metrics') or record.get('metrics', {}).get('best') or {}
 
 
 def look_up(record: Mapping[str, Any], key: str) -> Any:
@@ -37,7 +34,7 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
     """
     validation = record.get('validation') or {}
     metrics = record.get('metrics', {}).get('best') or {}
-    facts = {k: source[k] for source in (validation, record) for k in FACTS if k in source}
+    facts = {k: source[k] for source in (validation, record) for k in _FACTS if k in source}
     facts |= flatten({key: record.get(key) or {} for key in ('time', 'code')})
     weights = record.get('weights') or {}
     facts['weights'] = weights.get('step') or Path(weights.get('file', '')).parent.name
@@ -49,31 +46,22 @@ def look_up(record: Mapping[str, Any], key: str) -> Any:
     return ABSENT
 
 
-def parse_condition(condition: str) -> tuple[str, str, str]:
+def _parse_condition(condition: str) -> tuple[str, str, str]:
     """Key, sign and text of ``KEY=VALUE`` (also ``!= > < >= <=``); ``ValueError`` if it is none."""
     found = re.fullmatch(r'(.+?)(!=|>=|<=|=|>|<)(.*)', condition)
     if not found:
         raise ValueError(f'{condition!r}: expected KEY=VALUE, or with != > < >= <=')
-    key, sign, text = found.groups()
-    return key, sign, text
+    return found[1], found[2], found[3]
 
 
-def matches(record: Mapping[str, Any], condition: str) -> bool:
-    """Whether a run meets ``KEY=VALUE`` (also ``!= > < >= <=``); the value is read as JSON if it is some."""
-    key, sign, text = parse_condition(condition)
+def _matches(record: Mapping[str, Any], key: str, sign: str, text: str) -> bool:
+    """Whether a run meets a condition; the value is read as JSON if it is some."""
     try:
         wanted = json.loads(text)
     except ValueError:
         wanted = text
     value = look_up(record, key)
     return _COMPARE[sign](value, wanted) if sign in ('=', '!=') or type(value) in (int, float) else False
-
-
-def _text(value: Any, quoted: bool) -> str:
-    """A cell of a table: JSON, or with ``quoted=False`` a string as it is."""
-    if value == ABSENT:
-        return ''
-    return value if isinstance(value, str) and not quoted else json.dumps(value)
 
 
 def all_values(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -111,37 +99,30 @@ def table(
     validation by ``run_step.py`` or else while training). ``sort`` is a key or metric, highest first unless
     ``ascending``; runs without it come last. Only runs that meet all ``conditions`` are in it.
     """
-    asked = [*metrics, *filter(None, [sort]), *(parse_condition(c)[0] for c in conditions)]
+    parsed = [_parse_condition(condition) for condition in conditions]
+    asked = [*metrics, *filter(None, [sort]), *(key for key, _, _ in parsed)]
     unknown = [key for key in asked if all(look_up(record, key) == ABSENT for record in records)]
     if unknown and records:
         raise ValueError(f'no run has {", ".join(unknown)}: expected a key of the config or a metric, or its end')
-    records = [record for record in records if all(matches(record, c) for c in conditions)]
+    records = [record for record in records if all(_matches(record, *condition) for condition in parsed)]
     values = all_values(records)
-    keys = list(dict.fromkeys(key for flat in values for key in flat))
+    keys = dict.fromkeys(key for flat in values for key in flat)
     differing = [key for key in keys if len({json.dumps(flat.get(key, ABSENT)) for flat in values}) > 1]
     shown = differing if columns is None else columns
-    measured = [
-        (record.get('validation') or {}).get('metrics') or record.get('metrics', {}).get('best') or {}
-        for record in records
-    ]
-    metrics = list(metrics) or list(dict.fromkeys(key for best in measured for key in best))
-    if sort:
-        sign = 1 if ascending else -1
-        sorts = [look_up(record, sort) for record in records]
-        order = sorted(
-            range(len(records)),
-            # What is no number, NaN too, compares with none.
-            key=lambda i: (0, sign * sorts[i], '') if is_number(sorts[i]) else (1, 0, str(sorts[i])),
-        )
-        records, values = [records[i] for i in order], [values[i] for i in order]
-    rows = [['run', *shown, *metrics, 'status']]
+    metrics = list(metrics) or list(dict.fromkeys(key for record in records for key in _measured(record)))
+    rows = []
     for record, flat in zip(records, values, strict=True):
         cells = [look_up(record, key) if columns else flat.get(key, ABSENT) for key in shown]
-        texts = [_text(cell, quoted=not columns) for cell in cells]
+        texts = ['' if c == ABSENT else c if columns and isinstance(c, str) else json.dumps(c) for c in cells]
         numbers = [look_up(record, key) for key in metrics]
         texts += ['' if n == ABSENT else f'{n:.4f}' if isinstance(n, float) else str(n) for n in numbers]
         rows.append([str(record['name']), *texts, record['status']])
-    return rows
+    if sort:
+        # What is no number, NaN too, compares with none.
+        sign, found = 1 if ascending else -1, [look_up(record, sort) for record in records]
+        ranks = [(0, sign * v, '') if type(v) in (int, float) and v == v else (1, 0, str(v)) for v in found]
+        rows = [rows[i] for i in sorted(range(len(rows)), key=ranks.__getitem__)]
+    return [['run', *shown, *metrics, 'status'], *rows]
 
 
 def diff_table(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[list[str]]:
@@ -150,7 +131,7 @@ def diff_table(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[list[str]]:
     def everything(record: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         parts = {key: record.get(key) for key in ('seed', 'processes', 'data', 'versions', 'code', 'hardware')}
         best = record.get('metrics', {}).get('best') or {}
-        return {**values, **flatten(parts), **best, **((record.get('validation') or {}).get('metrics') or {})}
+        return {**values, **flatten(parts), **best, **_measured(record)}
 
     pairs = difference(*map(everything, (a, b), all_values((a, b))))
     rows = [[key, *(json.dumps(value) if value != ABSENT else '' for value in pair)] for key, pair in pairs.items()]

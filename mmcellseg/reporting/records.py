@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from ..structures.run_files import RECORD_NAME
 CONFIG_NAME = 'config.json'
 ABSENT = '<absent>'
 # What a published record keeps of a validation, besides the AP50 of each class.
-FIGURES = (
-    *('segm_AP50', 'segm_AP', 'segm_AP75', 'bbox_AP50', 'bbox_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'Dice', 'F1'),
-    'segm_AP50_',
-)
+FIGURES = ('segm_AP50', 'segm_AP', 'segm_AP75', 'bbox_AP50', 'bbox_AP', 'PQ', 'mPQ+', 'bPQ', 'AJI', 'Dice', 'F1')
 _WIDTH = 140
 
 
@@ -31,31 +28,25 @@ class RecordError(RuntimeError):
     """A record that cannot be read, or that belongs to another experiment."""
 
 
+def _nested(value: Any) -> bool:
+    """Whether a list holds dicts or lists."""
+    return isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value)
+
+
 def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
     """Nested dicts, and lists that hold dicts, as ``{'model.backbone.depth': 50, …}``; other lists are values."""
-    items: Iterable[tuple[Any, Any]]
-    if isinstance(value, Mapping) and value:
-        items = value.items()
-    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value):
-        items = enumerate(value)
-    else:
+    if not (_nested(value) or (isinstance(value, Mapping) and value)):
         return {prefix: value}
     flat: dict[str, Any] = {}
-    for key, item in items:
-        flat.update(flatten(item, f'{prefix}.{key}' if prefix else str(key)))
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        flat |= flatten(item, f'{prefix}.{key}' if prefix else str(key))
     return flat
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list]:
     """``{key: [old value, new value]}`` of two flat dicts, for the keys that differ."""
-    keys = [*old, *(key for key in new if key not in old)]
-    pairs = ((key, [old.get(key, ABSENT), new.get(key, ABSENT)]) for key in keys)
-    return {key: pair for key, pair in pairs if pair[0] != pair[1]}
-
-
-def _nested(value: Any) -> bool:
-    """Whether :func:`flatten` goes into a list."""
-    return isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value)
+    pairs = {key: [old.get(key, ABSENT), new.get(key, ABSENT)] for key in [*old, *new]}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _kind(item: Any) -> Any:
@@ -99,9 +90,8 @@ def digest(values: Mapping[str, Any]) -> str:
 
 def short_figures(metrics: Mapping[str, float]) -> dict[str, float]:
     """Those of a validation's figures that a published record keeps, to six decimals."""
-    chosen = [key for key in metrics if key in FIGURES or key.startswith(FIGURES[-1])]
-    ranks = {key: FIGURES.index(key) if key in FIGURES else len(FIGURES) for key in chosen}
-    return {key: round(metrics[key], 6) for key in sorted(chosen, key=lambda key: ranks[key])}
+    chosen = [key for key in FIGURES if key in metrics] + [key for key in metrics if key.startswith('segm_AP50_')]
+    return {key: round(metrics[key], 6) for key in chosen}
 
 
 def layout(value: Any, indent: int = 0) -> str:
@@ -162,17 +152,16 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     record = _parse(path)
     record['name'] = path.parent.name
     config = record['config']
-    if 'values' not in config:
-        beside = path.with_name(path.name.replace('record', 'config', 1))
-        try:
-            values = json.loads(beside.read_text())
-        except (OSError, ValueError):
-            values = None
-        if values is None or digest(values) != config.get('sha256'):
-            known = _known_keys(path, config)
-            config['known'] = {key: pair[0] for key, pair in known.items()}
-            values = {key: pair[1] for key, pair in known.items() if pair[1] != ABSENT}
-        config['values'] = values
+    if 'values' in config:
+        return record
+    try:
+        config['values'] = json.loads(path.with_name(path.name.replace('record', 'config', 1)).read_text())
+    except (OSError, ValueError):
+        config['values'] = None
+    if config['values'] is None or digest(config['values']) != config.get('sha256'):
+        known = _known_keys(path, config)
+        config['known'] = {key: old for key, (old, _) in known.items()}
+        config['values'] = {key: new for key, (_, new) in known.items() if new != ABSENT}
     return record
 
 

@@ -1,6 +1,7 @@
 """A trained model, or the members of an ensemble, as a function from tiles to cells."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from ..components.metrics.cell_metric import to_rles
 from ..components.models.unwrap import unwrapped
 from ..ensemble.detections import Detections
 from ..ensemble.fusion import Fusion
-from ..export.cells import CellClass, Cells
+from ..export.cells import CellClass, Cells, join
 from ..slides.stream import Sizes
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
@@ -92,13 +93,13 @@ class Detector:
         self._model.to(device).eval()
         self.score_thr = score_thr
 
-    def _pack(self, image: np.ndarray, size: tuple[int, int]) -> dict:
+    def _pack(self, image: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
         """Through the pipeline, as if a tile of ``size`` had been resized to the image by it."""
         height, width = image.shape[:2]
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if self._bgr else image
         image = image.astype(np.float32) if self._float else image
         shape = {'img_shape': (height, width), 'ori_shape': (height, width), 'scale_factor': (1.0, 1.0)}
-        packed = self._pipeline({'img': image, 'img_id': 0, 'img_path': '', **shape})
+        packed: dict[str, Any] = self._pipeline({'img': image, 'img_id': 0, 'img_path': '', **shape})
         if (height, width) != size:
             samples = packed['data_samples']
             for sample in samples if isinstance(samples, list) else [samples]:
@@ -115,7 +116,7 @@ class Detector:
             samples = self._model.test_step(data)
         return [self._cells(sample.pred_instances, size) for sample, size in zip(samples, sizes, strict=True)]
 
-    def _cells(self, found, size: tuple[int, int]) -> Cells:
+    def _cells(self, found: Any, size: tuple[int, int]) -> Cells:
         scores = found.scores.double().cpu().numpy()
         boxes = found.bboxes.double().cpu().numpy().reshape(-1, 4)
         # A box that lies beyond the image's edge is clipped to a line.
@@ -130,7 +131,7 @@ class Detector:
 
 
 class FusedDetector:
-    """The members of an ensemble, merged on each tile by the ensemble's fusion.
+    """The members of an ensemble, merged on each tile by the ensemble's fusion; called as a ``Detector``.
 
     A cell's agreement is the share of the members that found it: with a mask of an IoU above 0.5.
 
@@ -154,8 +155,7 @@ class FusedDetector:
     ) -> None:
         self._members, self._fusion, self._names, self._weights = members, fusion, names, weights
         self.score_thr = score_thr
-        self.classes = members[0].classes
-        self.scale, self.page = members[0].scale, members[0].page
+        self.classes, self.scale, self.page = members[0].classes, members[0].scale, members[0].page
         for member, name in zip(members, names, strict=True):
             if [c.name for c in member.classes] != [c.name for c in self.classes]:
                 raise ValueError(f'member {name!r} has other classes than {names[0]!r}: they cannot be merged')
@@ -163,28 +163,21 @@ class FusedDetector:
                 raise ValueError(f'member {name!r} reads images by another scale or page than {names[0]!r}')
 
     def __call__(self, images: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
-        """The merged cells of each tile; see ``Detector``."""
         views = zip(*(member(images, sizes) for member in self._members))
         return [self._merge(found, size) for found, size in zip(views, sizes, strict=True)]
 
     def _merge(self, found: Sequence[Cells], size: tuple[int, int]) -> Cells:
-        boxes = np.concatenate([cells.boxes for cells in found])
-        numbers = [len(cells) for cells in found]
-        detections = Detections(
-            *size,
-            np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
-            np.concatenate([cells.scores for cells in found]),
-            np.concatenate([cells.labels for cells in found]),
-            np.repeat(np.arange(len(found)), numbers),
-            np.concatenate([np.arange(number) for number in numbers]),
-            [rle for cells in found for rle in cells.to_rles()],
-        )
+        lengths = [len(cells) for cells in found]
+        every = join(found)
+        boxes = np.concatenate([every.boxes[:, :2], every.boxes[:, 2:] - every.boxes[:, :2]], axis=1)
+        members, indices = np.repeat(np.arange(len(found)), lengths), np.concatenate([np.arange(n) for n in lengths])
+        detections = Detections(*size, boxes, every.scores, every.labels, members, indices, every.to_rles())
         merged = self._fusion(detections, self._names, self._weights)
         merged = merged[merged.scores >= self.score_thr]
         masks = InstanceMasks.from_rles(merged.rles, *size)
-        cell, voter, iou = mask_iou_pairs(masks, detections.masks)
+        cell, voter, iou = mask_iou_pairs(masks, every.masks)
         agree = np.zeros((len(merged), len(found)))
         same = iou > _SAME_CELL
-        agree[cell[same], detections.members[voter[same]]] = 1
+        agree[cell[same], members[voter[same]]] = 1
         cells = Cells(merged.boxes, merged.scores, merged.labels, masks, self.classes, agree.mean(axis=1))
         return cells[masks.areas > 0]

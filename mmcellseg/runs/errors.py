@@ -1,13 +1,12 @@
 """Errors that a user can mend are one line; all others keep their traceback."""
 
 import inspect
-import linecache
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from .config_options import did_you_mean
@@ -31,10 +30,14 @@ def explain(error: BaseException) -> str | None:
     """An error in a line: of a file, of what a config builds, or one that the package raised on purpose; else None."""
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror or error}'
+    if isinstance(error, ModuleNotFoundError):  # as torchvision, by weights that mmengine has only with it
+        return f'{error}; install it (pip install {error.name}), or leave out what needs it'
     notes = getattr(error, '__notes__', [])  # the likely cause of a worker's death
     if notes or isinstance(error, OSError) or type(error).__module__.startswith('mmcellseg') or _on_purpose(error):
         return ' '.join([_text(error), *notes])
-    return _build_error(error)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    building = [frame for frame in frames if frame.f_code.co_name == 'build_from_cfg']
+    return _build_error(error, building[-1].f_locals) if building else None
 
 
 def _text(error: BaseException) -> str:
@@ -47,46 +50,29 @@ def _text(error: BaseException) -> str:
 
 def _on_purpose(error: BaseException) -> bool:
     """Whether a ``raise`` in the package made it."""
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    if not frames:
-        return False
-    last = frames[-1]
-    line = linecache.getline(last.filename, last.lineno)
-    return Path(last.filename).is_relative_to(PACKAGE) and line.lstrip().startswith('raise ')
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return any(Path(f.filename).is_relative_to(PACKAGE) and (f.line or '').startswith('raise ') for f in last)
 
 
-def _build_error(error: BaseException) -> str | None:
-    """What is wrong with the part of a config that mmengine was building, None if it was building none."""
-    place: FrameType | None = None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == 'build_from_cfg':
-            place = trace.tb_frame
-        trace = trace.tb_next
-    if place is None:
-        return None
-    values: dict[str, Any] = place.f_locals
+def _build_error(error: BaseException, values: dict[str, Any]) -> str:
+    """What is wrong with the part of a config that mmengine was building, by the variables of its builder."""
     kind, made = values['registry'].name, values.get('obj_cls')
     name = values.get('obj_type', 'a part without a type')
     name = name if isinstance(name, str) else name.__name__
-    text = _text(error).splitlines()[0]
+    text = next(iter(_text(error).splitlines()), '')
+    if made is None and isinstance(error, KeyError):
+        registry, names = values['registry'], set()
+        while registry is not None:
+            names |= set(registry.module_dict)
+            registry = registry.parent
+        return f'there is no {kind} {name}{did_you_mean(name, names)}'
     if made is None:
-        if not isinstance(error, KeyError):
-            return f'{kind} {name}: {text}'
-        return f'there is no {kind} {name}{did_you_mean(name, _registered(values["registry"]))}'
+        return f'{kind} {name}: {text}'
     if found := re.search(r"unexpected keyword argument '(\w+)'", text):
         return f'{kind} {name} does not know {found[1]!r}{did_you_mean(found[1], _arguments(made))}'
     if found := re.search(r'missing \d+ required positional arguments?: (.*)', text):
         return f'{kind} {name} needs {found[1]}'
     return f'{kind} {name}: {type(error).__name__}: {text} (--verbose shows where)'
-
-
-def _registered(registry: Any) -> set[str]:
-    names = set()
-    while registry is not None:
-        names |= set(registry.module_dict)
-        registry = registry.parent
-    return names
 
 
 def _arguments(made: Any) -> set[str]:

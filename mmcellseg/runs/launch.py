@@ -17,13 +17,12 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
 from ..components.config_paths import config_datasets, resolve_data_paths
-from ..components.hooks.record_hook import check_work_dir
 from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
+from ..components.record import check_work_dir
 from .config_options import PROJECT, ConfigError, check_options, read_config
-from .distributed import has_accelerator, is_first_process, start_processes
-from .noted_end import noted_end
 from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
+from .processes import has_accelerator, is_first_process, noted_end, start_processes
 from .terminal import TerseRunner, summary
 
 
@@ -39,10 +38,7 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     if options:
         check_options(cfg, options)
         cfg.merge_from_dict(options)
-    if work_dir is not None:
-        cfg.work_dir = work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     resolve_data_paths(cfg, PROJECT)
     return cfg
 
@@ -94,8 +90,7 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise ValueError(f'{cfg.filename}: --show-dir needs a visualization hook in default_hooks')
-    hook.draw = True
-    hook.test_out_dir = show_dir
+    hook.update(draw=True, test_out_dir=show_dir)
 
 
 def set_tta(cfg: Config) -> None:
@@ -106,8 +101,7 @@ def set_tta(cfg: Config) -> None:
     """
     if 'tta_model' not in cfg:
         raise ValueError(f"{cfg.filename}: --tta needs a tta_model in the config, such as dict(type='CellTTAModel')")
-    cls = MODELS.get(cfg.tta_model.type)
-    if not getattr(cls, 'merges_masks', False):
+    if not getattr(MODELS.get(cfg.tta_model.type), 'merges_masks', False):
         raise ValueError(
             f'{cfg.filename}: --tta: tta_model {cfg.tta_model.type} merges boxes only and would lose the masks; '
             'take CellTTAModel'
@@ -128,11 +122,7 @@ def build_runner(cfg: Config, verbose: bool = True) -> Runner:
 
 
 def check_checkpoint_path(path: str) -> None:
-    """Refuse a checkpoint that is not there before a model is built for it.
-
-    Raises:
-        FileNotFoundError: names it, and the nearest one of its folder.
-    """
+    """Refuse a checkpoint that is not there before a model is built for it, and name the nearest of its folder."""
     if '://' in path or Path(path).expanduser().is_file():
         return
     there = sorted(file.name for file in Path(path).expanduser().parent.glob('*.pth'))
@@ -141,18 +131,14 @@ def check_checkpoint_path(path: str) -> None:
     raise FileNotFoundError(f'{path}: there is no such checkpoint; {meant}')
 
 
-def make_folder(cfg: Config) -> None:
-    """Make the run's folder, and see that files can be written there.
-
-    Raises:
-        OSError: names the folder.
-    """
+def make_folder(folder: str) -> None:
+    """Make a run's folder, and see that files can be written there."""
     try:
-        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=cfg.work_dir).close()
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         reason = f'no folder for a run ({error.strerror}); give another --work-dir'
-        raise OSError(error.errno, reason, cfg.work_dir) from error
+        raise OSError(error.errno, reason, folder) from error
 
 
 def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, verbose: bool = True) -> None:
@@ -164,31 +150,28 @@ def run_train(cfg: Config, overwrite: bool = False, resume: str | None = None, v
         cfg.overwrite_record = True
     if resume is not None:
         check_checkpoint_path(resume)
-    make_folder(cfg)
-    if is_first_process(cfg):
+    make_folder(cfg.work_dir)
+    first = is_first_process(cfg)
+    if first:
         folder_lock.hold(cfg.work_dir)
     try:
         check_work_dir(cfg, resumed=resume is not None)
-        _train(cfg, resume, verbose)
+        with noted_end(cfg.work_dir, first):
+            runner = build_runner(cfg, verbose)
+            runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
+            if resume is not None:
+                checkpoint.check_fits(runner.model, resume)
+                runner._resume, runner._load_from = True, resume
+            runner.train()
     finally:
         folder_lock.release(cfg.work_dir)
-
-
-def _train(cfg: Config, resume: str | None, verbose: bool) -> None:
-    with noted_end(cfg.work_dir, is_first_process(cfg)):
-        runner = build_runner(cfg, verbose)
-        runner.logger.info(summary(cfg, runner, resume, 'train', 'val'))
-        if resume is not None:
-            checkpoint.check_fits(runner.model, resume)
-            runner._resume, runner._load_from = True, resume
-        runner.train()
 
 
 def run_test(cfg: Config, out: str | None = None, ids: str | None = None, verbose: bool = True) -> None:
     """Test, with ``out`` dumping the predictions as a pickle; a run with ``format_only`` is zipped for submission."""
     check_checkpoint_path(cfg.load_from)
     ids_file = find_ids_file(cfg, ids) if formats_only(cfg) else None
-    make_folder(cfg)
+    make_folder(cfg.work_dir)
     runner = build_runner(cfg, verbose)
     runner.logger.info(summary(cfg, runner, None, 'test'))
     checkpoint.check_fits(runner.model, cfg.load_from)

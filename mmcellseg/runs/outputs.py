@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from ..components.config_paths import annotation_file, config_datasets
 from ..export.submission import CATEGORY_IDS, write_submission
+from ..structures.coco import read_image_ids
 from ..structures.run_files import RESULTS_NAME, VALIDATION_NAME, ZIP_NAME
 
 IDS_NAME = 'test_image_name_to_ids.json'
@@ -36,14 +37,16 @@ def set_validation(cfg: Config, results_file: str = VALIDATION_NAME) -> None:
 
 
 def find_ids_file(cfg: Config, path: str | None = None) -> Path:
-    """The file that lists the test images: ``path``, else the one of the test set, else its annotation file."""
-    if path is not None:
-        candidates = [Path(path)]
-    else:
-        dataset = config_datasets(cfg, 'test')[0]
-        candidates = [Path(dataset.get('data_root') or '') / IDS_NAME, Path(annotation_file(dataset) or '')]
+    """The file that lists the test images: ``path``, else the one of the test set, else its annotation file.
+
+    It is read here, before a test that ends in nothing: ``CocoError`` if it lists none.
+    """
+    dataset = config_datasets(cfg, 'test')[0]
+    of_the_set = [Path(dataset.get('data_root') or '') / IDS_NAME, Path(annotation_file(dataset) or '')]
+    candidates = of_the_set if path is None else [Path(path)]
     for candidate in candidates:
         if candidate.is_file():
+            read_image_ids(candidate)
             return candidate
     raise FileNotFoundError(f'no list of test images: looked for {", ".join(map(str, candidates))}; give --ids FILE')
 
@@ -61,9 +64,8 @@ class DumpPredictions(DumpDetResults):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            masks = sample.get('pred_instances', {}).get('masks')
-            if not isinstance(masks, list):
+            if isinstance(sample.get('pred_instances', {}).get('masks'), list):
+                kept = {k: v for k, v in sample.items() if k not in ('gt_instances', 'ignored_instances')}
+                self.results.extend(_to_cpu([kept]))
+            else:
                 super().process(data_batch, [sample])
-                continue
-            kept = {k: v for k, v in sample.items() if k not in ('gt_instances', 'ignored_instances')}
-            self.results.extend(_to_cpu([kept]))

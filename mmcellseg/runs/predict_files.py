@@ -3,10 +3,12 @@
 import errno
 import json
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,41 +50,36 @@ def predict_file(
     predictor: Predictor, item: Item, out: Path, writers: Mapping[str, Any], bar: Callable[[int, int, int], None]
 ) -> int:
     """Predict one image into its files, the summary last, and return the number of cells."""
-    with predictor.open(item.path) as image:
-        plan = predictor.plan(image)
-        mpp = image.mpp or predictor.image_mpp
-        target, classes = out / item.name, predictor.classes
-        target.parent.mkdir(parents=True, exist_ok=True)
-        numbers: Counter[int] = Counter()
-        areas: list[np.ndarray] = []
-        outputs: list[Path] = []
-        with ExitStack() as stack:
-            opened: list[Any] = []
-            for writer in writers.values():
-                if writer is OverlayWriter and max(image.height, image.width) > LONGEST:
-                    continue
-                outputs.append(target.with_name(target.name + writer.suffix))
-                if writer is OverlayWriter:
-                    made = writer(outputs[-1], image.read((0, 0, image.width, image.height)), classes)
-                else:
-                    made = writer(outputs[-1], item.path.name, image.height, image.width, classes, mpp=mpp)
-                opened.append(stack.enter_context(made))
-            for cells in predictor.stream(image, plan, bar):
-                for writer in opened:
-                    writer.write(cells)
-                numbers.update(cells.labels.tolist())
-                areas.append(cells.masks.areas)
+    numbers: Counter[int] = Counter()
+    areas: list[np.ndarray] = []
+    target, classes = out / item.name, predictor.classes
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with predictor.open(item.path) as image, ExitStack() as stack:
+        plan, mpp = predictor.plan(image), image.mpp or predictor.image_mpp
+        size = image.height, image.width
+        opened = {}
+        for writer in writers.values():
+            path = target.with_name(target.name + writer.suffix)
+            if writer is not OverlayWriter:
+                opened[path.name] = stack.enter_context(writer(path, *size, classes, mpp=mpp))
+            elif max(size) <= LONGEST:
+                opened[path.name] = stack.enter_context(writer(path, image.read((0, 0, *size[::-1])), classes))
+        for cells in predictor.stream(image, plan, bar):
+            for file in opened.values():
+                file.write(cells)
+            numbers.update(cells.labels.tolist())
+            areas.append(cells.masks.areas)
     summary = {
         'image': str(item.path),
-        'height': image.height,
-        'width': image.width,
+        'height': size[0],
+        'width': size[1],
         'mpp': mpp,
         'resampled': plan.factor,
         'tiles': len(plan.grid),
         'cells': numbers.total(),
         'classes': {c.name: numbers[c.id] for c in classes},
         'median_area_px2': float(np.median(np.concatenate(areas))) if areas else None,
-        'outputs': [path.name for path in outputs],
+        'outputs': list(opened),
     }
     atomic_write(target.with_name(target.name + SUMMARY_SUFFIX), json.dumps(summary, indent=1) + '\n')
     return numbers.total()
@@ -109,43 +106,50 @@ def predict_files(
     Raises:
         WorkListError: The folder is that of another run, or its disk is full.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    check_folder(out, {**settings, 'to': sorted(formats)})
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        check_folder(out, {**settings, 'to': sorted(formats)})
+        return _predict_all(predictor, items, out, formats, stale_minutes)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise WorkListError(f'{out}: the disk is full; what was finished stays: make room and run again') from error
+
+
+def _predict_all(
+    predictor: Predictor, items: Sequence[Item], out: Path, formats: Mapping[str, Any], stale_minutes: float | None
+) -> Outcome:
     outcome, begun = Outcome(), time.monotonic()
     for number, item in enumerate(items, 1):
         taken = claim(out, item, stale_minutes)
         if taken is None:
             outcome.finished.append(item)
-        elif isinstance(taken, str):
+            continue
+        if isinstance(taken, str):
             outcome.claimed.append((item, taken))
-        else:
-            with taken:
-                try:
-                    start = time.monotonic()
-                    with tqdm(desc=item.name, unit='tile', leave=False) as bar:
-                        cells = predict_file(predictor, item, out, formats, _shown_on(bar))
-                    outcome.predicted.append(item)
-                    now = time.monotonic()
-                    left = (now - begun) / len(outcome.predicted) * (len(items) - number)
-                    tqdm.write(
-                        f'{number}/{len(items)} {item.name}: {cells} cells in {now - start:.1f} s, '
-                        f'about {tqdm.format_interval(left)} left'
-                    )
-                except (ImageReadError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-                    if isinstance(error, OSError) and error.errno in _FULL:
-                        raise WorkListError(
-                            f'{out}: the disk is full; what was finished stays: make room and run again'
-                        ) from error
-                    text = ' '.join(str(error).split()) or type(error).__name__
-                    outcome.failed.append((item, text if str(item.path) in text else f'{item.path}: {text}'))
-                    tqdm.write(f'{number}/{len(items)} {item.name}: failed')
+            continue
+        start = time.monotonic()
+        with taken:
+            try:
+                with tqdm(desc=item.name, unit='tile', leave=False) as bar:
+                    cells = predict_file(predictor, item, out, formats, partial(_show, bar))
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in _FULL:
+                    raise
+                if not isinstance(error, ImageReadError | OSError | MemoryError | torch.OutOfMemoryError):
+                    tqdm.write(traceback.format_exc())  # of a model that cannot take this image; others may do
+                text = ' '.join(str(error).split()) or type(error).__name__
+                outcome.failed.append((item, text if str(item.path) in text else f'{item.path}: {text}'))
+                tqdm.write(f'{number}/{len(items)} {item.name}: failed')
+                continue
+        outcome.predicted.append(item)
+        now = time.monotonic()
+        left = tqdm.format_interval((now - begun) / len(outcome.predicted) * (len(items) - number))
+        tqdm.write(f'{number}/{len(items)} {item.name}: {cells} cells in {now - start:.1f} s, about {left} left')
     return outcome
 
 
-def _shown_on(bar: tqdm) -> Callable[[int, int, int], None]:
-    def show(done: int, total: int, cells: int) -> None:
-        bar.total = total
-        bar.set_postfix(cells=cells, refresh=False)
-        bar.update(done - bar.n)
-
-    return show
+def _show(bar: tqdm, done: int, total: int, cells: int) -> None:
+    bar.total = total
+    bar.set_postfix(cells=cells, refresh=False)
+    bar.update(done - bar.n)

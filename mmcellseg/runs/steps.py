@@ -32,10 +32,9 @@ from ..structures.run_files import (
     newest,
 )
 from .outputs import set_validation
-from .process import run_tool
+from .processes import run_tool
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
-TABLE_NAME = 'results.csv'
 # Columns of the table of a series, before the figures.
 COLUMNS = ('about', 'kind', 'weights', 'seed', 'commit', 'dirty', 'label_map_score_threshold', 'wall_s')
 
@@ -49,11 +48,7 @@ def is_trained(folder: Path) -> bool:
 
 
 def weights_leaf(config: str | Path, name: str) -> Path:
-    """The leaf beside a config that ``weights = name`` means.
-
-    Raises:
-        ValueError: Not exactly one begins so, or that one trains nothing either.
-    """
+    """The leaf beside a config that ``weights = name`` means; it must be one, and train."""
     here = Path(config).parent
     leaves = sorted({*here.glob(f'{name}.py'), *here.glob(f'{name}_*.py')})
     if len(leaves) != 1:
@@ -71,9 +66,7 @@ def weights_leaf(config: str | Path, name: str) -> Path:
 def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
     """The folder of the step whose weights a step takes, beside its own; None if it trains its own.
 
-    Raises:
-        ValueError: As :func:`weights_leaf`.
-        FileNotFoundError: That step's training is not finished, or its checkpoint is not there.
+    Raises ``ValueError`` as :func:`weights_leaf`, ``FileNotFoundError`` if that step is not trained.
     """
     if (name := cfg.get('weights')) is None:
         return None
@@ -87,23 +80,8 @@ def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
     return source
 
 
-def check_start(config: str | Path, cfg: Config, folder: Path) -> None:
-    """Refuse a step whose training would begin from a file that is not there.
-
-    Raises:
-        FileNotFoundError: names it.
-    """
-    begin = cfg.get('load_from')
-    if begin and '://' not in begin and not has_checkpoint(folder) and not Path(begin).is_file():
-        raise FileNotFoundError(f'{config}: load_from = {begin!r} is not there; first run the step that writes it')
-
-
 def check_publishable(folder: Path) -> None:
-    """Refuse to write a record that git would track from code that git does not hold.
-
-    Raises:
-        RuntimeError: names the files.
-    """
+    """Refuse (``RuntimeError``) to write a record that git would track from code that git does not hold."""
     if not provenance.is_published(folder):
         return
     changes = provenance.changed_files()
@@ -119,13 +97,6 @@ def check_publishable(folder: Path) -> None:
                 f'{folder}: its record would be tracked, but its training began with changes to commit '
                 f'{record["code"]["commit"]}; move the folder away to train again, or give another --work-dir'
             )
-
-
-def validation_config(cfg: Config, results_file: Path) -> Config:
-    """The config whose test run predicts the validation images, through the validation pipeline."""
-    cfg = Config(cfg._cfg_dict.to_dict(), filename=cfg.filename)
-    set_validation(cfg, str(results_file.resolve()))
-    return cfg
 
 
 def fit_score_threshold(results: Path, ann_file: str, key: str = 'bPQ') -> tuple[float, dict[str, float]]:
@@ -144,12 +115,12 @@ def about(config: str | Path) -> str:
     return (ast.get_docstring(ast.parse(Path(config).read_text())) or '').partition('\n')[0]
 
 
-def finish_step(config: str | Path, folder: Path, record: Mapping[str, Any], results: Path, ann_file: str) -> None:
-    """Score validation predictions; write all figures to ``metrics.json`` and the short record of the step.
+def finish_step(config: str | Path, folder: Path, record: Mapping[str, Any], ann_file: str) -> None:
+    """Score a step's validation predictions; write all figures to ``metrics.json``, and the step's short record.
 
-    Where the record is tracked, so is the table of all steps beside it.
+    Where the record is tracked, so is ``results.csv`` beside it, a row a step of the series.
     """
-    threshold, figures = fit_score_threshold(results, ann_file)
+    threshold, figures = fit_score_threshold(folder / VALIDATION_NAME, ann_file)
     check_publishable(folder)
     images = sorted(image['file_name'] for image in json.loads(Path(ann_file).read_text())['images'])
     best = (record.get('metrics') or {}).get('best') or {}
@@ -162,19 +133,23 @@ def finish_step(config: str | Path, folder: Path, record: Mapping[str, Any], res
     short = {'status': record['status'], 'kind': record['kind'], 'about': about(config), **record}
     short['metrics'] = {'best': {key: best[key] for key in ('epoch', 'iter', 'cell/segm_AP50') if key in best}}
     records.write_record(folder, {**short, 'validation': validation})
-    content = {'ann_file': Path(ann_file).name, 'label_map_score_threshold': threshold, 'metrics': figures}
+    content = {**validation, 'metrics': figures}
+    del content['images']
     atomic_write(folder / METRICS_NAME, json.dumps(content, indent=1) + '\n')
     if provenance.is_published(folder):
-        write_table(folder.parent)
+        found = [records.read_record(path.parent) for path in sorted(folder.parent.glob(f'*/{RECORD_NAME}'))]
+        found = [record for record in found if 'validation' in record]
+        keys = dict.fromkeys(key for record in found for key in record['validation']['metrics'])
+        atomic_write(folder.parent / 'results.csv', to_csv(table(found, list(keys), columns=COLUMNS)))
     print(f'{folder.name}: AP50 {figures["segm_AP50"]:.4f}, bPQ {figures["bPQ"]:.4f}, AJI {figures["AJI"]:.4f}')
 
 
-def write_table(series: Path) -> Path:
-    """Write ``results.csv``, a row each validated step of a series, from their records."""
-    found = [records.read_record(path.parent) for path in sorted(series.glob(f'*/{RECORD_NAME}'))]
-    found = [record for record in found if 'validation' in record]
-    figures = dict.fromkeys(key for record in found for key in record['validation']['metrics'])
-    return atomic_write(series / TABLE_NAME, to_csv(table(found, list(figures), columns=COLUMNS)))
+def is_finished(folder: Path) -> bool:
+    """Whether a step has its ``metrics.json``; said then."""
+    done = (folder / METRICS_NAME).is_file()
+    if done:
+        print(f'{folder.name}: done already')
+    return done
 
 
 def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
@@ -185,18 +160,19 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
         folder: The step's folder.
         options: More arguments for tools/train.py.
     """
-    if (folder / METRICS_NAME).is_file():
-        print(f'{folder.name}: done already')
+    if is_finished(folder):
         return
     cfg = Config.fromfile(config)
     source = weights_of(config, cfg, folder)
     check_publishable(folder)
     if source is None and not is_trained(folder):
-        check_start(config, cfg, folder)
+        begin = cfg.get('load_from')
+        if begin and '://' not in begin and not has_checkpoint(folder) and not Path(begin).is_file():
+            raise FileNotFoundError(f'{config}: load_from = {begin!r} is not there; first run the step that writes it')
         run_tool('train.py', config, '--work-dir', str(folder), '--resume', *options)
     folder.mkdir(parents=True, exist_ok=True)
-    results = folder / VALIDATION_NAME
-    validated = validation_config(cfg, results)
+    validated = Config(cfg._cfg_dict.to_dict(), filename=cfg.filename)
+    set_validation(validated, str((folder / VALIDATION_NAME).resolve()))
     validated.dump(folder / 'validate.py')
     checkpoint = checkpoint_of(source or folder)
     run_tool('test.py', str(folder / 'validate.py'), str(checkpoint), '--work-dir', str(folder / 'validate'))
@@ -207,7 +183,7 @@ def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
         record['config'] = ledger.config_facts(cfg)
         record['weights'] = {'step': source.name, **(record.get('weights') or {})}
         records.write_record(folder, record, ledger.experiment(cfg))
-    finish_step(config, folder, record, results, cfg.val_evaluator.ann_file)
+    finish_step(config, folder, record, cfg.val_evaluator.ann_file)
 
 
 def _newest(folder: Path, name: str) -> Path:
@@ -218,11 +194,7 @@ def _newest(folder: Path, name: str) -> Path:
 
 
 def submitted(folder: Path) -> Path | None:
-    """The submission of a step, unless there is none or what it was validated by is newer.
-
-    Raises:
-        FileNotFoundError: The step is not finished.
-    """
+    """The submission of a finished step, None if there is none or what it was validated by is newer."""
     zip_path, metrics = folder / ZIP_NAME, folder / METRICS_NAME
     if not metrics.is_file():
         raise FileNotFoundError(f'{folder}: no finished step; run it first')

@@ -43,9 +43,8 @@ class ShortFormatter(MMFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         lines = super().format(record).split('\n')
-        if len(lines) <= LINES:
-            return '\n'.join(lines)
-        return '\n'.join([*lines[:LINES], f'… {len(lines) - LINES} more lines in {self.log_file}'])
+        more = [f'… {len(lines) - LINES} more lines in {self.log_file}'] if len(lines) > LINES else []
+        return '\n'.join(lines[:LINES] + more)
 
 
 class TerseRunner(Runner):
@@ -66,6 +65,9 @@ def summary(cfg: Config, runner: Runner, resume: str | None, *kinds: str) -> str
     datasets = config_datasets(cfg, *kinds)
     files = dict.fromkeys(filter(None, map(annotation_file, datasets)))
     classes = (datasets[0].get('metainfo') or {}).get('classes', ()) if datasets else ()
+    init = cfg.model.get('backbone', {}).get('init_cfg')
+    pretrained = init.get('checkpoint') if isinstance(init, dict) else None
+    weights = f'backbone from {pretrained}, the rest random' if pretrained else 'random'
     device = get_device()
     if device == 'cuda':
         device = f'cuda ({torch.cuda.get_device_name()})'
@@ -73,19 +75,11 @@ def summary(cfg: Config, runner: Runner, resume: str | None, *kinds: str) -> str
         'config': cfg.filename,
         'data': ', '.join(files),
         'classes': f'{len(classes)}: {", ".join(classes)}' if classes else 'those of the data set',
-        'weights': f'resumed from {resume}' if resume else _weights(cfg),
+        'weights': f'resumed from {resume}' if resume else cfg.get('load_from') or weights,
         'device': f'{device}, {runner.world_size} process{"es" * (runner.world_size > 1)}',
         'folder': f'{runner.work_dir} (the whole log in {Path(runner.log_dir).name})',
     }
-    if not kinds[0].startswith('test'):
+    if kinds != ('test',):
         rows['device'] += f', {cfg.optim_wrapper.get("type", "OptimWrapper")}'
     head = 'Testing' if kinds == ('test',) else 'Training'
     return '\n'.join([f'{head} {runner.model_name}', *(f'  {name:8} {value}' for name, value in rows.items())])
-
-
-def _weights(cfg: Config) -> str:
-    if cfg.get('load_from'):
-        return str(cfg.load_from)
-    init = cfg.model.get('backbone', {}).get('init_cfg')
-    pretrained = init.get('checkpoint') if isinstance(init, dict) else None
-    return f'backbone from {pretrained}, the rest random' if pretrained else 'random'

@@ -29,6 +29,7 @@ class RegionImage(ABC):
         height, width: In px.
         mpp: µm/px, None where the file does not say.
         slide: Whether it is read by regions, because it is too large or too deep to be read whole.
+        levels: How many px of the image one px of the level is, and what to read it from; the image itself first.
     """
 
     path: str
@@ -36,7 +37,7 @@ class RegionImage(ABC):
     width: int
     mpp: float | None = None
     slide = True
-    levels: list[tuple[float, Any]]  # how many px of the image one of the level's is, and what to read it from
+    levels: list[tuple[float, Any]]
 
     @abstractmethod
     def _read(self, level: Any, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
@@ -117,15 +118,13 @@ class TiffImage(RegionImage):
             page = series.keyframe
             self._photometric, self._max = check_page(page, sparse=True), max_value(page)
             self.mpp = tiff_mpp(self._file)
-            integer = series.dtype.kind in 'iu'
-            fill = self._max if integer and self._photometric != 'MINISWHITE' else 0  # of tiles without data
+            white = series.dtype.kind in 'iu' and self._photometric != 'MINISWHITE'
             self.levels = []
             for number, level in enumerate(series.levels):
-                for frame in level.pages:
-                    if frame is not None:
-                        check_page(frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame, sparse=True)
+                for frame in filter(None, level.pages):
+                    check_page(frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame, sparse=True)
+                store = series.aszarr(level=number, fillvalue=self._max if white else 0)  # of tiles without data
                 height = level.shape[self._axes.index('Y')]
-                store = series.aszarr(level=number, fillvalue=fill)
                 self.levels.append((self.height / height, zarr.open_array(store, mode='r')))
 
     def _read(self, level: Any, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
@@ -176,39 +175,37 @@ def open_image(path: str | os.PathLike, scale: Scale = 'dtype', page: int = 0) -
         ImageReadError: It cannot be read; the message names the file.
         FileNotFoundError: There is no such file.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix in _VENDOR and find_spec('tiffslide'):
+    vendor = Path(path).suffix.lower() in _VENDOR
+    if vendor and find_spec('tiffslide'):
         return VendorImage(path)
     mpp = None
     with explained(path):
         if is_tiff(path):
             with tifffile.TiffFile(path) as file:
-                by_regions = page == 0 and _needs_regions(file)
+                by_regions = vendor or (page == 0 and _needs_regions(file))
                 mpp = tiff_mpp(file)
-            if by_regions or suffix in _VENDOR:
+            if by_regions:
                 return TiffImage(path, scale)
     return ArrayImage(read_image(path, page, scale), str(path), mpp)
 
 
 def _needs_regions(file: tifffile.TiffFile) -> bool:
     series, first = file.series[0], file.pages.first
-    small = (
-        first.tilewidth * first.tilelength if first.is_tiled else first.rowsperstrip * first.imagewidth
-    ) <= _SEGMENT
-    large = first.imagelength * first.imagewidth > _LARGE and small and first.photometric != 3  # a palette
+    segment = first.tilewidth * first.tilelength if first.is_tiled else first.rowsperstrip * first.imagewidth
+    palette = first.photometric == 3
+    large = first.imagelength * first.imagewidth > _LARGE and segment <= _SEGMENT and not palette
     return len(series.levels) > 1 or (file.is_ome and len(series.pages) > 1) or large
 
 
 def tiff_mpp(file: tifffile.TiffFile) -> float | None:
     """µm/px from the OME, Aperio or ImageJ description of a TIFF, else from its resolution tags."""
     page = file.pages.first
-    text = page.description or ''
     if file.is_ome:
         found = re.search(r'PhysicalSizeX="([^"]+)"', file.ome_metadata or '')
         unit = re.search(r'PhysicalSizeXUnit="([^"]+)"', file.ome_metadata or '')
         factor = {'nm': 1e-3, 'mm': 1e3, 'cm': 1e4, 'm': 1e6}.get(unit[1] if unit else '', 1.0)
         return _plausible(found[1], factor) if found else None
-    if aperio := re.search(r'\bMPP\s*=\s*([\d.]+)', text):
+    if aperio := re.search(r'\bMPP\s*=\s*([\d.]+)', page.description or ''):
         return _plausible(aperio[1])
     if file.is_imagej:
         unit = (file.imagej_metadata or {}).get('unit', '')

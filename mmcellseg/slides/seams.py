@@ -15,45 +15,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ..ensemble.overlap import greedy_groups
 from ..export.cells import Cells, join
-from ..structures.box_pairs import candidate_pairs
 from ..structures.masks import InstanceMasks
-from ..structures.overlaps import common_pixels, union
+from ..structures.overlaps import candidate_pairs, common_pixels, union
 from .tiles import Grid
-
-
-def match_one_to_one(
-    first: np.ndarray, second: np.ndarray, tiles: np.ndarray, value: np.ndarray, same_class: np.ndarray
-) -> np.ndarray:
-    """Which pairs (P,) of views are of one cell: each view has one partner at most in each other tile.
-
-    The pair of the highest value comes first; of equal ones one of the same class, then that of the lowest indices.
-
-    Args:
-        first, second: (P,) views, of different tiles.
-        tiles: (N,) tile of each view.
-        value: (P,) how well they agree.
-        same_class: (P,) bool.
-
-    Returns:
-        (M,) places of the matched pairs, ascending.
-    """
-    order = np.lexsort((second, first, ~same_class, -value))
-    number = int(tiles.max(initial=0)) + 1
-    wants = np.stack([first * number + tiles[second], second * number + tiles[first]])[:, order]
-    rest: np.ndarray = np.arange(len(order))
-    matched = [np.zeros(0, np.int64)]
-    while len(rest):
-        # A pair that is the first left for both its views is taken, and they have no other with these tiles.
-        keys, places = np.unique(wants[:, rest], return_inverse=True)
-        places = places.reshape(2, -1)
-        best = np.full(len(keys), len(order))
-        np.minimum.at(best, places.ravel(), np.tile(rest, 2))
-        chosen = (best[places] == rest).all(axis=0)
-        gone = np.zeros(len(keys), bool)
-        gone[places[:, chosen]] = True
-        matched.append(order[rest[chosen]])
-        rest = rest[~gone[places].any(axis=0)]
-    return np.sort(np.concatenate(matched))
 
 
 def _areas_inside(masks: InstanceMasks, chosen: np.ndarray, frames: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -85,8 +49,7 @@ class Seams:
         self.touch = touch
         self.skipped = np.zeros(len(grid), bool) if skipped is None else skipped
         self._waiting: Cells | None = None
-        self._tiles: np.ndarray = np.zeros(0, np.int64)  # of each waiting view
-        self._indices: np.ndarray = np.zeros(0, np.int64)  # its place among the cells of its tile
+        self._origin: np.ndarray = np.zeros((0, 2), np.int64)  # tile of each waiting view, and its place in the tile
         self._pairs: np.ndarray = np.zeros((2, 0), np.int64)  # waiting views of one cell
 
     def add_row(self, row: int, found: Sequence[tuple[int, Cells]]) -> Cells | None:
@@ -97,41 +60,35 @@ class Seams:
             found: Tiles of the row, ascending, and what was found in each, in px of the tile. No mask is empty, and
                 masks lie in their tight boxes.
         """
-        before = len(self._tiles)
-        self._add(found)
-        views = self._waiting
-        if views is None:
+        before, grid = len(self._origin), self.grid
+        parts, origins = [] if self._waiting is None else [self._waiting], [self._origin]
+        for tile, cells in found:
+            left, top, *_ = grid.boxes(np.array([tile]))[0].tolist()
+            masks = cells.masks.expand(grid.height, grid.width, top, left)
+            parts.append(replace(cells, boxes=cells.boxes + [left, top, left, top], masks=masks))
+            origins.append(np.stack([np.full(len(cells), tile), np.arange(len(cells))], axis=1))
+        if not parts:
             return None
+        views, self._origin = join(parts), np.concatenate(origins)
         self._link(views, before)
-        bottom = self.grid.height if row + 1 == len(self.grid.tops) else int(self.grid.tops[row + 1])
-        number, boxes = len(self._tiles), views.masks.boxes
-        cell = connected_components(coo_array((np.ones(self._pairs.shape[1]), tuple(self._pairs)), (number, number)))[1]
-        open_cells = np.zeros(number, bool)
-        open_cells[cell[boxes[:, 3] > bottom]] = True
+        cell = _components(self._pairs, len(views))
+        bottom = grid.height if row + 1 == len(grid.tops) else int(grid.tops[row + 1])
+        open_cells = np.zeros(len(views), bool)
+        open_cells[cell[views.masks.boxes[:, 3] > bottom]] = True
         final = ~open_cells[cell]
         done = self._resolve(views, np.flatnonzero(final))
-        place = np.cumsum(~final) - 1
-        self._pairs = place[self._pairs[:, ~final[self._pairs[0]]]]
-        self._tiles, self._indices = self._tiles[~final], self._indices[~final]
-        self._waiting = views[~final] if len(self._tiles) else None
+        self._pairs = (np.cumsum(~final) - 1)[self._pairs[:, ~final[self._pairs[0]]]]
+        self._origin = self._origin[~final]
+        self._waiting = views[~final] if len(self._origin) else None
         return done
 
-    def _add(self, found: Sequence[tuple[int, Cells]]) -> None:
-        height, width = self.grid.height, self.grid.width
-        parts = [] if self._waiting is None else [self._waiting]
-        tiles, indices = [self._tiles], [self._indices]
-        for tile, cells in found:
-            left, top, *_ = self.grid.boxes(np.array([tile]))[0].tolist()
-            masks = cells.masks.expand(height, width, top, left)
-            parts.append(replace(cells, boxes=cells.boxes + [left, top, left, top], masks=masks))
-            tiles.append(np.full(len(cells), tile))
-            indices.append(np.arange(len(cells)))
-        self._waiting = join(parts) if parts else None
-        self._tiles, self._indices = np.concatenate(tiles), np.concatenate(indices)
-
     def _link(self, views: Cells, before: int) -> None:
-        """Find the views of one cell among the views from ``before`` on, and between them and the earlier ones."""
-        tiles, masks, boxes = self._tiles, views.masks, views.masks.boxes
+        """Find the views of one cell among the views from ``before`` on, and between them and the earlier ones.
+
+        Each view has one partner at most in each other tile. The pair of the highest IoU comes first; of equal ones
+        one of the same class, then that of the lowest indices.
+        """
+        tiles, masks, boxes = self._origin[:, 0], views.masks, views.masks.boxes
         near = np.flatnonzero(self.grid.shared(boxes, tiles))
         fresh = near[near >= before]
         i, j = candidate_pairs(boxes[near], boxes[fresh])
@@ -143,54 +100,55 @@ class Seams:
         areas = np.zeros(len(masks), np.int64)
         areas[near] = [np.count_nonzero(window) for window in masks.windows(near)]
         area_i, area_j = _areas_inside(masks, i, common, areas), _areas_inside(masks, j, common, areas)
-        most = np.minimum(area_i, area_j)
-        likely = most > self.threshold * np.maximum(area_i, area_j)
+        likely = np.minimum(area_i, area_j) > self.threshold * np.maximum(area_i, area_j)
         i, j, area_i, area_j = i[likely], j[likely], area_i[likely], area_j[likely]
         pixels = common_pixels(masks, masks, i, j)
         iou = pixels / np.maximum(area_i + area_j - pixels, 1)
-        over = iou > self.threshold
-        i, j, iou = i[over], j[over], iou[over]
-        matched = match_one_to_one(i, j, tiles, iou, views.labels[i] == views.labels[j])
-        self._pairs = np.concatenate([self._pairs, [i[matched], j[matched]]], axis=1)
+        order = np.lexsort((j, i, views.labels[i] != views.labels[j], -iou))
+        order = order[iou[order] > self.threshold]
+        i, j = i[order], j[order]
+        taken: set[tuple[int, int]] = set()  # a view, and the tile in which it has its partner
+        matched = []
+        for k, (mine, its) in enumerate(zip(zip(i.tolist(), tiles[j].tolist()), zip(j.tolist(), tiles[i].tolist()))):
+            if mine not in taken and its not in taken:
+                taken |= {mine, its}
+                matched.append(k)
+        self._pairs = np.concatenate([self._pairs, np.stack([i, j])[:, matched]], axis=1).astype(np.int64)
 
     def _resolve(self, views: Cells, final: np.ndarray) -> Cells | None:
         """One cell for the views of each, of the waiting views ``final`` (K,), which are linked to no others."""
-        tiles, boxes = self._tiles[final], views.masks.boxes[final]
+        (tiles, indices), boxes = self._origin[final].T, views.masks.boxes[final]
         owner = self.grid.owners(boxes)
         own = (owner == tiles) | self.skipped[owner]
         whole = ~self.grid.cut(boxes, tiles, self.touch)
-        order = np.lexsort((self._indices[final], tiles, -views.scores[final], ~own, ~whole))
+        order = np.lexsort((indices, tiles, -views.scores[final], ~own, ~whole))
         ranked, own, whole = final[order], own[order], whole[order]
         rank = np.full(len(views), -1)
         rank[ranked] = np.arange(len(ranked))
         pairs = rank[self._pairs]
         pairs = np.sort(pairs[:, pairs[0] >= 0], axis=0)
         by_whole = whole[pairs[0]]
-        first, second = pairs[:, by_whole]
-        groups = greedy_groups(first, second, len(ranked), lambda i, j: np.ones(len(i)), 0.5)
+        # A view that is linked to a better one gives way to it, unless both are cut.
+        groups = greedy_groups(*pairs[:, by_whole], len(ranked), lambda at: np.ones(len(at)), 0.5)
         seeds, leads = np.zeros((2, len(ranked)), bool)
         seeds[groups.seeds] = leads[groups.leader] = True
         kept = ranked[seeds & whole & (own | leads)]
-        left = pairs[:, ~by_whole & seeds[pairs].all(axis=0)]
-        united = _unite_cut(np.flatnonzero(seeds & ~whole), left, own)
-        chosen = np.concatenate([kept, [ranked[group[0]] for group in united]]).astype(np.int64)
+        # The others are cut, and one cell is the union of those that are linked. Of a cell that is smaller than the
+        # overlap none has its centre in its tile's core: its whole view was kept.
+        cell = _components(pairs[:, ~by_whole & seeds[pairs].all(axis=0)], len(ranked))
+        cut = np.flatnonzero(seeds & ~whole & np.isin(cell, cell[own & seeds & ~whole]))
+        cut = cut[np.argsort(cell[cut], kind='stable')]
+        united = [ranked[group] for group in np.split(cut, np.flatnonzero(np.diff(cell[cut])) + 1) if len(group)]
+        chosen = np.concatenate([kept, [group[0] for group in united]]).astype(np.int64)
         if not len(chosen):
             return None
-        cells = views[kept]
-        if united:
-            cells = join([cells, _union(views, [ranked[group] for group in united])])
-        return cells[np.lexsort((self._indices[chosen], self._tiles[chosen]))]
+        cells = join([views[kept], _union(views, united)]) if united else views[kept]
+        return cells[np.lexsort(self._origin[chosen].T[::-1])]
 
 
-def _unite_cut(cut: np.ndarray, pairs: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
-    """The groups of cut views (C,) of ranked ones that ``pairs`` (2, P) link.
-
-    Of a cell that is smaller than the overlap no cut view has its centre in its tile's core, and such are left out.
-    """
-    cell = connected_components(coo_array((np.ones(pairs.shape[1]), tuple(pairs)), (len(own), len(own))))[1]
-    order = cut[np.argsort(cell[cut], kind='stable')]
-    groups = np.split(order, np.flatnonzero(np.diff(cell[order])) + 1) if len(order) else []
-    return [group for group in groups if own[group].any()]
+def _components(pairs: np.ndarray, number: int) -> np.ndarray:
+    """(N,) the component of each of N things that ``pairs`` (2, P) link."""
+    return connected_components(coo_array((np.ones(pairs.shape[1]), tuple(pairs)), (number, number)))[1]
 
 
 def _union(views: Cells, groups: Sequence[np.ndarray]) -> Cells:

@@ -61,31 +61,31 @@ def stream_cells(
         progress: Called after each batch with the tiles that are done and the cells that they hold, each view of a
             cell counted.
     """
-    grid, columns = seams.grid, len(seams.grid.lefts)
+    grid = seams.grid
     tiles = np.flatnonzero(~seams.skipped)
-    boxes = grid.boxes(tiles).tolist()
-    regions = [(y1 - y0, x1 - x0) for x0, y0, x1, y1 in boxes]
-    images = read_ahead(lambda box: _resized(image, box, factor), boxes, workers, max(workers, batch) + batch)
-    row, views = 0, 0
-    found: list[tuple[int, Cells]] = []
-    for start in range(0, len(tiles), batch):
-        chosen = tiles[start : start + batch].tolist()
-        found_now = detect(list(islice(images, len(chosen))), regions[start : start + batch])
-        for tile, cells in zip(chosen, found_now, strict=True):
-            while tile // columns > row:
-                if (final := seams.add_row(row, found)) is not None:
-                    yield final
-                row, found = row + 1, []
-            found.append((tile, cells))
-            views += len(cells)
-        if progress is not None:
-            progress(start + len(chosen), views)
-    while row < len(grid.tops):
-        if (final := seams.add_row(row, found)) is not None:
+    boxes = grid.boxes(tiles)
+    sizes = (boxes[:, 3:1:-1] - boxes[:, 1::-1]).tolist()
+
+    def read(k: int) -> np.ndarray:
+        height, width = (max(1, round(side * factor)) for side in sizes[k])
+        return image.read(boxes[k].tolist(), (height, width))
+
+    def detected() -> Iterator[tuple[int, Cells]]:
+        images, views = read_ahead(read, range(len(tiles)), workers, max(workers, batch) + batch), 0
+        for start in range(0, len(tiles), batch):
+            chosen = tiles[start : start + batch].tolist()
+            found = detect(list(islice(images, len(chosen))), [(h, w) for h, w in sizes[start : start + batch]])
+            views += sum(map(len, found))
+            yield from zip(chosen, found, strict=True)
+            if progress is not None:
+                progress(start + len(chosen), views)
+
+    found = detected()
+    ahead = next(found, None)
+    for row in range(len(grid.tops)):
+        of_row = []
+        while ahead is not None and ahead[0] // len(grid.lefts) == row:
+            of_row.append(ahead)
+            ahead = next(found, None)
+        if (final := seams.add_row(row, of_row)) is not None:
             yield final
-        row, found = row + 1, []
-
-
-def _resized(image: RegionImage, box: Sequence[int], factor: float) -> np.ndarray:
-    x0, y0, x1, y1 = box
-    return image.read((x0, y0, x1, y1), (max(1, round((y1 - y0) * factor)), max(1, round((x1 - x0) * factor))))

@@ -32,8 +32,7 @@ class Grid:
     Args:
         height, width: Size of the image in px.
         tile: Side of a tile in px; at the image's right and lower edge it may be shorter.
-        tops: (R,) first row of the tiles.
-        lefts: (C,) first column of the tiles.
+        tops, lefts: (R,) first row and (C,) first column of the tiles.
     """
 
     height: int
@@ -62,8 +61,8 @@ class Grid:
         Cores share out the image: they meet in the middle of what two neighbours share.
         """
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        row = np.searchsorted(_borders(self.tops, self.tile), middle[:, 1], side='right')
-        column = np.searchsorted(_borders(self.lefts, self.tile), middle[:, 0], side='right')
+        borders = [(begins[1:] + begins[:-1] + self.tile) / 2 for begins in (self.lefts, self.tops)]
+        column, row = (np.searchsorted(borders[k], middle[:, k], side='right') for k in (0, 1))
         return row * len(self.lefts) + column
 
     def cut(self, boxes: np.ndarray, tiles: np.ndarray, touch: int = 0) -> np.ndarray:
@@ -77,16 +76,9 @@ class Grid:
     def shared(self, boxes: np.ndarray, tiles: np.ndarray) -> np.ndarray:
         """(N,) whether a box reaches into what another tile sees too."""
         row, column = np.divmod(np.asarray(tiles, np.int64), len(self.lefts))
-        x0, x1 = _alone(self.lefts, self.tile, self.width)
-        y0, y1 = _alone(self.tops, self.tile, self.height)
-        inside = (boxes[:, 0] >= x0[column]) & (boxes[:, 2] <= x1[column])
-        return np.logical_not(inside & (boxes[:, 1] >= y0[row]) & (boxes[:, 3] <= y1[row]))
-
-
-def _borders(begins: np.ndarray, size: int) -> np.ndarray:
-    return (begins[1:] + begins[:-1] + size) / 2
-
-
-def _alone(begins: np.ndarray, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges (R,), (R,) of a side that one row or column of tiles sees alone; empty where two neighbours meet."""
-    return np.append(0, begins[:-1] + size), np.append(begins[1:], length)
+        out = np.zeros(len(boxes), bool)
+        for axis, place, begins in ((0, column, self.lefts), (1, row, self.tops)):
+            # What a row or column of tiles sees alone, empty where its neighbours meet.
+            low, high = np.append(0, begins[:-1] + self.tile), np.append(begins[1:], max(self.width, self.height))
+            out |= (boxes[:, axis] < low[place]) | (boxes[:, axis + 2] > high[place])
+        return out

@@ -27,10 +27,8 @@ def tiles_without_tissue(image: RegionImage, grid: Grid) -> np.ndarray:
     """(R × C,) bool: tiles in which no px of the thumbnail is tissue."""
     scale = min(1.0, THUMBNAIL / max(image.height, image.width))
     tissue = tissue_mask(image.thumbnail(round(image.height * scale) or 1, round(image.width * scale) or 1))
-    height, width = tissue.shape
-    sums = np.pad(tissue.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    x, y = width / image.width, height / image.height
-    box = grid.boxes(np.arange(len(grid))) * [x, y, x, y]
+    (height, width), sums = tissue.shape, np.pad(tissue.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    box = grid.boxes(np.arange(len(grid))) * np.tile([width / image.width, height / image.height], 2)
     (x0, y0), (x1, y1) = np.floor(box[:, :2]).astype(int).T, np.ceil(box[:, 2:]).astype(int).T
     x1, y1 = x1.clip(max=width), y1.clip(max=height)
     return sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0] == 0

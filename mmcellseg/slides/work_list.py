@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,15 +67,17 @@ def list_images(inputs: Iterable[str | os.PathLike]) -> list[Item]:
     return list(items.values())
 
 
-def create(path: Path, content: dict[str, Any]) -> bool:
+def _create(path: Path, content: dict[str, Any]) -> bool:
     """Create a JSON file; False if there is one already. Of several processes one succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        with path.open('x') as file:
+            file.write(json.dumps(content, indent=1) + '\n')
     except FileExistsError:
         return False
-    with os.fdopen(handle, 'w') as file:
-        file.write(json.dumps(content, indent=1) + '\n')
+    except OSError:  # a full disk
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -85,7 +88,7 @@ def check_folder(folder: Path, settings: dict[str, Any]) -> None:
         WorkListError: The folder is that of another run.
     """
     path = folder / SETTINGS_NAME
-    if create(path, settings):
+    if _create(path, settings):
         return
     for _ in range(50):  # another process may be writing it
         if text := path.read_text():
@@ -104,7 +107,7 @@ def check_folder(folder: Path, settings: dict[str, Any]) -> None:
 class Claim:
     """An image that this process has taken; a context that gives it back at its end."""
 
-    def __init__(self, path: Path, earlier: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, earlier: Sequence[Path]) -> None:
         self.path, self.earlier = path, earlier
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -112,10 +115,8 @@ class Claim:
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT):
-            try:
+            with suppress(OSError):  # a shared folder may be away for a moment
                 os.utime(self.path)
-            except OSError:  # taken over, or the folder is gone: whoever wrote last wrote the same
-                return
 
     def __enter__(self) -> 'Claim':
         return self
@@ -138,22 +139,21 @@ def claim(folder: Path, item: Item, stale_minutes: float | None = None) -> Claim
     Args:
         folder: The output folder.
         item: The image.
-        stale_minutes: Take over a claim that its owner has not touched for so long. Default: never.
+        stale_minutes: Take over a claim that its owner has not touched for so long, and for three of its beats.
+            Default: never.
     """
     if finished(folder, item):
         return None
     base = folder / f'{item.name}.claim'
     claims = sorted(base.parent.glob(f'{glob.escape(base.name)}*'), key=_generation)
-    generation = 1
     if claims:
         age = _age(claims[-1])
-        if stale_minutes is None or age is None or age < 60 * stale_minutes:
+        if stale_minutes is None or age is None or age < max(60 * stale_minutes, 3 * _BEAT):
             return _owner(claims[-1], age)
-        # A claim of the next generation, which only one of those can create that saw the same stale one.
-        generation = _generation(claims[-1]) + 1
-    path = base.with_name(f'{base.name}{generation}')
+    # After a stale claim one of the next generation, which only one of those can create that saw the same stale one.
+    path = base.with_name(f'{base.name}{1 + (_generation(claims[-1]) if claims else 0)}')
     now = datetime.now().isoformat(timespec='seconds')
-    if not create(path, {'host': socket.gethostname(), 'process': os.getpid(), 'time': now}):
+    if not _create(path, {'host': socket.gethostname(), 'process': os.getpid(), 'time': now}):
         return _owner(path, 0.0)
     taken = Claim(path, claims)
     if finished(folder, item):  # by another process, since we looked

@@ -2,13 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from .json_file import numbers, read_json, short, whole
-from .results_rules import rle_problem
+from .rle import rle_problem
 
 Coco = dict[str, Any]
 
@@ -53,11 +51,10 @@ def check_coco(coco: Any, name: str, *, strays: bool = False, cells: bool = Fals
         return
     if not isinstance(annotations, list | tuple):
         raise CocoError(f'{name}: annotations is {short(annotations)}, expected a list')
-    if not (_plainly_listed(annotations, sizes, ids, strays) and not (cells and not _plain_cells(annotations, sizes))):
-        for i, annotation in enumerate(annotations):
-            for problem in _annotation_problems(annotation, sizes, ids, strays, cells):
-                number = f' (id {short(annotation.get("id"))})' if isinstance(annotation, Mapping) else ''
-                raise CocoError(f'{name}: annotations[{i}]{number}: {problem}')
+    for i, annotation in enumerate(annotations):
+        if problem := _annotation_problem(annotation, sizes, ids, strays, cells):
+            number = f' (id {short(annotation.get("id"))})' if isinstance(annotation, Mapping) else ''
+            raise CocoError(f'{name}: annotations[{i}]{number}: {problem}')
     _refuse_twice([annotation['id'] for annotation in annotations], 'annotations', 'id', name)
 
 
@@ -71,13 +68,21 @@ def category_names(coco: Mapping) -> dict[int, str]:
     return {int(category['id']): category['name'] for category in coco['categories']}
 
 
-def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """Read ``[{"file_name", "id", "height", "width"}, …]``, in the file's order; or the ``images`` of a COCO json.
+def read_listed(path: str | os.PathLike) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """``[{"file_name", "id", "height", "width"}, …]`` in the file's order, or the ``images`` of a COCO json.
+
+    And the json's categories, id → name.
 
     Raises ``CocoError`` that names the file if there is none, it is no such list or an empty one, an entry lacks a
     key, a size or an id is no whole number, or an id or name comes twice.
     """
-    content = _read_ids(path)
+    content = read_json(path, 'file of image ids', CocoError)
+    if isinstance(content, list):
+        content = {'images': content}
+    if not isinstance(content, dict) or 'images' not in content:
+        raise CocoError(f'{path}: expected a list of {{{", ".join(_ID_KEYS)}}}, found {type(content).__name__}')
+    content = {'categories': [], **content, 'annotations': None}
+    check_coco(content, str(path))
     images = content['images']
     if not images:
         raise CocoError(f'{path}: its list of images is empty, expected one or more of {{{", ".join(_ID_KEYS)}}}')
@@ -85,24 +90,12 @@ def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
         if 'file_name' not in image:
             raise CocoError(f'{path}: images[{i}] (id {image["id"]}) has no file_name')
     _refuse_twice([image['file_name'] for image in images], 'images', 'file_name', str(path))
-    return [{key: image[key] for key in _ID_KEYS} for image in images]
+    return [{key: image[key] for key in _ID_KEYS} for image in images], category_names(content)
 
 
-def read_category_ids(path: str | os.PathLike) -> list[int]:
-    """The ids of the categories of a COCO json; none for another list of images. Errors as ``read_image_ids``."""
-    content = _read_ids(path)
-    return [category['id'] for category in _listed(content, 'categories', str(path))]
-
-
-def _read_ids(path: str | os.PathLike) -> Coco:
-    """The content of a file of image ids, a list of them taken for a json's ``images``."""
-    content = read_json(path, 'file of image ids', CocoError)
-    if isinstance(content, list):
-        content = {'images': content}
-    if not isinstance(content, dict) or 'images' not in content:
-        raise CocoError(f'{path}: expected a list of {{{", ".join(_ID_KEYS)}}}, found {type(content).__name__}')
-    _check_images(content, str(path))
-    return {'categories': [], **content}
+def read_image_ids(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The images of :func:`read_listed`."""
+    return read_listed(path)[0]
 
 
 def _listed(coco: Mapping, kind: str, name: str) -> Sequence[Mapping]:
@@ -141,59 +134,33 @@ def _check_images(coco: Mapping, name: str) -> None:
             raise CocoError(f'{name}: images[{i}] (id {image["id"]}) has file_name {short(file_name)}, expected a text')
 
 
-def _plainly_listed(annotations: Sequence, sizes: Mapping, category_ids: Sequence[int], strays: bool) -> bool:
-    """Whether all ids of the annotations are surely right; if not, each is looked at."""
-    try:
-        columns = [[a[key] for a in annotations] for key in ('id', 'image_id', 'category_id')]
-        integers = np.array(columns).dtype.kind == 'i'
-        known = set(columns[1]) <= sizes.keys() and set(columns[2]) <= set(category_ids)
-    except (IndexError, KeyError, OverflowError, TypeError, ValueError):
-        return False
-    return not annotations or (integers and (strays or known))
-
-
-def _plain_cells(annotations: Sequence[Mapping], sizes: Mapping[int, tuple[int, int]]) -> bool:
-    """Whether the cells, whose ids are right, are surely right; if not, each is looked at."""
-    try:
-        values = np.array([[a['area'], *a['bbox']] for a in annotations])
-        rles = [a['segmentation'] for a in annotations]
-        fits = [tuple(rle['size']) for rle in rles] == [sizes[a['image_id']] for a in annotations]
-        coded = {type(rle['counts']) for rle in rles} <= {str, bytes}
-        crowds = {a.get('iscrowd', 0) for a in annotations}
-    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
-        return False
-    plain = values.dtype.kind in 'if' and values.shape[1:] == (5,) and bool(np.isfinite(values).all())
-    return not annotations or (plain and fits and coded and crowds <= {0, 1} and bool((values[:, 3:] > 0).all()))
-
-
-def _annotation_problems(
+def _annotation_problem(
     annotation: Any, sizes: Mapping[int, tuple[int, int]], category_ids: Sequence[int], strays: bool, cells: bool
-) -> Iterator[str]:
+) -> str | None:
     if not isinstance(annotation, Mapping):
-        yield f'expected an object with image_id, category_id and bbox, found {short(annotation)}'
-        return
-    found: dict[str, Any] = {key: annotation.get(key) for key in ('id', 'image_id', 'category_id')}
-    if not all(map(whole, found.values())):
-        yield f'expected integers below 2⁶³, found {short(found)}'
-        return
-    size = sizes.get(found['image_id'])
+        return f'expected an object with image_id, category_id and bbox, found {short(annotation)}'
+    number, image_id, category = annotation.get('id'), annotation.get('image_id'), annotation.get('category_id')
+    if not (whole(number) and whole(image_id) and whole(category)):
+        found = {'id': number, 'image_id': image_id, 'category_id': category}
+        return f'expected integers below 2⁶³, found {short(found)}'
+    size = sizes.get(image_id)
     if size is None and not strays:
-        yield f'image_id {found["image_id"]} is not among the {len(sizes)} images'
-    if found['category_id'] not in category_ids and not strays:
-        yield f'category_id {found["category_id"]} is not among {sorted(category_ids)}'
+        return f'image_id {image_id} is not among the {len(sizes)} images'
+    if category not in category_ids and not strays:
+        return f'category_id {category} is not among {sorted(category_ids)}'
     if not cells:
-        return
-    if not numbers([annotation.get('area')], 1):
-        yield f'area {short(annotation.get("area"))}, expected the pixels of its mask (convert the data again)'
-    if not numbers(annotation.get('bbox'), 4):
-        yield f'bbox {short(annotation.get("bbox"))}, expected x, y, width and height'
-    elif not strays and min(annotation['bbox'][2:]) <= 0:
-        x, y, w, h = annotation['bbox']
-        yield f'bbox {[x, y, w, h]} has width {w} and height {h}, expected both above 0'
-    if annotation.get('iscrowd', 0) not in (0, 1):
-        yield f'iscrowd {short(annotation["iscrowd"])}, expected 0 or 1'
-    if size and 'segmentation' in annotation and (problem := _segmentation_problem(annotation['segmentation'], size)):
-        yield problem
+        return None
+    area, crowd = annotation.get('area'), annotation.get('iscrowd', 0)
+    bbox: Any = annotation.get('bbox')
+    if not numbers([area], 1):
+        return f'area {short(area)}, expected the pixels of its mask (convert the data again)'
+    if not numbers(bbox, 4):
+        return f'bbox {short(bbox)}, expected x, y, width and height'
+    if (bbox[2] <= 0 or bbox[3] <= 0) and not strays:
+        return f'bbox {list(bbox)} has width {bbox[2]} and height {bbox[3]}, expected both above 0'
+    if crowd not in (0, 1):
+        return f'iscrowd {short(crowd)}, expected 0 or 1'
+    return _segmentation_problem(annotation['segmentation'], size) if size and 'segmentation' in annotation else None
 
 
 def _segmentation_problem(segmentation: Any, size: tuple[int, int]) -> str | None:

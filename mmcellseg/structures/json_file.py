@@ -9,6 +9,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+LISTED = (list, tuple, np.ndarray)
+
 
 def short(value: Any) -> str:
     """A value as it is shown in a message."""
@@ -17,17 +19,15 @@ def short(value: Any) -> str:
 
 def whole(value: Any) -> TypeGuard[int]:
     """Whether this is an integer of 64 bits."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        return False
-    return -(2**63) <= int(value) < 2**63
+    return (type(value) is int or isinstance(value, np.integer)) and -(2**63) <= int(value) < 2**63
 
 
 def numbers(values: Any, count: int) -> bool:
     """Whether these are ``count`` finite numbers."""
-    if not isinstance(values, list | tuple | np.ndarray) or len(values) != count:
+    if not isinstance(values, LISTED) or len(values) != count:
         return False
     try:
-        return all(map(math.isfinite, values)) and not any(isinstance(value, bool) for value in values)
+        return all(map(math.isfinite, values)) and bool not in map(type, values)
     except (OverflowError, TypeError):  # an integer beyond all floats; no number
         return False
 
@@ -50,8 +50,13 @@ def parse_json(content: bytes, name: str | os.PathLike, error: type[ValueError])
         raise error(f'{name}: its lists or objects are nested too deeply to be read') from None
 
 
-def read_json(path: str | os.PathLike, what: str, error: type[ValueError]) -> Any:
-    """``parse_json`` of a file; ``what`` it should be is said where there is none."""
+def read_file(path: str | os.PathLike, what: str, error: type[ValueError]) -> bytes:
+    """The content of a file; ``error`` says ``what`` it should be where there is none."""
     if not Path(path).is_file():
         raise error(f'{path}: there is no such {what}')
-    return parse_json(Path(path).read_bytes(), path, error)
+    return Path(path).read_bytes()
+
+
+def read_json(path: str | os.PathLike, what: str, error: type[ValueError]) -> Any:
+    """``parse_json`` of ``read_file``."""
+    return parse_json(read_file(path, what, error), path, error)

@@ -1,11 +1,15 @@
-"""Instance masks of which each is a small bitmap with its place in the image."""
+"""Instance masks of which each is a small bitmap, its window, with its place in the image.
+
+Their cost grows with the cells' own pixels, never with the image.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Self
 
+import cv2
 import numpy as np
 
-from . import geometry, rle
+from . import rle
 from .ragged import offsets
 
 
@@ -32,7 +36,10 @@ class InstanceMasks:
     @classmethod
     def from_windows(cls, boxes: np.ndarray, windows: Sequence[np.ndarray], height: int, width: int) -> Self:
         """From boxes (N, 4) xyxy inside the image and their (h, w) bitmaps."""
-        return cls(height, width, *geometry.pack(boxes, list(windows)))
+        starts = offsets(np.fromiter((w.size for w in windows), np.int64, len(windows)))
+        boxes = np.where(np.diff(starts)[:, None] > 0, np.asarray(boxes).reshape(-1, 4), 0)
+        flat = [w.ravel() for w in windows if w.size]
+        return cls(height, width, boxes, starts, np.concatenate(flat) if flat else np.zeros(0, np.uint8))
 
     @classmethod
     def from_rles(cls, rles: Sequence[dict], height: int, width: int) -> Self:
@@ -48,8 +55,7 @@ class InstanceMasks:
     def from_bitmaps(cls, bitmaps: np.ndarray) -> Self:
         """From an array (N, H, W); any value but 0 and 1 is kept as uint8 keeps it."""
         number, height, width = bitmaps.shape
-        whole = np.tile(np.array([0, 0, width, height], np.int32), (number, 1))
-        boxes, windows = geometry.tight(whole, list(bitmaps))
+        boxes, windows = _tight(np.tile([0, 0, width, height], (number, 1)), list(bitmaps))
         return cls.from_windows(boxes, [w.astype(np.uint8) for w in windows], height, width)
 
     @classmethod
@@ -59,14 +65,37 @@ class InstanceMasks:
         Raises:
             ValueError: A label is negative or no whole number.
         """
-        ids, *windows = geometry.label_map_windows(label_map)
-        return ids, cls(*label_map.shape, *windows)
+        height, width = label_map.shape
+        # Row by row in runs of one value: some forty times fewer than there are pixels.
+        flat = np.ascontiguousarray(label_map).ravel()
+        begins = np.ones(flat.size, bool)
+        begins[1:] = flat[1:] != flat[:-1]
+        begins[:: max(width, 1)] = True
+        start = np.flatnonzero(begins)
+        length = np.diff(start, append=flat.size)
+        runs = np.flatnonzero(flat[start])
+        start, length = start[runs], length[runs]
+        values = flat[start]
+        with np.errstate(invalid='ignore'):
+            labels = values.astype(np.int64)
+        wrong = (labels != values) | (labels < 0)
+        if wrong.any():
+            raise ValueError(f'label map: expected whole numbers from 0 up, found {values[wrong][0]}')
+        ids, owner = np.unique(labels, return_inverse=True)
+        y, x = np.divmod(start, max(width, 1))
+        boxes = np.empty((4, len(ids)), np.int64)
+        boxes[:2], boxes[2:] = max(height, width), 0
+        for side, merge, coordinate in zip(boxes, [np.minimum] * 2 + [np.maximum] * 2, (x, y, x + length, y + 1)):
+            merge.at(side, owner, coordinate)
+        wide = boxes[2] - boxes[0]
+        starts = offsets(wide * (boxes[3] - boxes[1]))
+        first = starts[owner] + (y - boxes[1, owner]) * wide[owner] + x - boxes[0, owner]
+        return ids, cls(height, width, boxes.T, starts, rle.fill_runs(first, length, starts[-1]))
 
     def to_rles(self) -> list[dict]:
         """COCO RLEs, equal to pycocotools' byte for byte: ``[{'size': [h, w], 'counts': bytes}, …]``."""
         counts = rle.windows_to_counts(self.boxes, self.starts, self.bits, self.height, self.width)
-        size = [self.height, self.width]
-        return [{'size': list(size), 'counts': c} for c in rle.counts_to_strings(*counts)]
+        return [{'size': [self.height, self.width], 'counts': text} for text in rle.counts_to_strings(*counts)]
 
     def to_ndarray(self) -> np.ndarray:
         """Full bitmaps (N, H, W) uint8."""
@@ -128,7 +157,7 @@ class InstanceMasks:
 
     def tight_boxes(self) -> np.ndarray:
         """(N, 4) int32 xyxy, half-open, around the foreground; zeros for an empty mask."""
-        return geometry.tight(self.boxes, self.windows())[0]
+        return _tight(self.boxes, self.windows())[0]
 
     def crop(self, bbox: np.ndarray) -> Self:
         """What lies inside ``bbox`` (4,) xyxy in whole px, which is clipped to the image, and at least 1 px.
@@ -138,25 +167,30 @@ class InstanceMasks:
         """
         if (np.asarray(bbox) % 1 != 0).any():
             raise ValueError(f'expected a box (x1, y1, x2, y2) in whole px to crop to, found {list(bbox)}; round it')
-        bbox = np.asarray(bbox).astype(np.int64)
-        x1, x2 = np.clip(bbox[0::2], 0, self.width).tolist()
-        y1, y2 = np.clip(bbox[1::2], 0, self.height).tolist()
+        x1, y1, x2, y2 = np.clip(np.asarray(bbox, np.int64), 0, [self.width, self.height] * 2).tolist()
         x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)
-        pieces = geometry.crop(self.boxes, self.windows(), (x1, y1, x2, y2))
-        return self.from_windows(*pieces, y2 - y1, x2 - x1)
+        boxes = np.clip(self.boxes, [x1, y1] * 2, [x2, y2] * 2)
+        cut = (boxes - np.tile(self.boxes[:, :2], 2)).tolist()
+        windows = [w[top:bottom, left:right] for w, (left, top, right, bottom) in zip(self.windows(), cut)]
+        return self.from_windows(boxes - [x1, y1, x1, y1], windows, y2 - y1, x2 - x1)
 
     def flip(self, flip_direction: str = 'horizontal') -> Self:
         """Mirror ``horizontal``, ``vertical`` or ``diagonal`` (both)."""
         assert flip_direction in ('horizontal', 'vertical', 'diagonal')
-        flipped = geometry.flip(self.boxes, self.windows(), self.height, self.width, flip_direction)
-        return self.from_windows(*flipped, self.height, self.width)
+        boxes = self.boxes.copy()
+        rows = cols = slice(None)
+        if flip_direction != 'vertical':
+            boxes[:, 0::2] = self.width - boxes[:, 2::-2]
+            cols = slice(None, None, -1)
+        if flip_direction != 'horizontal':
+            boxes[:, 1::2] = self.height - boxes[:, 3::-2]
+            rows = slice(None, None, -1)
+        return self.from_windows(boxes, [w[rows, cols] for w in self.windows()], self.height, self.width)
 
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> Self:
         """Grow to ``out_shape`` (h, w) at the right and the bottom."""
-        geometry.refuse_border('pad_val', pad_val)
-        if out_shape[0] < self.height or out_shape[1] < self.width:
-            raise ValueError(f'cannot pad masks of {self.height} x {self.width} to the smaller {out_shape}')
-        return self._placed(out_shape, 0, 0)
+        refuse_border('pad_val', pad_val)
+        return self.expand(*out_shape, 0, 0)
 
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> Self:
         """Place the image at (top, left) of a larger one."""
@@ -164,14 +198,46 @@ class InstanceMasks:
             raise ValueError(
                 f'masks of {self.height} x {self.width} at ({top}, {left}) leave {expanded_h} x {expanded_w}'
             )
-        return self._placed((expanded_h, expanded_w), top, left)
+        boxes = np.where(np.diff(self.starts)[:, None] > 0, self.boxes + [left, top, left, top], 0)
+        return type(self)(expanded_h, expanded_w, boxes, self.starts, self.bits)
 
     def resize_nearest(self, out_shape: tuple[int, int]) -> Self:
-        """Resize to (h, w) by nearest neighbours, as OpenCV rounds."""
-        cells = geometry.resize_nearest(self.boxes, self.windows(), (self.height, self.width), out_shape)
-        return self.from_windows(*cells, *out_shape)
+        """Resize to (h, w) by repeating and leaving out rows and columns, as OpenCV's nearest neighbours.
 
-    def _placed(self, size: tuple[int, int], top: int, left: int) -> Self:
-        filled = (np.diff(self.starts) > 0)[:, None]
-        boxes = np.where(filled, self.boxes + np.array([left, top, left, top], np.int32), 0)
-        return type(self)(*size, boxes, self.starts, self.bits)
+        Which source row a row comes from is read off a ruler that OpenCV resizes, so that its rounding is ours. The
+        ruler never descends, hence a window's rows stay together.
+        """
+        cols, rows = (
+            cv2.resize(np.arange(old, dtype=np.float32)[None], (new, 1), interpolation=cv2.INTER_NEAREST)[0].astype(int)
+            for old, new in ((self.width, out_shape[1]), (self.height, out_shape[0]))
+        )
+        boxes = np.empty_like(self.boxes)
+        boxes[:, 0::2] = np.searchsorted(cols, self.boxes[:, 0::2])
+        boxes[:, 1::2] = np.searchsorted(rows, self.boxes[:, 1::2])
+        windows = [
+            w.take(rows[top:bottom] - y, axis=0).take(cols[left:right] - x, axis=1)
+            for w, (left, top, right, bottom), (x, y, *_) in zip(self.windows(), boxes.tolist(), self.boxes.tolist())
+        ]
+        return self.from_windows(boxes, windows, *out_shape)
+
+
+def _tight(boxes: np.ndarray, windows: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The same masks in the smallest boxes (N, 4) int32; zeros for an empty mask."""
+    out, pieces = np.zeros((len(boxes), 4), np.int32), []
+    for box, (x, y), window in zip(out, boxes[:, :2].tolist(), windows):
+        rows, cols = np.flatnonzero(window.any(axis=1)), np.flatnonzero(window.any(axis=0))
+        if len(rows):
+            box[:] = x + cols[0], y + rows[0], x + cols[-1] + 1, y + rows[-1] + 1
+            pieces.append(window[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
+        else:
+            pieces.append(window[:0, :0])
+    return out, pieces
+
+
+def refuse_border(name: str, value: float) -> None:
+    """Raise ValueError for a border that would make every window as large as the image."""
+    if value:
+        raise ValueError(
+            f'masks in boxes: expected {name}=0, found {value!r}; with any other value every mask is as large as the '
+            'image, so use .to_bitmap() for it'
+        )

@@ -1,4 +1,4 @@
-"""Which masks overlap, and by how much, without an N×M matrix.
+"""Which boxes and masks overlap, and by how much, without an N×M matrix.
 
 Pairs are index arrays (i, j), sorted by i, then j. Time and memory grow with the pairs of boxes that do overlap
 and with the rows of their common rectangles.
@@ -7,14 +7,36 @@ and with the rows of their common rectangles.
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 
-from .box_pairs import box_iou_pairs, candidate_pairs
 from .masks import InstanceMasks
 from .ragged import batches, offsets, ragged_arange
 
-__all__ = ['box_iou_pairs', 'candidate_pairs', 'common_pixels', 'intersections', 'mask_iou_pairs', 'union']
-
 _CHUNK = 1 << 20  # words of 64 px that are expanded at once; about 80 MB
+
+
+def candidate_pairs(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of boxes (N, 4) and (M, 4) xyxy whose common rectangle has an area above 0."""
+    boxes_a, boxes_b = np.asarray(boxes_a), np.asarray(boxes_b)
+    filled_a, filled_b = (np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1)) for boxes in (boxes_a, boxes_b))
+    tree = shapely.STRtree(shapely.box(*boxes_b[filled_b].T))
+    i, j = tree.query(shapely.box(*boxes_a[filled_a].T))
+    i, j = filled_a[i], filled_b[j]
+    a, b = boxes_a[i], boxes_b[j]
+    meet = ((a[:, :2] < b[:, 2:]) & (b[:, :2] < a[:, 2:])).all(axis=1)  # the tree also finds those that touch
+    i, j = i[meet], j[meet]
+    order = np.lexsort((j, i))
+    return i[order], j[order]
+
+
+def box_iou_pairs(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of boxes xyxy (areas without + 1) that overlap: i, j and their IoU (float64)."""
+    boxes_a, boxes_b = np.asarray(boxes_a, np.float64), np.asarray(boxes_b, np.float64)
+    i, j = candidate_pairs(boxes_a, boxes_b)
+    a, b = boxes_a[i], boxes_b[j]
+    common = np.prod(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), axis=1)
+    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1), np.prod(b[:, 2:] - b[:, :2], axis=1)
+    return i, j, common / (area_a + area_b - common)
 
 
 def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -26,13 +48,7 @@ def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.nd
     if (a.height, a.width) != (b.height, b.width):
         raise ValueError(f'masks of {a.height} x {a.width} and of {b.height} x {b.width} share no image')
     i, j = candidate_pairs(a.boxes, b.boxes)
-    if a is b:  # count each pair once
-        upper = np.flatnonzero(i <= j)
-        counted = common_pixels(a, b, i[upper], j[upper])
-        key = np.minimum(i, j) * len(a) + np.maximum(i, j)
-        pixels = counted[np.searchsorted(key[upper], key)]
-    else:
-        pixels = common_pixels(a, b, i, j)
+    pixels = common_pixels(a, b, i, j)
     some = pixels > 0
     return i[some], j[some], pixels[some]
 

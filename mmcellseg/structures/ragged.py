@@ -1,4 +1,4 @@
-"""Arrays of many short pieces laid end to end."""
+"""Arrays of many short pieces laid end to end, and of values that come several times."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,13 @@ def ragged_arange(lengths: np.ndarray) -> np.ndarray:
     """``[0 … l0-1, 0 … l1-1, …]`` as int64."""
     starts = offsets(lengths)
     return np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+
+
+def positions(values: np.ndarray) -> dict[int, np.ndarray]:
+    """Each of the values (N,), ascending → where it is, ascending."""
+    order = np.argsort(values, kind='stable')
+    unique, first = np.unique(values[order], return_index=True)
+    return dict(zip(unique.tolist(), np.split(order, first[1:])))
 
 
 def batches(lengths: np.ndarray, limit: int) -> Iterator[slice]:

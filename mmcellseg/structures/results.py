@@ -3,22 +3,21 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from .files import atomic_open
-from .json_file import check_encoding, parse_json, read_json, short, whole
+from .json_file import check_encoding, parse_json, read_file, short, whole
+from .ragged import positions
 from .results_rules import Violation
 from .rle import counts_to_strings
 
 Entry = dict[str, Any]
 
 _SHOWN = 5  # violations in one message
-_CHUNK = 1 << 22
-_LONGEST_ENTRY = 1 << 26
 _BLANKS = ' \t\r\n'
 
 
@@ -53,16 +52,14 @@ def _plain(entry: Mapping[str, Any]) -> Entry:
 
 def dump_results(entries: Iterable[Mapping[str, Any]], file: BinaryIO, name: str | os.PathLike) -> int:
     """``write_results`` into a file that is open; errors name it ``name``."""
-    encode = json.JSONEncoder(allow_nan=False).encode
-    written = 0
+    encode, written = json.JSONEncoder(allow_nan=False).encode, 0
     file.write(b'[')
-    for entry in entries:
+    for written, entry in enumerate(entries, 1):
         try:
             line = encode(_plain(entry))
         except ValueError as error:
-            raise ResultsError(f'{name}: entry {written} cannot be written ({error}): {entry}') from error
-        file.write((',\n' if written else '\n').encode() + line.encode())
-        written += 1
+            raise ResultsError(f'{name}: entry {written - 1} cannot be written ({error}): {entry}') from error
+        file.write(f'{"," if written > 1 else ""}\n{line}'.encode())
     file.write(b'\n]\n' if written else b']\n')
     return written
 
@@ -78,13 +75,15 @@ def write_results(path: str | os.PathLike, entries: Iterable[Mapping[str, Any]])
         return dump_results(entries, file, path)
 
 
-def _listed(content: Any, path: str | os.PathLike) -> list[Entry]:
-    if not isinstance(content, list):
-        raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(content)}')
-    for i, entry in enumerate(content):
+def parse_results(content: bytes, path: str | os.PathLike) -> list[Entry]:
+    """``read_results`` of a file's content; errors name ``path``."""
+    entries = parse_json(content, path, ResultsError)
+    if not isinstance(entries, list):
+        raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(entries)}')
+    for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise ResultsError(f'{path}: entry {i} is {short(entry)}, expected a prediction')
-    return content
+    return entries
 
 
 def read_results(path: str | os.PathLike) -> list[Entry]:
@@ -92,12 +91,31 @@ def read_results(path: str | os.PathLike) -> list[Entry]:
 
     Raises ``ResultsError`` where there is none, or no JSON list of objects in UTF-8 without a byte order mark.
     """
-    return _listed(read_json(path, 'predictions file', ResultsError), path)
+    return parse_results(read_file(path, 'predictions file', ResultsError), path)
 
 
-def parse_results(content: bytes, path: str | os.PathLike) -> list[Entry]:
-    """``read_results`` of a file's content; errors name ``path``."""
-    return _listed(parse_json(content, path, ResultsError), path)
+Scan = list[tuple[int, int, int]]  # of each entry the first byte, that after its last, and its image id
+
+# A line as write_results writes it; the last one has no comma.
+_OUR_LINE = re.compile(rb'\{"image_id": (-?\d{1,18}), [^\n]*\}(,?)\n')
+
+
+def _scan_ours(path: Path) -> Scan | None:
+    """The entries of a file of ours, its lines not decoded; None for any other file."""
+    entries: Scan = []
+    with path.open('rb') as file:
+        if file.read(2) != b'[\n':
+            return None
+        at, more = 2, True
+        for line in file:
+            if not more:
+                return entries if (line + file.read()).strip() == b']' else None
+            found = _OUR_LINE.fullmatch(line)
+            if not found:
+                return None
+            entries.append((at, at + found.start(2), int(found[1])))
+            at, more = at + len(line), found[2] == b','
+    return None
 
 
 def _skip_blanks(text: str, at: int) -> int:
@@ -106,101 +124,53 @@ def _skip_blanks(text: str, at: int) -> int:
     return at
 
 
-# A line as write_results writes it; the last one has no comma.
-_OUR_LINE = re.compile(rb'\{"image_id": (-?\d{1,18}), [^\n]*\}(,?)\n')
-
-
-def _scan_ours(path: Path) -> tuple[list[tuple[int, int]], list[int]] | None:
-    """Bytes and image id of every entry of a file of ours, its lines not decoded; None for any other file."""
-    spans: list[tuple[int, int]] = []
-    ids: list[int] = []
-    with path.open('rb') as file:
-        if file.read(2) != b'[\n':
-            return None
-        base, rest, more = 2, b'', True
-        while True:
-            chunk = file.read(_CHUNK)
-            text, at = rest + chunk, 0
-            while more and (line := _OUR_LINE.match(text, at)):
-                spans.append((base + at, base + line.start(2)))
-                ids.append(int(line[1]))
-                at, more = line.end(), line[2] == b','
-            if not chunk:
-                return (spans, ids) if not more and text[at:].strip() == b']' else None
-            if len(text) - at > _LONGEST_ENTRY:
-                return None
-            base, rest = base + at, text[at:]
-
-
-def _scan(path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Yield (first byte, byte after the last, value) of each entry of a JSON list, a chunk in memory."""
+def _scan_foreign(path: Path) -> Scan:
+    """The entries of a file that is laid out in any way; its text is in memory meanwhile."""
+    text = path.read_bytes().decode('latin-1')  # one character a byte: places in the text are places in the file
+    check_encoding(text[:4].encode('latin-1'), path, ResultsError)
     decode = json.JSONDecoder().raw_decode
-    with path.open('rb') as file:
-        # Latin-1 maps bytes to characters one to one: positions in the text are positions in the file.
-        text, base, first = file.read(_CHUNK).decode('latin-1'), 0, True
-        check_encoding(text[:4].encode('latin-1'), path, ResultsError)
-        at = _skip_blanks(text, 0) + 1
-        if text[at - 1 : at] != '[':
-            found = short(text) if text else 'nothing'
-            raise ResultsError(f'{path}: expected a JSON list of predictions, found {found}')
-        while True:
-            at = _skip_blanks(text, at)
-            closing = text[at : at + 1] == ']'
-            start = at if first else _skip_blanks(text, at + 1)
-            try:
-                if closing:
-                    rest = text[at + 1 :] + file.read(_CHUNK).decode('latin-1')
-                    if rest.strip(_BLANKS):
-                        raise ResultsError(f'{path}: more text after the end of the list at byte {base + at}')
-                    return
-                if not first and text[at : at + 1] not in ('', ','):
-                    raise ResultsError(f'{path}: expected "," or "]" at byte {base + at}, found {text[at]!r}')
-                value, end = decode(text, start)
-            except json.JSONDecodeError as error:
-                more = file.read(_CHUNK).decode('latin-1') if len(text) - at < _LONGEST_ENTRY else ''
-                if not more:
-                    raise ResultsError(
-                        f'{path}: the list breaks at byte {base + error.pos} ({error.msg}); the file is '
-                        'truncated or not JSON: write it again'
-                    ) from error
-                text, base, at = text[at:] + more, base + at, 0
-                continue
-            except ResultsError:
-                raise
-            except (RecursionError, ValueError) as error:
-                text = f'{path}: the entry at byte {base + start} is nested too deeply or has too long a number'
-                raise ResultsError(text) from error
-            yield base + start, base + end, value
-            first, at = False, end
+    entries: Scan = []
+    at = _skip_blanks(text, 0)
+    if text[at : at + 1] != '[':
+        raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(text) if text else "nothing"}')
+    at = _skip_blanks(text, at + 1)
+    while text[at : at + 1] != ']':
+        if entries and text[at : at + 1] not in ('', ','):
+            raise ResultsError(f'{path}: expected "," or "]" at byte {at}, found {text[at]!r}')
+        start = _skip_blanks(text, at + 1) if entries else at
+        try:
+            entry, end = decode(text, start)
+        except json.JSONDecodeError as error:
+            problem = f'the list breaks at byte {error.pos} ({error.msg}); the file is truncated or not JSON'
+            raise ResultsError(f'{path}: {problem}: write it again') from error
+        except (RecursionError, ValueError) as error:
+            problem = f'the entry at byte {start} is nested too deeply or has too long a number'
+            raise ResultsError(f'{path}: {problem}') from error
+        image_id = entry.get('image_id') if isinstance(entry, dict) else None
+        if not whole(image_id):
+            raise ResultsError(f'{path}: entry {len(entries)} has no integer image_id: {short(entry)}')
+        entries.append((start, end, image_id))
+        at = _skip_blanks(text, end)
+    if text[at + 1 :].strip(_BLANKS):
+        raise ResultsError(f'{path}: more text after the end of the list at byte {at}')
+    return entries
 
 
 class ResultsFile:
     """A predictions file of any size, indexed once and read an image at a time.
 
-    The file may be ours or another program's, its entries in any order. Memory holds three integers an entry
-    and one image's entries. Raises ``ResultsError`` where the file is missing, truncated or no list.
+    The file may be ours or another program's (whose text is in memory while it is indexed), its entries in any order.
+    Memory holds three integers an entry and one image's entries. Raises ``ResultsError`` where the file is missing,
+    truncated or no list.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ResultsError(f'{path}: there is no such predictions file')
-        spans, ids = _scan_ours(self.path) or self._scan_foreign(self.path)
-        self._spans = np.array(spans, np.int64).reshape(-1, 2)
-        order = np.argsort(np.array(ids, np.int64), kind='stable')
-        unique, first = np.unique(np.array(ids, np.int64)[order], return_index=True)
-        self._entries = dict(zip(unique.tolist(), np.split(order, first[1:]), strict=True)) if ids else {}
-
-    @staticmethod
-    def _scan_foreign(path: Path) -> tuple[list[tuple[int, int]], list[int]]:
-        spans, ids = [], []
-        for index, (start, end, entry) in enumerate(_scan(path)):
-            image_id = entry.get('image_id') if isinstance(entry, dict) else None
-            if not whole(image_id):
-                raise ResultsError(f'{path}: entry {index} has no integer image_id: {short(entry)}')
-            spans.append((start, end))
-            ids.append(image_id)
-        return spans, ids
+        ours = _scan_ours(self.path)
+        entries = np.array(_scan_foreign(self.path) if ours is None else ours, np.int64).reshape(-1, 3)
+        self._spans, self._entries = entries[:, :2], positions(entries[:, 2])
 
     @property
     def image_ids(self) -> list[int]:

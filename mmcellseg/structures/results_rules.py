@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .json_file import numbers, short, whole
-from .rle import decode_rles, foreground
+from .json_file import LISTED, numbers, short, whole
+from .rle import decode_rles, foreground, rle_problem
 
 WHOLE_FILE = -1  # index of a violation that is the file's and no entry's
 
@@ -17,7 +17,10 @@ CATEGORY, SCORE_RANGE, BOX_SIZE = 'category', 'score range', 'box size'
 EMPTY_MASK, MASK_OUTSIDE, LISTED_COUNTS, REPEATED = 'empty mask', 'mask outside box', 'listed counts', 'repeated'
 
 _SLACK = 1.0  # px by which a mask may stick out of its box, and a box be larger than its image
+_UNMASKED = {'entry', 'image', 'mask'}  # what keeps a mask from being decoded
 _FITTING = {CATEGORY, 'score', SCORE_RANGE, LISTED_COUNTS}  # what does not keep box and mask from being compared
+
+Images = Mapping[int, tuple[int, int]]  # id → (height, width) px
 
 
 class Violation(NamedTuple):
@@ -33,15 +36,14 @@ class Violation(NamedTuple):
         return f'{where}: {self.problem}'
 
 
-def _plainly_right(entry: Any, images: Mapping[int, tuple[int, int]], categories: Collection[int]) -> bool:
+def _plainly_right(entry: Any, images: Images, categories: Collection[int]) -> bool:
     """Whether an entry as json reads it has nothing wrong but perhaps its mask: the quick way for most of them."""
     try:
         x, y, wide, high = entry['bbox']
         height, width = images[entry['image_id']]
         rle, score = entry['segmentation'], entry['score']
         return (
-            type(entry['image_id']) is int
-            and type(entry['category_id']) is int
+            type(entry['image_id']) is type(entry['category_id']) is int
             and entry['category_id'] in categories
             and type(score) is float
             and 0 <= score <= 1
@@ -57,33 +59,8 @@ def _plainly_right(entry: Any, images: Mapping[int, tuple[int, int]], categories
         return False
 
 
-def _box_problem(box: Any, size: tuple[int, int] | None) -> tuple[str, str] | None:
-    """(Problem, rule) of a bbox xywh; ``size`` (h, w) of its image, if that is known."""
-    if not isinstance(box, Sequence | np.ndarray) or len(box) != 4 or not numbers(found := list(box), 4):
-        return f'bbox {short(box)}, expected four finite numbers x, y, width, height', 'bbox'
-    if found[2] <= 0 or found[3] <= 0:
-        return f'bbox {found} has width {found[2]} and height {found[3]}, expected both above 0', BOX_SIZE
-    if size and (found[2] > size[1] + _SLACK or found[3] > size[0] + _SLACK):
-        return f'bbox {found} is larger than the image of width {size[1]} and height {size[0]}', BOX_SIZE
-    return None
-
-
-def rle_problem(rle: Any, size: tuple[int, int] | None) -> str | None:
-    """What keeps this from being an RLE of ``size`` (h, w), its counts not looked at."""
-    if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
-        return f'segmentation {short(rle)}, expected an RLE with size and counts'
-    found = rle['size']
-    if not isinstance(found, Sequence | np.ndarray) or len(found) != 2 or not all(map(whole, found)):
-        return f'RLE size {short(found)}, expected [height, width]'
-    if size and tuple(found) != tuple(size):
-        return f'RLE size {list(found)}, expected {list(size)} of the image'
-    if not isinstance(rle['counts'], str | bytes | Sequence | np.ndarray):
-        return f'RLE counts of type {type(rle["counts"]).__name__}, expected a string'
-    return None
-
-
 def _field_problems(
-    entry: Any, images: Mapping[int, tuple[int, int]], categories: Collection[int], keys: Sequence[str]
+    entry: Any, images: Images, categories: Collection[int], keys: Sequence[str]
 ) -> list[tuple[str, str]]:
     """(Problem, rule) of all that can be said of an entry without decoding its mask."""
     if not isinstance(entry, Mapping):
@@ -101,11 +78,18 @@ def _field_problems(
         problems.append((f'score {short(score)}, expected a finite number in [0, 1]', 'score'))
     elif not 0 <= score <= 1:
         problems.append((f'score {score!r}, expected a finite number in [0, 1]', SCORE_RANGE))
-    if 'bbox' in keys and (problem := _box_problem(entry['bbox'], size)):
-        problems.append(problem)
+    if 'bbox' in keys:
+        box = list(entry['bbox']) if isinstance(entry['bbox'], LISTED) else entry['bbox']
+        if not numbers(box, 4):
+            problems.append((f'bbox {short(box)}, expected four finite numbers x, y, width, height', 'bbox'))
+        elif box[2] <= 0 or box[3] <= 0:
+            text = f'bbox {box} has width {box[2]} and height {box[3]}, expected both above 0'
+            problems.append((text, BOX_SIZE))
+        elif size and (box[2] > size[1] + _SLACK or box[3] > size[0] + _SLACK):
+            problems.append((f'bbox {box} is larger than the image of width {size[1]} and height {size[0]}', BOX_SIZE))
     if 'segmentation' in keys:
-        if text := rle_problem(entry['segmentation'], size):
-            problems.append((text, 'mask'))
+        if problem := rle_problem(entry['segmentation'], size):
+            problems.append((problem, 'mask'))
         elif not isinstance(entry['segmentation']['counts'], str | bytes):
             text = 'the RLE counts are a list, expected the compressed string (pycocotools.mask.frPyObjects makes it)'
             problems.append((text, LISTED_COUNTS))
@@ -114,14 +98,14 @@ def _field_problems(
 
 def examine(
     entries: Sequence[Any],
-    images: Mapping[int, tuple[int, int]],
+    images: Images,
     category_ids: Iterable[int],
     *,
     places: Sequence[int] | np.ndarray | None = None,
     boxes: bool = True,
     masks: bool = True,
 ) -> tuple[list[Violation], np.ndarray]:
-    """Hold entries against the images (id → (height, width) px) and the categories.
+    """Hold entries against the images and the categories.
 
     Wrong are: a missing field, an unknown image or category, a score that is not a finite number in [0, 1], a box
     without width or height or larger than the image, an RLE of another size than the image or that does not decode,
@@ -137,8 +121,7 @@ def examine(
         to its mask as (x, y, w, h), -1 if as (x0, y0, x1, y1), 0 if neither or if one of them is wrong.
     """
     categories = {int(category) for category in category_ids}
-    keys = ['image_id', 'bbox', 'score', 'category_id', 'segmentation']
-    keys = [key for key in keys if boxes or key != 'bbox' if masks or key != 'segmentation']
+    keys = ['image_id', *['bbox'] * boxes, 'score', 'category_id', *['segmentation'] * masks]
     problems: dict[int, list[tuple[str, str]]] = {}
     for i, entry in enumerate(entries):
         quick = boxes and masks and _plainly_right(entry, images, categories)
@@ -146,23 +129,27 @@ def examine(
             problems[i] = found
     forms = np.zeros(len(entries), np.int64)
     if masks:
-        spoilt = {i for i, found in problems.items() if {rule for _, rule in found} & {'entry', 'image', 'mask'}}
-        masked = [i for i in range(len(entries)) if i not in spoilt]
+        masked = [i for i in range(len(entries)) if i not in problems or not _rules(problems[i]) & _UNMASKED]
         rles = [entries[i]['segmentation'] for i in masked]
         sizes = np.array([rle['size'] for rle in rles], np.int64).reshape(-1, 2)
         counts, splits, broken = decode_rles(rles, sizes)
-        _, tight = foreground(counts, splits, sizes[:, 0])
-        for n, text in sorted(broken.items()):
-            problems.setdefault(masked[n], []).append((f'the RLE does not decode: {text}', 'mask'))
-        for n in np.flatnonzero(tight[:, 2] == 0):
-            if n not in broken:
-                problems.setdefault(masked[n], []).append(('the mask is empty', EMPTY_MASK))
+        tight, *_ = foreground(counts, splits, sizes[:, 0])
+        for n in np.flatnonzero(tight[:, 2] == 0).tolist():
+            broke = (f'the RLE does not decode: {broken[n]}', 'mask') if n in broken else None
+            problems.setdefault(masked[n], []).append(broke or ('the mask is empty', EMPTY_MASK))
         if boxes:
-            unfit = {i for i, found in problems.items() if {rule for _, rule in found} - _FITTING}
-            rows = np.array([n for n, i in enumerate(masked) if i not in unfit], np.int64)
-            indices = np.array(masked, np.int64)[rows]
-            _fit(entries, indices, tight[rows], forms, problems)
-        _find_repeated(entries, masked, problems)
+            rows = [n for n, i in enumerate(masked) if i not in problems or _rules(problems[i]) <= _FITTING]
+            compared = [masked[n] for n in rows]
+            outside, forms[compared] = _fit([entries[i]['bbox'] for i in compared], tight[rows])
+            for n in np.flatnonzero(outside).tolist():
+                (x0, y0, x1, y1), i = tight[rows[n]], compared[n]
+                text = (
+                    f'the mask reaches x {x0}–{x1}, y {y0}–{y1}, more than {_SLACK:g} px out of bbox '
+                    f'{list(entries[i]["bbox"])} (x, y, width, height)'
+                )
+                problems.setdefault(i, []).append((text, MASK_OUTSIDE))
+        for i in _repeated(entries, masked):
+            problems.setdefault(i, []).append(('it is the same as an earlier entry', REPEATED))
     places = range(len(entries)) if places is None else places
     violations = [
         Violation(int(places[i]), entries[i].get('image_id') if isinstance(entries[i], Mapping) else None, *problem)
@@ -172,34 +159,27 @@ def examine(
     return violations, forms
 
 
-def _fit(
-    entries: Sequence[Any], indices: np.ndarray, tight: np.ndarray, forms: np.ndarray, problems: dict[int, list]
-) -> None:
-    """Hold boxes against their masks' tight boxes (N, 4) xyxy: fill in ``forms`` and ``problems``."""
-    given = np.array([list(entries[i]['bbox']) for i in indices], np.float64).reshape(-1, 4)
+def _rules(problems: list[tuple[str, str]]) -> set[str]:
+    return {rule for _, rule in problems}
+
+
+def _fit(boxes: Sequence[Sequence[float]], tight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the masks of tight boxes (N, 4) xyxy leave their boxes, (N,) bool, and these boxes' forms."""
+    given = np.array([list(box) for box in boxes], np.float64).reshape(-1, 4)
     np.clip(given, -1e15, 1e15, out=given)  # sums of larger ones may leave the floats
     corners = np.concatenate([given[:, :2], given[:, :2] + given[:, 2:]], axis=1)
-    out = np.any((tight[:, :2] < corners[:, :2] - _SLACK) | (tight[:, 2:] > corners[:, 2:] + _SLACK), axis=1)
-    for n in np.flatnonzero(out):
-        x0, y0, x1, y1 = tight[n]
-        text = (
-            f'the mask reaches x {x0}–{x1}, y {y0}–{y1}, more than {_SLACK:g} px out of bbox '
-            f'{list(entries[indices[n]]["bbox"])} (x, y, width, height)'
-        )
-        problems.setdefault(int(indices[n]), []).append((text, MASK_OUTSIDE))
+    outside = np.any((tight[:, :2] < corners[:, :2] - _SLACK) | (tight[:, 2:] > corners[:, 2:] + _SLACK), axis=1)
     gain = np.abs(given - tight).sum(1) - np.abs(corners - tight).sum(1)
-    forms[indices] = np.sign(np.where(np.abs(gain) > _SLACK, gain, 0))
+    return outside, np.sign(np.where(np.abs(gain) > _SLACK, gain, 0))
 
 
-def _find_repeated(entries: Sequence[Any], masked: Sequence[int], problems: dict[int, list]) -> None:
-    """Fill in ``problems`` of the entries that are all like an earlier one."""
+def _repeated(entries: Sequence[Any], masked: Sequence[int]) -> Iterator[int]:
+    """Those of the entries ``masked`` that are all like an earlier one."""
     codes = [str(entries[i]['segmentation']['counts']) for i in masked]
-    if len(set(codes)) == len(codes):
-        return
     number, seen = Counter(codes), set()
     for i, code in zip(masked, codes):
         if number[code] > 1:
             key = (code, *(str(entries[i].get(name)) for name in ('image_id', 'category_id', 'score', 'bbox')))
             if key in seen:
-                problems.setdefault(i, []).append(('it is the same as an earlier entry', REPEATED))
+                yield i
             seen.add(key)

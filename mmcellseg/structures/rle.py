@@ -5,42 +5,34 @@ first pixel is foreground). The compressed form writes each count in groups of 5
 that more follow, the last group's bit 4 is the sign, + 48 makes it printable), from the fourth count on as the
 difference to the count two before (pycocotools, ``common/maskApi.c``).
 
-"Windows" are box-local bitmaps as :class:`InstanceMasks` keeps them: half-open ``boxes`` (N, 4) xyxy and ``bits``,
-each window row by row, laid end to end.
+The counts of N RLEs lie end to end in one array (K,) int64; RLE i has ``counts[splits[i]:splits[i + 1]]``. Windows are
+half-open ``boxes`` (N, 4) xyxy, ``starts`` and ``bits`` as :class:`InstanceMasks` keeps them.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .json_file import short, whole
-from .ragged import offsets
+from .json_file import LISTED, short, whole
+from .ragged import offsets, ragged_arange
 
 _MAX_GROUPS = 12  # 60 bits; a longer number cannot be a count
 
 
-def _segment_of(splits: np.ndarray) -> np.ndarray:
-    return np.repeat(np.arange(len(splits) - 1), np.diff(splits))
-
-
-def _other_parity(values: np.ndarray, splits: np.ndarray, *, undo: bool) -> np.ndarray:
-    """Take (or with ``undo`` add up) the differences to the count two before, from the fourth count on."""
-    index = np.arange(len(values)) - np.repeat(splits[:-1], np.diff(splits))
-    if not undo:
-        out = values.copy()
-        later = np.flatnonzero(index > 2)
-        out[later] -= values[later - 2]
-        return out
-    out = values.copy()
-    for first in (1, 2):  # counts 1, 3, 5, … are one chain of sums, 2, 4, 6, … the other
-        chain = np.flatnonzero((index % 2 == first % 2) & (index > 0))
-        sums = np.cumsum(values[chain])
-        heads = np.flatnonzero(index[chain] == first)
-        before = sums[heads] - values[chain[heads]]
-        out[chain] = sums - np.repeat(before, np.diff(np.append(heads, len(chain))))
-    return out
+def rle_problem(rle: Any, size: tuple[int, int] | None) -> str | None:
+    """What keeps this from being an RLE of ``size`` (h, w), its counts not looked at."""
+    if not isinstance(rle, Mapping) or 'size' not in rle or 'counts' not in rle:
+        return f'segmentation {short(rle)}, expected an RLE with size and counts'
+    found = rle['size']
+    if not isinstance(found, LISTED) or len(found) != 2 or not all(map(whole, found)):
+        return f'RLE size {short(found)}, expected [height, width]'
+    if size and tuple(found) != tuple(size):
+        return f'RLE size {list(found)}, expected {list(size)} of the image'
+    if not isinstance(rle['counts'], (str, bytes, *LISTED)):
+        return f'RLE counts of type {type(rle["counts"]).__name__}, expected a string'
+    return None
 
 
 def _decode(strings: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
@@ -62,9 +54,14 @@ def _decode(strings: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray, dic
     splits = np.searchsorted(stops, ends, side='right')  # stops[k] is the end of number k, and every RLE ends at one
     groups = stops - begins
     place = np.minimum(np.arange(len(code)) - np.repeat(begins, groups), _MAX_GROUPS)
-    values = np.add.reduceat((code & 31).astype(np.int64) << (5 * place), begins)
-    values -= ((code[stops - 1] & 16) > 0).astype(np.int64) << (5 * np.minimum(groups, _MAX_GROUPS))
-    counts = _other_parity(values, splits, undo=True)
+    counts = np.add.reduceat((code & 31).astype(np.int64) << (5 * place), begins)
+    counts -= ((code[stops - 1] & 16) > 0).astype(np.int64) << (5 * np.minimum(groups, _MAX_GROUPS))
+    lengths = np.diff(splits)
+    index = ragged_arange(lengths)
+    for parity in (0, 1):  # counts 1, 3, 5, … are one chain of differences, 2, 4, 6, … the other
+        chain = (index % 2 == parity) & (index > 0)
+        sums = offsets(np.where(chain, counts, 0))
+        counts = np.where(chain, sums[1:] - np.repeat(sums[splits[:-1]], lengths), counts)
     problems = {}
     for k in np.flatnonzero(counts < 0)[::-1]:
         problems[int(np.searchsorted(splits, k, side='right')) - 1] = f'negative count {counts[k]}'
@@ -82,14 +79,13 @@ def decode_rles(rles: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> tuple[n
     """Decode RLEs of masks of ``sizes`` (N, 2) h, w, their ``counts`` compressed (str, bytes) or a list of ints.
 
     Returns:
-        counts (K,) int64 of all RLEs end to end, splits (N + 1,) int64 (RLE i has ``counts[splits[i]:splits[i + 1]]``),
-        and what is wrong with the broken ones by index; these have counts of 0.
+        counts, splits, and what is wrong with the broken ones by index; these have counts of 0.
     """
     problems: dict[int, str] = {}
     strings, areas = [rle['counts'] for rle in rles], sizes.prod(1)
     for i, found in enumerate(strings):
         if not isinstance(found, str | bytes):
-            runs: list[Any] = list(found) if isinstance(found, Sequence | np.ndarray) else [None]
+            runs: list[Any] = list(found) if isinstance(found, LISTED) else [None]
             if not all(whole(run) and 0 <= run <= areas[i] for run in runs):
                 problems[i], runs = f'counts {short(found)}, expected whole numbers of px, each within the image', []
             strings[i] = counts_to_strings(np.array(runs, np.int64), np.array([0, len(runs)]))[0]
@@ -107,9 +103,26 @@ def decode_rles(rles: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> tuple[n
     return counts, splits, problems
 
 
+def read_rles(rles: Sequence[Mapping], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and splits of COCO dicts whose ``counts`` are compressed (str, bytes) or a list of ints.
+
+    Raises:
+        ValueError: names the index of an RLE of another size than h×w or whose counts do not add up to it.
+    """
+    for i, rle in enumerate(rles):
+        if problem := rle_problem(rle, (height, width)):
+            raise ValueError(f'RLE {i}: {problem}')
+    counts, splits, problems = decode_rles(rles, np.full((len(rles), 2), (height, width)))
+    for i in sorted(problems)[:1]:
+        raise ValueError(f'RLE {i}: {problems[i]}')
+    return counts, splits
+
+
 def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
-    """Encode counts (K,) int64 of N RLEs, split as :func:`strings_to_counts` returns them."""
-    values = _other_parity(np.asarray(counts, np.int64), splits, undo=False)
+    """Compress the counts of N RLEs."""
+    values = np.array(counts, np.int64)
+    later = np.flatnonzero(ragged_arange(np.diff(splits)) > 2)
+    values[later] -= counts[later - 2]
     # Most numbers fit one group (-16 to 15), so each further group looks at those that go on only.
     rest = values
     alive: np.ndarray = np.arange(len(values))
@@ -123,52 +136,23 @@ def counts_to_strings(counts: np.ndarray, splits: np.ndarray) -> list[bytes]:
     code = np.empty(begins[-1], np.uint8)
     for group, (at, characters) in enumerate(parts):
         code[begins[at] + group] = characters
-    text, ends = code.tobytes(), begins[splits].tolist()
-    return [text[a:b] for a, b in pairwise(ends)]
+    text = code.tobytes()
+    return [text[a:b] for a, b in pairwise(begins[splits].tolist())]
 
 
-def read_rles(rles: Sequence[Mapping], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and splits of COCO dicts whose ``counts`` are compressed (str, bytes) or a list of ints.
+def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> tuple[np.ndarray, ...]:
+    """Tight boxes (N, 4) int64 xyxy, zeros for an empty mask, of valid RLEs of one height or a height each (N,).
 
-    Raises:
-        ValueError: names the index of an RLE of another size than h×w or whose counts do not add up to it.
+    And of the foreground runs, in order, the RLE, the length, and x and y of the first px, each (R,) int64.
     """
-    for i, rle in enumerate(rles):
-        size = rle.get('size') if isinstance(rle, Mapping) else None
-        if size is None or rle.get('counts') is None:
-            raise ValueError(f'RLE {i}: expected a dict with size and counts, found {type(rle).__name__}')
-        if tuple(size) != (height, width):
-            raise ValueError(f'RLE {i}: its size (h, w) is {list(size)}, expected [{height}, {width}]')
-    counts, splits, problems = decode_rles(rles, np.full((len(rles), 2), (height, width)))
-    for i in sorted(problems)[:1]:
-        raise ValueError(f'RLE {i}: {problems[i]}')
-    return counts, splits
-
-
-class Runs(NamedTuple):
-    """Foreground runs of RLEs, in order: index of the RLE, length, x and y of the first px (each (R,) int64)."""
-
-    owner: np.ndarray
-    length: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-
-
-def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray) -> tuple[Runs, np.ndarray]:
-    """The foreground runs of valid RLEs of one height or a height each (N,), and their tight boxes (N, 4) int64 xyxy.
-
-    The box of an empty mask is all zeros.
-    """
-    sums = offsets(counts)
-    position = np.arange(len(counts)) - np.repeat(splits[:-1], np.diff(splits))
-    runs = np.flatnonzero((position % 2 == 1) & (counts > 0))
-    owner = _segment_of(splits)[runs]
-    begin, length = sums[runs] - sums[splits[owner]], counts[runs]
-    high = height if isinstance(height, int | np.integer) else height[owner]
-    x, y = np.divmod(begin, high) if len(runs) else (begin, begin)
-    x_last, y_last = np.divmod(begin + length - 1, high) if len(runs) else (begin, begin)
+    number, lengths, sums = len(splits) - 1, np.diff(splits), offsets(counts)
+    runs = np.flatnonzero((ragged_arange(lengths) % 2 == 1) & (counts > 0))
+    owner, length = np.repeat(np.arange(number), lengths)[runs], counts[runs]
+    begin, high = sums[runs] - sums[splits[owner]], np.broadcast_to(height, number)[owner]
+    x, y = np.divmod(begin, high)
+    x_last, y_last = np.divmod(begin + length - 1, high)
     wraps = x_last > x  # such a run holds the last pixel of one column and the first of the next
-    boxes = np.zeros((len(splits) - 1, 4), np.int64)
+    boxes = np.zeros((number, 4), np.int64)
     heads = np.flatnonzero(np.diff(owner, prepend=-1))
     if len(heads):
         named = owner[heads]
@@ -176,7 +160,15 @@ def foreground(counts: np.ndarray, splits: np.ndarray, height: int | np.ndarray)
         boxes[named, 1] = np.minimum.reduceat(np.where(wraps, 0, y), heads)
         boxes[named, 2] = np.maximum.reduceat(x_last, heads) + 1
         boxes[named, 3] = np.maximum.reduceat(np.where(wraps, high - 1, y_last), heads) + 1
-    return Runs(owner, length, x, y), boxes
+    return boxes, owner, length, x, y
+
+
+def fill_runs(begin: np.ndarray, length: np.ndarray, total: int) -> np.ndarray:
+    """``total`` uint8 of which those of the runs, which do not overlap, are 1."""
+    change = np.zeros(total + 1, np.int8)
+    change[begin] += 1
+    change[begin + length] -= 1
+    return np.cumsum(change[:-1], dtype=np.int8).view(np.uint8)
 
 
 def _transposed(bits: np.ndarray, starts: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -188,16 +180,12 @@ def _transposed(bits: np.ndarray, starts: np.ndarray, shape: np.ndarray) -> np.n
 
 def counts_to_windows(counts: np.ndarray, splits: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tight windows of RLEs that are known to be valid: boxes (N, 4) int32, starts (N + 1,) int64, bits uint8."""
-    runs, boxes = foreground(counts, splits, height)
+    boxes, owner, length, x, y = foreground(counts, splits, height)
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     starts = offsets(wide * high)
     # A run that wraps has a window of full height, so in a window read by columns every run is one piece.
-    owner = runs.owner
-    first = starts[owner] + (runs.x - boxes[owner, 0]) * high[owner] + runs.y - boxes[owner, 1]
-    change = np.zeros(starts[-1] + 1, np.int8)
-    change[first] += 1
-    change[first + runs.length] -= 1
-    columns = np.cumsum(change[:-1], dtype=np.int8).view(np.uint8)
+    first = starts[owner] + (x - boxes[owner, 0]) * high[owner] + y - boxes[owner, 1]
+    columns = fill_runs(first, length, starts[-1])
     return boxes.astype(np.int32), starts, _transposed(columns, starts, np.stack([wide, high], axis=1))
 
 
@@ -205,37 +193,27 @@ def windows_to_counts(
     boxes: np.ndarray, starts: np.ndarray, bits: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts and splits of the full h×w masks whose windows these are; every bit but 0 is foreground."""
-    number = len(boxes)
     corner, size = boxes[:, :2].astype(np.int64), (boxes[:, 2:] - boxes[:, :2]).astype(np.int64)
     (x0, y0), (wide, high) = corner.T, size.T
     columns = _transposed(bits, starts, np.stack([high, wide], axis=1)) != 0
-    border = np.zeros(len(columns) + 1, bool)  # a column starts here
-    border[-1:] = True
-    filled = np.where(high > 0, wide, 0)
-    border_at = np.repeat(starts[:-1], filled)
-    border_at += (np.arange(len(border_at)) - np.repeat(offsets(filled)[:-1], filled)) * np.repeat(high, filled)
-    border[border_at] = True
-    opens, closes = columns.copy(), columns.copy()
-    opens[1:] &= ~columns[:-1] | border[1:-1]
-    closes[:-1] &= ~columns[1:] | border[1:-1]
-    first, last = np.flatnonzero(opens), np.flatnonzero(closes)
+    cut = np.zeros(len(columns), bool)  # a column begins here, or a run within it
+    cut[np.repeat(starts[:-1], wide) + ragged_arange(wide) * np.repeat(high, wide)] = True
+    cut[1:] |= columns[1:] != columns[:-1]
+    pieces = np.append(np.flatnonzero(cut), len(columns))
+    first, stop = np.stack([pieces[:-1], pieces[1:]])[:, columns[pieces[:-1]]]
     owner = np.searchsorted(starts, first, side='right') - 1
-    local = first - starts[owner]
-    column = local // np.maximum(high[owner], 1)
-    begin = (column + x0[owner]) * height + local - column * high[owner] + y0[owner]
-    end = begin + last - first + 1
+    column, row = np.divmod(first - starts[owner], high[owner])
+    begin = (column + x0[owner]) * height + row + y0[owner]
+    end = begin + stop - first
     # Runs of neighbouring columns touch only if the window has the full height.
     joined = np.flatnonzero((end[:-1] == begin[1:]) & (owner[:-1] == owner[1:]))
     begin, owner, end = np.delete(begin, joined + 1), np.delete(owner, joined + 1), np.delete(end, joined)
-    runs = np.bincount(owner, minlength=number)
-    edges = offsets(2 * runs + 2)  # 0, begin, end, begin, end, …, h×w
-    marks = np.zeros(edges[-1], np.int64)
-    at = edges[owner] + 1 + 2 * (np.arange(len(owner)) - offsets(runs)[owner])
-    marks[at], marks[at + 1] = begin, end
-    marks[edges[1:] - 1] = height * width
-    counts = np.diff(marks)
-    keep = np.ones(len(marks), bool)[1:]
-    keep[edges[1:-1] - 1] = False  # from the end of one mask to the start of the next
-    ends_full = (runs > 0) & (marks[np.maximum(edges[1:] - 2, 0)] == height * width)
-    keep[(edges[1:] - 2)[ends_full]] = False  # the last pixel is foreground: no run follows
-    return counts[keep], offsets(2 * runs + 1 - ends_full)
+    runs = np.bincount(owner, minlength=len(boxes))
+    filled, edges = np.flatnonzero(runs), offsets(runs)
+    before = np.append(0, end)[: len(end)]
+    before[edges[filled]] = 0
+    rest = np.full(len(boxes), height * width)
+    rest[filled] -= end[edges[filled + 1] - 1]
+    follows = (rest > 0) | (runs == 0)
+    counts = np.stack([begin - before, end - begin], axis=1).ravel()
+    return np.insert(counts, 2 * edges[1:][follows], rest[follows]), offsets(2 * runs + follows)

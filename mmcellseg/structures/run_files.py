@@ -16,9 +16,10 @@ ZIP_NAME = 'submission.zip'
 def began(folder: str | os.PathLike) -> datetime:
     """When a run began, by its record; of a run without one, when its folder last changed."""
     try:
-        return datetime.fromisoformat(json.loads((Path(folder) / RECORD_NAME).read_text())['time']['started'])
-    except (OSError, ValueError, LookupError, TypeError):
-        return datetime.fromtimestamp(Path(folder).stat().st_mtime)
+        started = json.loads((Path(folder) / RECORD_NAME).read_text())['time']['started']
+        return datetime.fromisoformat(started).astimezone()  # a time without a zone is this machine's
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return datetime.fromtimestamp(Path(folder).stat().st_mtime).astimezone()
 
 
 def newest(folder: str | os.PathLike, name: str) -> Path | None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -76,7 +77,7 @@ def make_synthetic(
     count = num_train + num_test
     names = [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(count)]
     sizes = rng.integers(size_range[0], size_range[1], (count, 2), endpoint=True)
-    mean_area = _mean_area(weights) * cell_scale**2
+    mean_area = weights @ (np.array(MEDIAN_AREAS) * np.exp(np.square(LOG_AREA_SPREAD) / 2)) * cell_scale**2
     cells = np.maximum(3, rng.uniform(*fill, count) * sizes.prod(1) / mean_area).round().astype(int)
     if dense:
         cells[num_train - 1] = DENSE_CELLS
@@ -85,12 +86,15 @@ def make_synthetic(
     ids: list[dict] = []
     for index in tqdm(range(count), desc='synthetic images', disable=not progress):
         own = np.random.default_rng([seed, index])  # each image by itself: one more does not change the others
-        areas = _draw_areas(own, labels[index]) * cell_scale**2
+        spread = np.exp(own.standard_normal(len(labels[index])) * np.array(LOG_AREA_SPREAD)[labels[index]])
+        areas = (np.array(MEDIAN_AREAS)[labels[index]] * spread).clip(SMALLEST_AREA, LARGEST_AREA) * cell_scale**2
         height, width = map(int, sizes[index])
         if dense and index == num_train - 1:
-            height, width = _dense_size(areas)
-        tissue = Tissue(own, height, width)
-        summary.left_out += _fill(tissue, labels[index], areas)
+            side = np.sqrt(areas.sum() / DENSE_FILL)
+            height, width = round(side * 0.9), round(side / 0.9)
+        tissue, room = Tissue(own, height, width), 0.25 * height * width
+        for i in np.argsort(-areas, kind='stable'):  # large ones first, while there is room
+            summary.left_out += not tissue.place(int(labels[index][i]), float(min(areas[i], room)))
         if index < num_train:
             folder = root / 'train' / names[index]
             _write_image(folder / 'image.tif', tissue.stain())
@@ -112,11 +116,6 @@ def _weights(proportions: str | Sequence[float]) -> np.ndarray:
     if weights.shape != (len(MEDIAN_AREAS),) or (weights < 0).any() or weights.sum() <= 0:
         raise ValueError(f'proportions must be {len(MEDIAN_AREAS)} weights ≥ 0, one of them > 0, not {proportions!r}')
     return weights / weights.sum()
-
-
-def _mean_area(weights: np.ndarray) -> float:
-    means = np.array(MEDIAN_AREAS) * np.exp(np.square(LOG_AREA_SPREAD) / 2)
-    return float(weights @ means)
 
 
 def _deal(
@@ -142,36 +141,11 @@ def _deal(
     return [parts[i] for i in np.argsort(order)]
 
 
-def _draw_areas(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
-    areas = np.array(MEDIAN_AREAS)[labels] * np.exp(
-        rng.standard_normal(len(labels)) * np.array(LOG_AREA_SPREAD)[labels]
-    )
-    return areas.clip(SMALLEST_AREA, LARGEST_AREA)
-
-
-def _dense_size(areas: np.ndarray) -> tuple[int, int]:
-    side = np.sqrt(areas.sum() / DENSE_FILL)
-    return round(side * 0.9), round(side / 0.9)
-
-
-def _fill(tissue: Tissue, labels: np.ndarray, areas: np.ndarray) -> int:
-    """Place the cells, large ones first while there is room, and return how many found no place."""
-    room = 0.25 * tissue.height * tissue.width
-    return sum(not tissue.place(int(labels[i]), float(min(areas[i], room))) for i in np.argsort(-areas, kind='stable'))
-
-
 def _write_image(path: Path, rgb: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
-    tifffile.imwrite(
-        path,
-        rgba,
-        photometric='rgb',
-        extrasamples=['unassalpha'],
-        compression='lzw',
-        predictor=True,
-        metadata=None,
-    )
+    settings: dict[str, Any] = {'photometric': 'rgb', 'extrasamples': ['unassalpha'], 'metadata': None}
+    tifffile.imwrite(path, rgba, compression='lzw', predictor=True, **settings)
 
 
 def _write_masks(folder: Path, rng: np.random.Generator, tissue: Tissue, compression: str | None) -> None:
@@ -181,6 +155,5 @@ def _write_masks(folder: Path, rng: np.random.Generator, tissue: Tissue, compres
         members = np.flatnonzero(labels == label)
         values = np.zeros(len(labels) + 1)
         values[1 + rng.permutation(members)] = np.cumsum(rng.integers(1, 4, len(members)))
-        tifffile.imwrite(
-            folder / f'class{label + 1}.tif', values[tissue.instances], compression=compression, metadata=None
-        )
+        path = folder / f'class{label + 1}.tif'
+        tifffile.imwrite(path, values[tissue.instances], compression=compression, metadata=None)

@@ -5,7 +5,7 @@ there are none, and scores with its own temperature and bias. ``Imperfection.sha
 variance that all members have in common: a hard cell is hard for each of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 
 from ..structures.masks import InstanceMasks
-from ..structures.overlaps import candidate_pairs
+from ..structures.overlaps import candidate_pairs, mask_iou_pairs, union
 
 Window = tuple[np.ndarray, np.ndarray]  # box (4,) xyxy, bitmap (h, w) bool
-Found = tuple[Window, int, float]  # a mask, its label, what its score is made of
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ class _Draws:
     def happens(self, rate: float, *shape: int) -> np.ndarray:
         """Events of a probability: the normal number lies in that tail."""
         tail = np.clip(rate, 1e-9, 1 - 1e-9)
-        # Numpy has no quantile of the normal law, so it is read off a table.
         return self.normal(*shape) < np.interp(tail, _PROBABILITY, _QUANTILE)
 
 
@@ -79,31 +77,6 @@ def _grow(window: Window, px: float, shift: Sequence[float]) -> Window:
         grown = cv2.distanceTransform(padded, cv2.DIST_L2, 3) > -px
     moved = np.tile(np.rint(shift).astype(np.int64), 2)
     return box + moved + np.array([-margin, -margin, margin, margin]), grown
-
-
-def _clip(window: Window, height: int, width: int) -> Window:
-    box, bitmap = window
-    x0, y0, x1, y1 = np.clip(box, 0, [width, height, width, height]).tolist()
-    return np.array([x0, y0, x1, y1]), bitmap[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
-
-
-def _iou(a: Window, b: Window) -> float:
-    x0, y0 = np.maximum(a[0][:2], b[0][:2])
-    x1, y1 = np.minimum(a[0][2:], b[0][2:])
-    if x1 <= x0 or y1 <= y0:
-        return 0.0
-    parts = [w[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] for box, w in (a, b)]
-    common = np.count_nonzero(parts[0] & parts[1])
-    return common / max(np.count_nonzero(a[1]) + np.count_nonzero(b[1]) - common, 1)
-
-
-def _join(a: Window, b: Window) -> Window:
-    low, high = np.minimum(a[0][:2], b[0][:2]), np.maximum(a[0][2:], b[0][2:])
-    out = np.zeros((high - low)[::-1], bool)
-    for box, bitmap in (a, b):
-        (x0, y0), (x1, y1) = box[:2] - low, box[2:] - low
-        out[y0:y1, x0:x1] |= bitmap
-    return np.concatenate([low, high]), out
 
 
 def _halve(window: Window, angle: float) -> list[Window]:
@@ -128,9 +101,7 @@ def simulate_image(
     traits = np.random.default_rng([seed, member + 1]).standard_normal(3)  # of the member, on all images
     errors = np.exp(p.skill * traits[0])
     slope, offset = np.exp(p.temperature * traits[1]), p.bias * traits[2]
-    draws = _Draws(seed, image_id, member, p.shared)
-    number, size = len(masks), (masks.height, masks.width)
-    truth = [(box.astype(np.int64), w != 0) for box, w in zip(masks.boxes, masks.windows(), strict=True)]
+    draws, number, others = _Draws(seed, image_id, member, p.shared), len(masks), list(categories)
     root = np.sqrt(np.maximum(masks.areas, 1))
     missed, merged, split, confused, double = (
         draws.happens(rate * errors, number) for rate in (p.missed, p.merged, p.split, p.confused, p.duplicated)
@@ -140,10 +111,9 @@ def simulate_image(
     noise = p.score_noise * draws.normal(number, 2)
     angle = draws.normal(number) * np.pi
     wrong = draws.common.integers(1, max(len(categories), 2), number)
-    others = list(categories)
     i, j = candidate_pairs(masks.boxes + [-1, -1, 1, 1], masks.boxes)
     neighbour = dict(zip(i[i != j].tolist(), j[i != j].tolist(), strict=True))
-    found: list[Found] = []
+    found: list[tuple[Window, int, int, int]] = []  # a mask, its label, its cell, and which of the cell's it is
     swallowed: set[int] = set()
     for k in range(number):
         if missed[k] or k in swallowed:
@@ -151,73 +121,62 @@ def simulate_image(
         label = int(labels[k])
         if confused[k] and len(others) > 1:
             label = others[(others.index(label) + int(wrong[k])) % len(others)]
-        shape = truth[k]
+        shape = masks[k]
         if merged[k] and k in neighbour:
-            shape = _join(shape, truth[neighbour[k]])
+            shape = union(masks, [[k, neighbour[k]]])
             swallowed.add(neighbour[k])
-        pieces = _halve(shape, float(angle[k])) if split[k] else [shape]
-        for copy in range(2 if double[k] and not split[k] else len(pieces)):
-            piece = pieces[min(copy, len(pieces) - 1)]
-            made = _grow(piece, float(border[k, copy]), shift[k, copy])
-            quality = p.score_slope * (_iou(made, truth[k]) - 0.55) + noise[k, copy] - 0.7 * confused[k]
-            found.append((made, label, quality - 1.0 * (double[k] and copy)))
-    found += _false_positives(truth, labels, size, p, errors, draws)
-    return _entries(found, image_id, size, slope, offset, p.lowest_score)
+        window = (shape.boxes[0].astype(np.int64), shape.window(0) != 0)
+        pieces = _halve(window, float(angle[k])) if split[k] else [window] * (2 if double[k] else 1)
+        for copy, piece in enumerate(pieces):
+            found.append((_grow(piece, float(border[k, copy]), shift[k, copy]), label, k, copy))
+    strays = _false_positives(masks, labels, p, errors, draws)
+    made, tight, iou = _in_image([w for w, *_ in found] + [w for w, *_ in strays], masks, [k for *_, k, _ in found])
+    cell, which = np.array([made_of[2:] for made_of in found], np.int64).reshape(-1, 2).T
+    quality = p.score_slope * (iou - 0.55) + noise[cell, which] - 0.7 * confused[cell] - 1.0 * double[cell] * which
+    quality = np.append(quality, [quality for *_, quality in strays])
+    scores: np.ndarray = 1 / (1 + np.exp(-(slope * quality + offset)))
+    given = [label for _, label, *_ in found] + [label for _, label, _ in strays]
+    return [
+        {'image_id': image_id, 'bbox': box, 'score': score, 'category_id': label, 'segmentation': rle}
+        for box, score, label, rle in zip(tight.tolist(), scores.tolist(), given, made.to_rles(), strict=True)
+        if box[2] > 0 and score >= p.lowest_score
+    ]
 
 
 def _false_positives(
-    truth: list[Window], labels: np.ndarray, size: tuple[int, int], p: Imperfection, errors: float, draws: _Draws
-) -> list[Found]:
-    """Cell shapes where they do not belong, at places that are likely to several members."""
-    pool = 4 * round(p.false_positives * len(truth)) + 4
-    if not truth:
+    masks: InstanceMasks, labels: np.ndarray, p: Imperfection, errors: float, draws: _Draws
+) -> list[tuple[Window, int, float]]:
+    """Cell shapes where they do not belong, at places that are likely to several members; with label and quality."""
+    if not len(masks):
         return []
-    shape = draws.common.integers(0, len(truth), pool)
+    pool = 4 * round(p.false_positives * len(masks)) + 4
+    shape = draws.common.integers(0, len(masks), pool)
     place = draws.common.random((pool, 2))
-    taken = draws.happens(p.false_positives * errors * len(truth) / pool, pool)
+    taken = draws.happens(p.false_positives * errors * len(masks) / pool, pool)
     jitter, noise = draws.normal(pool, 2), p.score_noise * draws.normal(pool)
-    out: list[Found] = []
+    out = []
     for n in np.flatnonzero(taken).tolist():
-        box, bitmap = truth[shape[n]]
-        extent = (box[2:] - box[:2]).astype(float)
-        corner = place[n] * (np.array(size[::-1]) - extent) + 0.08 * extent * jitter[n]
+        extent = (masks.boxes[shape[n], 2:] - masks.boxes[shape[n], :2]).astype(np.int64)
+        corner = place[n] * (np.array([masks.width, masks.height]) - extent) + 0.08 * extent * jitter[n]
         at = np.rint(corner).astype(np.int64)
-        made = (np.concatenate([at, at + box[2:] - box[:2]]), bitmap)
-        out.append((made, int(labels[shape[n]]), float(noise[n]) - 1.0))
+        window = (np.concatenate([at, at + extent]), masks.window(shape[n]) != 0)
+        out.append((window, int(labels[shape[n]]), float(noise[n]) - 1.0))
     return out
 
 
-def _entries(
-    found: list[Found], image_id: int, size: tuple[int, int], slope: float, offset: float, lowest: float
-) -> list[dict[str, Any]]:
-    clipped = [_clip(window, *size) for window, _, _ in found]
-    boxes = np.array([box for box, _ in clipped], np.int32).reshape(-1, 4)
-    masks = InstanceMasks.from_windows(boxes, [w.astype(np.uint8) for _, w in clipped], *size)
-    tight: np.ndarray = masks.tight_boxes().astype(np.float64)
+def _in_image(
+    windows: list[Window], truth: InstanceMasks, cells: list[int]
+) -> tuple[InstanceMasks, np.ndarray, np.ndarray]:
+    """Masks that may leave the image cut to it, their boxes xywh, and the IoU of the first of them with their cells."""
+    boxes = np.array([box for box, _ in windows], np.int64).reshape(-1, 4)
+    around = int(max(0, -boxes.min(initial=0), (boxes[:, 2:] - [truth.width, truth.height]).max(initial=0)))
+    size = (truth.height + 2 * around, truth.width + 2 * around)
+    framed = InstanceMasks.from_windows(boxes + around, [window for _, window in windows], *size)
+    i, j, values = mask_iou_pairs(framed[: len(cells)], truth.expand(*size, around, around))
+    own = np.array(cells, np.int64)[i] == j
+    iou = np.zeros(len(cells))
+    iou[i[own]] = values[own]
+    inside = framed.crop(np.array([0, 0, truth.width, truth.height]) + around)
+    tight = inside.tight_boxes().astype(np.float64)
     tight[:, 2:] -= tight[:, :2]
-    scores: np.ndarray = 1 / (1 + np.exp(-(slope * np.array([quality for _, _, quality in found]) + offset)))
-    labels = [label for _, label, _ in found]
-    bboxes = tight.tolist()
-    return [
-        {'image_id': image_id, 'bbox': box, 'score': score, 'category_id': label, 'segmentation': rle}
-        for box, score, label, rle in zip(bboxes, scores.tolist(), labels, masks.to_rles(), strict=True)
-        if box[2] > 0 and score >= lowest
-    ]
-
-
-def simulate_members(
-    truth: Mapping[int, tuple[InstanceMasks, np.ndarray]],
-    categories: Sequence[int],
-    number: int = 17,
-    seed: int = 0,
-    imperfection: Imperfection | None = None,
-) -> list[list[dict[str, Any]]]:
-    """The entries of ``number`` members over all images: image id → (masks, labels (N,))."""
-    return [
-        [
-            entry
-            for image_id, (masks, labels) in truth.items()
-            for entry in simulate_image(masks, labels, categories, image_id, member, seed, imperfection)
-        ]
-        for member in range(number)
-    ]
+    return inside, tight, iou

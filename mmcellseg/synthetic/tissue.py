@@ -1,7 +1,5 @@
 """Drawn H&E-like tissue: stains add as optical densities, and cells are drawn in their own windows."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
@@ -10,20 +8,15 @@ EOSIN = (0.17, 0.90, 0.34)
 MAX_OVERLAP = 0.12  # of a new cell may lie on earlier ones; it is cut off, and the two cells touch
 TRIES = 60
 
-
-@dataclass
-class CellKind:
-    """How the cells of one class look: outline and the drawing function for their inside."""
-
-    aspect: tuple[float, float]  # long over short axis, lowest and highest
-    wobble: float  # amplitude of the outline's harmonics, as a part of the radius
+Window = tuple[slice, ...]
 
 
-KINDS = (
-    CellKind(aspect=(1.15, 1.9), wobble=0.06),  # 1: epithelial, oval and vesicular
-    CellKind(aspect=(1.0, 1.25), wobble=0.03),  # 2: lymphocyte, small, round and dense
-    CellKind(aspect=(1.0, 1.3), wobble=0.07),  # 3: neutrophil, dark lobes in pink cytoplasm
-    CellKind(aspect=(1.0, 1.5), wobble=0.10),  # 4: macrophage, large and foamy
+# Long over short axis, lowest and highest, and amplitude of the outline's harmonics as a part of the radius
+OUTLINES = (
+    (1.15, 1.9, 0.06),  # 1: epithelial, oval and vesicular
+    (1.0, 1.25, 0.03),  # 2: lymphocyte, small, round and dense
+    (1.0, 1.3, 0.07),  # 3: neutrophil, dark lobes in pink cytoplasm
+    (1.0, 1.5, 0.10),  # 4: macrophage, large and foamy
 )
 
 
@@ -65,12 +58,12 @@ class Tissue:
 
     def place(self, label: int, area: float) -> bool:
         """Draw a cell of about ``area`` px². False if no free place was found."""
-        rng, kind = self.rng, KINDS[label]
+        rng, (roundest, longest, wobble) = self.rng, OUTLINES[label]
         orders = np.arange(2, 6)
-        amplitudes = rng.normal(0, kind.wobble, 4) / np.sqrt(orders - 1)
+        amplitudes = rng.normal(0, wobble, 4) / np.sqrt(orders - 1)
         phases = rng.uniform(0, 2 * np.pi, 4)
         mean_radius = np.sqrt(area / (np.pi * (1 + 0.5 * np.sum(amplitudes**2))))
-        aspect = np.sqrt(rng.uniform(*kind.aspect))
+        aspect = np.sqrt(rng.uniform(roundest, longest))
         angle = rng.uniform(0, np.pi)
         reach = int(np.ceil(mean_radius * aspect * (1 + np.abs(amplitudes).sum()))) + 2
         yy, xx = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
@@ -79,10 +72,18 @@ class Tissue:
         rho, phi = np.hypot(u, v), np.arctan2(v, u)
         outline = 1 + sum(a * np.cos(k * phi + p) for a, k, p in zip(amplitudes, orders, phases))
         depth = ((outline - rho) * mean_radius).astype(np.float32)  # px inside the outline, negative outside
+        filled = depth > 0
+        least = 0.5 * np.count_nonzero(filled)
         for attempt in range(TRIES):
             y, x = self._propose(mean_radius, touching=attempt % 2 == 0)
-            if self._free(depth > 0, y - reach, x - reach):
-                self._draw(label, depth, u, v, mean_radius, y - reach, x - reach)
+            # The part of the cell's window that lies in the image, as slices of the image and of the window
+            ends = min(y + reach + 1, self.height), min(x + reach + 1, self.width)
+            image = slice(max(y - reach, 0), ends[0]), slice(max(x - reach, 0), ends[1])
+            window = tuple(slice(s.start - at + reach, s.stop - at + reach) for s, at in zip(image, (y, x)))
+            inside = filled[window]
+            taken, pixels = np.count_nonzero(self.instances[image][inside]), np.count_nonzero(inside)
+            if pixels >= least and taken <= MAX_OVERLAP * pixels:
+                self._draw(label, depth, u, v, mean_radius, image, window)
                 self._centres.append((y, x, mean_radius))
                 return True
         return False
@@ -98,25 +99,9 @@ class Tissue:
                 return int(y), int(x)
         return int(rng.integers(self.height)), int(rng.integers(self.width))
 
-    def _window(self, shape: tuple[int, int], top: int, left: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """The part of a window that lies in the image: as slices of the image and of the window."""
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + shape[0], self.height), min(left + shape[1], self.width)
-        image = (slice(y0, y1), slice(x0, x1))
-        return image, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-
-    def _free(self, mask: np.ndarray, top: int, left: int) -> bool:
-        image, window = self._window(mask.shape, top, left)
-        inside = mask[window]
-        if inside.sum() < 0.5 * mask.sum():
-            return False
-        taken = np.count_nonzero(self.instances[image][inside])
-        return taken <= MAX_OVERLAP * np.count_nonzero(inside)
-
     def _draw(
-        self, label: int, depth: np.ndarray, u: np.ndarray, v: np.ndarray, radius: float, top: int, left: int
+        self, label: int, depth: np.ndarray, u: np.ndarray, v: np.ndarray, radius: float, image: Window, window: Window
     ) -> None:
-        image, window = self._window(depth.shape, top, left)
         y, x = self.rng.integers(0, 384 - 96, 2)
         size = (depth.shape[1], depth.shape[0])
         # A cell wider than the texture's patch gets it enlarged, so that no cell needs a texture of its own.

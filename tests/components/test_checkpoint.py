@@ -12,8 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
 
-from mmcellseg.components.checkpoint import CheckpointError, check_fits, check_resumable, load, trust
-from mmcellseg.components.inert_pickle import InertPickle
+from mmcellseg.components.checkpoint import CheckpointError, InertPickle, check_fits, check_resumable, load, trust
 from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
 
 
@@ -51,16 +50,11 @@ def test_a_plain_checkpoint_loads_whole_with_weights_only(tmp_path):
     assert [part.tolist() for part in history.data] == [[0.5, 0.25], [1, 1]]
     assert history.max_length == 10
     check_resumable(loaded, path)
-
-
-def test_what_has_no_plain_form_is_left_out_with_a_word(capsys):
-    plain = make_plain({'a': object(), 'b': 1})
-    assert plain == {'b': 1}
-
-
-def test_state_dict_versions_survive():
+    assert make_plain({'a': object(), 'b': 1}) == {'b': 1}
     state = torch.nn.BatchNorm2d(2).state_dict()
-    assert make_plain(state)._metadata == state._metadata
+    assert make_plain(state)._metadata == state._metadata  # the versions of its modules
+    assert restore([1]) == [1]
+    assert restore({'message_hub': 3}) == {'message_hub': 3}
 
 
 def test_a_foreign_checkpoint_gives_its_weights_only(tmp_path):
@@ -77,37 +71,39 @@ def test_a_foreign_checkpoint_gives_its_weights_only(tmp_path):
     assert load(path)['meta'] == {'epoch': 1, 'iter': 2}
 
 
+class Reach:
+    """Reaches with ``getattr``, which mmengine's list of what is safe has, all that a safe object refers to."""
+
+    def __reduce__(self):
+        return getattr, ('text', 'upper')
+
+
 @pytest.mark.parametrize('place', ['beside', 'inside'])
-def test_a_malicious_pickle_is_not_executed(tmp_path, place):
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_malicious_pickle_is_not_executed(tmp_path, place, zipped):
     touched, path = tmp_path / 'touched', tmp_path / 'evil.pth'
-    content = stock()
+    content = stock(reach=Reach())
     (content if place == 'beside' else content['state_dict'])['evil'] = Touch(touched)
-    torch.save(content, path)
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
     loaded = load(path)
     assert not touched.exists()
     assert list(loaded['state_dict']) == ['weight', 'bias']
+    assert all(torch.equal(value, content['state_dict'][name]) for name, value in loaded['state_dict'].items())
+    assert {'__builtin__.getattr', 'mmengine.logging.history_buffer.HistoryBuffer'} < set(loaded['replaced'])
     assert any(name.endswith('.system') for name in loaded['replaced'])
     torch.load(path, weights_only=False)
     assert touched.exists(), 'the checkpoint was harmless, so this test showed nothing'
 
 
-def test_a_pickle_without_weights_is_refused(tmp_path):
+def test_what_holds_no_weights_is_refused_and_not_executed(tmp_path):
     path = tmp_path / 'evil.pth'
     torch.save({'x': Touch(tmp_path / 'touched')}, path)
     with pytest.raises(CheckpointError, match=r'evil\.pth: no weights .*system.*--trust-checkpoint'):
         load(path)
     assert not (tmp_path / 'touched').exists()
-
-
-def test_getattr_cannot_be_reached(tmp_path):
-    """mmengine's list of what is safe has it, and with it all that a safe object refers to."""
-
-    class Reach:
-        def __reduce__(self):
-            return getattr, ('text', 'upper')
-
-    torch.save(stock(evil=Reach()), tmp_path / 'a.pth')
-    assert '__builtin__.getattr' in load(tmp_path / 'a.pth')['replaced']
+    torch.jit.script(torch.nn.Identity()).save(str(path))
+    with pytest.raises(CheckpointError, match=r'evil\.pth: .*TorchScript'):
+        load(path)
 
 
 def test_the_config_in_meta_is_dropped(tmp_path):
@@ -121,39 +117,16 @@ def test_the_config_in_meta_is_dropped(tmp_path):
     assert not touched.exists()
 
 
-def test_restore_leaves_other_things_alone():
-    assert restore([1]) == [1]
-    assert restore({'message_hub': 3}) == {'message_hub': 3}
-
-
-def test_programs_are_refused(tmp_path):
-    torch.jit.script(torch.nn.Identity()).save(str(tmp_path / 'program.pth'))
-    with pytest.raises(CheckpointError, match=r'program\.pth: .*TorchScript'):
-        load(tmp_path / 'program.pth')
-
-
-def test_the_old_format_gives_its_weights_and_is_not_executed(tmp_path):
-    old = {'_use_new_zipfile_serialization': False}
-    path, touched, content = tmp_path / 'old.pth', tmp_path / 'touched', stock(evil=Touch(tmp_path / 'touched'))
-    torch.save(content, path, **old)
-    loaded = load(path)
-    assert all(torch.equal(loaded['state_dict'][name], value) for name, value in content['state_dict'].items())
-    assert 'mmengine.logging.history_buffer.HistoryBuffer' in loaded['replaced']
-    assert not touched.exists()
-    torch.load(path, weights_only=False)
-    assert touched.exists(), 'the checkpoint was harmless, so this test showed nothing'
-    torch.save({'weight': torch.ones(1)}, tmp_path / 'old_weights.pth', **old)
-    assert load(tmp_path / 'old_weights.pth') == {'weight': torch.ones(1)}
-
-
 def test_without_checksums_it_loads(tmp_path):
-    """``set_crc32_options(False)`` writes zeros, which say nothing."""
+    """The old format has none, and ``set_crc32_options(False)`` writes zeros, which say nothing."""
+    torch.save({'weight': torch.ones(1)}, tmp_path / 'old.pth', _use_new_zipfile_serialization=False)
     torch.serialization.set_crc32_options(False)
     try:
         torch.save({'weight': torch.ones(1)}, tmp_path / 'unchecked.pth')
     finally:
         torch.serialization.set_crc32_options(True)
-    assert load(tmp_path / 'unchecked.pth') == {'weight': torch.ones(1)}
+    for name in ('old', 'unchecked'):
+        assert load(tmp_path / f'{name}.pth') == {'weight': torch.ones(1)}
 
 
 @pytest.mark.parametrize('content', [b'', b'version https://git-lfs', b'PK\x03\x04', b'<!DOCTYPE html>\n<html>'])
@@ -165,17 +138,14 @@ def test_what_is_no_checkpoint_is_said_in_a_line(tmp_path, content):
     assert '--trust-checkpoint' not in str(caught.value)
 
 
-def test_a_file_cut_off_names_itself(tmp_path):
+def test_a_file_cut_off_or_missing_names_itself(tmp_path):
     path = tmp_path / 'short.pth'
+    with pytest.raises(FileNotFoundError, match=r'short\.pth: there is no such checkpoint'):
+        load(path)
     torch.save(make_plain(stock()), path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(CheckpointError, match=r'short\.pth'):
         load(path)
-
-
-def test_a_missing_file_names_itself(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'gone\.pth: there is no such checkpoint'):
-        load(tmp_path / 'gone.pth')
 
 
 @pytest.mark.parametrize('address', ['https://models.example/a/served.pth', 'open-mmlab://resnext101_32x4d'])

@@ -7,7 +7,6 @@ can be made again.
 import os
 import random
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,51 +36,36 @@ def a_checkpoint() -> dict:
     }
 
 
-def parts(path: Path) -> dict[str, range]:
-    """Where in the file the weights, the other records, and all that is no record lie."""
+def places(path: Path) -> list[range]:
+    """Where the weights, all tensors, the pickle, the file's head and directory, and anything lie."""
     with zipfile.ZipFile(path) as archive:
         records = [
             (record.filename, range(record.header_offset, record.header_offset + 100 + record.file_size))
             for record in archive.infolist()
         ]
         end = archive.start_dir
-    size = path.stat().st_size
-    return {
-        'weights': next(r for name, r in records if '/data/' in name),
-        'tensors': range(min(r.start for n, r in records if '/data/' in n), end),
-        'pickle': next(r for name, r in records if name.endswith('data.pkl')),
-        'head': range(0, 64),
-        'directory': range(end, size),
-        'anywhere': range(0, size),
-    }
+    tensors = [where for name, where in records if '/data/' in name]
+    pickled = [where for name, where in records if name.endswith('data.pkl')]
+    everything, first = range(path.stat().st_size), min(where.start for where in tensors)
+    return [tensors[0], range(first, end), *pickled, range(64), range(end, len(everything)), everything]
 
 
-def flip(data: bytearray, where: range, rng: random.Random) -> None:
-    for _ in range(rng.choice([1, 1, 2, 8])):
-        data[rng.choice(where)] ^= 1 << rng.randrange(8)
-
-
-def overwrite(data: bytearray, where: range, rng: random.Random) -> None:
-    start = rng.choice(where)
-    length = rng.choice([1, 4, 64, 512])
-    data[start : start + length] = bytes(rng.choice([0, 255, rng.randrange(256)]) for _ in data[start : start + length])
-
-
-def cut(data: bytearray, where: range, rng: random.Random) -> None:
-    del data[rng.choice(where) :]
-
-
-def remove(data: bytearray, where: range, rng: random.Random) -> None:
-    start = rng.choice(where)
-    del data[start : start + rng.choice([1, 4, 64, 512])]
-
-
-def insert(data: bytearray, where: range, rng: random.Random) -> None:
-    start = rng.choice(where)
-    data[start:start] = rng.randbytes(rng.choice([1, 4, 64]))
-
-
-DAMAGES: list[Callable[[bytearray, range, random.Random], None]] = [flip, flip, flip, overwrite, cut, remove, insert]
+def damaged(content: bytes, number: int, places: list[range]) -> bytearray:
+    """File ``number``: some bits flipped, or bytes overwritten, cut off, removed or put in, at one of the places."""
+    rng, data = random.Random(number), bytearray(content)
+    where = rng.choice(places)
+    start, length = rng.choice(where), rng.choice([1, 4, 64, 512])
+    kind = rng.choice(['flip', 'flip', 'flip', 'overwrite', 'cut', 'remove', 'insert'])
+    if kind == 'flip':
+        for _ in range(rng.choice([1, 1, 2, 8])):
+            data[rng.choice(where)] ^= 1 << rng.randrange(8)
+    elif kind == 'overwrite':
+        data[start : start + length] = bytes(rng.choice([0, 255, rng.randrange(256)]) for _ in data[start:][:length])
+    elif kind == 'insert':
+        data[start:start] = rng.randbytes(length)
+    else:
+        del data[start : None if kind == 'cut' else start + length]
+    return data
 
 
 def flat(value: object, name: str = '') -> dict[str, object]:
@@ -119,14 +103,11 @@ def whole(tmp_path_factory) -> Path:
 
 
 def test_a_damaged_checkpoint_loads_as_it_was_or_names_itself(whole, tmp_path):
-    content, right, places = whole.read_bytes(), load(whole), parts(whole)
+    content, right, where = whole.read_bytes(), load(whole), places(whole)
     path = tmp_path / 'damaged.pth'
     outcomes = {'equal': 0, 'refused': 0}
     for number in range(FILES):
-        rng = random.Random(number)
-        data = bytearray(content)
-        rng.choice(DAMAGES)(data, places[rng.choice(list(places))], rng)
-        path.write_bytes(data)
+        path.write_bytes(damaged(content, number, where))
         loaded, message = loaded_or_refused(path)
         assert not message or message.startswith(f'{path}: '), number
         assert '\n' not in message, number
@@ -167,9 +148,6 @@ def test_the_old_format_ends_with_its_name_however_it_is_damaged(tmp_path):
     torch.save(make_plain(a_checkpoint()), path, _use_new_zipfile_serialization=False)
     content = path.read_bytes()
     for number in range(FILES // 3):
-        rng = random.Random(number)
-        data = bytearray(content)
-        rng.choice(DAMAGES)(data, range(len(data)), rng)
-        path.write_bytes(data)
+        path.write_bytes(damaged(content, number, [range(len(content))]))
         _, message = loaded_or_refused(path)
         assert not message or message.startswith(f'{path}: '), number

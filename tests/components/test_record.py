@@ -102,25 +102,6 @@ def test_what_is_no_record_names_itself(tmp_path, text, problem):
         records.read_record(tmp_path)
 
 
-def test_a_folder_of_another_experiment_is_refused(tmp_path):
-    cfg = Config({'model': {'depth': 50}, 'randomness': {'seed': 1}})
-    assert ledger.check_folder(tmp_path, cfg, allowed=False) == {}
-    record(tmp_path, {'model.depth': 50, 'randomness.seed': 1})
-    assert ledger.check_folder(tmp_path, cfg, allowed=False) == {}
-    record(tmp_path, {'model.depth': 18, 'randomness.seed': 0})
-    message = r'(?s)another experiment:\n  model.depth: 18 there, 50 now\n  randomness.seed: 0 there, 1 now\n'
-    with pytest.raises(RecordError, match=message + '.*--work-dir.*--resume.*--overwrite'):
-        ledger.check_folder(tmp_path, cfg, allowed=False)
-    assert list(ledger.check_folder(tmp_path, cfg, allowed=True)) == ['model.depth', 'randomness.seed']
-
-
-def test_a_record_makes_room_under_another_name(tmp_path):
-    assert records.set_aside(tmp_path) is None
-    record(tmp_path, {'a': 1}, time={'started': '2024-05-06T07:08:09'})
-    assert records.set_aside(tmp_path).name == 'record_20240506070809.json'
-    assert [path.name for path in tmp_path.iterdir()] == ['record_20240506070809.json']
-
-
 def test_only_unfinished_runs_fail(tmp_path):
     record(tmp_path, {})
     records.mark_failed(tmp_path, 'E: x')

@@ -64,69 +64,62 @@ def test_contours_lie_on_the_border_pixels(bitmaps):
     assert np.array_equal(draw_contours(image, [], [], PALETTE), image)
 
 
-def test_zoom(bitmaps):
-    drawn = draw_contours(np.zeros((20, 30, 3), np.uint8), BoxMasks.from_bitmaps(bitmaps[:1]), [1], PALETTE, zoom=3)
+def test_contours_zoom_and_refuse_what_does_not_fit(bitmaps):
+    masks = BoxMasks.from_bitmaps(bitmaps)
+    drawn = draw_contours(np.zeros((20, 30, 3), np.uint8), masks[:1], [1], PALETTE, zoom=3)
     assert drawn.shape == (60, 90, 3)
     rows, columns = np.nonzero(drawn[..., 1])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 20, 30, 44)
     assert not drawn[10:20, 31:44].any()
-
-
-def test_contours_refuse_what_does_not_fit(bitmaps):
-    masks = BoxMasks.from_bitmaps(bitmaps)
     with pytest.raises(ValueError, match='found 3 masks and 2 labels'):
         draw_contours(np.zeros((20, 30, 3), np.uint8), masks, [0, 1], PALETTE)
     with pytest.raises(ValueError, match='expected masks of the image drawn on, 40 x 60 px, .* 20 x 30 px'):
         draw_contours(np.zeros((40, 60, 3), np.uint8), masks, [0, 1, 0], PALETTE)
 
 
-@pytest.mark.parametrize(
-    'form',
-    [
-        lambda m: BoxMasks.from_bitmaps(m).to_rles(),
-        BoxMasks.from_bitmaps,
-        lambda m: BitmapMasks(m, 20, 30),
-        lambda m: torch.from_numpy(m).bool(),
-        lambda m: m.astype(bool),
-    ],
-)
+FORMS = {
+    'RLEs': lambda m: BoxMasks.from_bitmaps(m).to_rles(),
+    'ours': BoxMasks.from_bitmaps,
+    'stock': lambda m: BitmapMasks(m, 20, 30),
+    'tensor': lambda m: torch.from_numpy(m).bool(),
+    'array': lambda m: m.astype(bool),
+    'browse_dataset.py': lambda m: mask2ndarray(BoxMasks.from_bitmaps(m)).astype(bool),
+}
+
+
+@pytest.mark.parametrize('form', FORMS)
 @pytest.mark.usefixtures('own_size')
 def test_every_form_of_mask(bitmaps, form):
     visualizer = CellVisualizer()
     visualizer.dataset_meta = {'palette': PALETTE}
     sample = DetDataSample()
-    sample.gt_instances = instances(form(bitmaps))
-    sample.pred_instances = instances(form(bitmaps), scores=torch.tensor([0.9, 0.2, 0.8]))
+    sample.gt_instances = instances(FORMS[form](bitmaps), bboxes=torch.zeros(3, 4))
     image = np.full((20, 30, 3), 9, np.uint8)
+    for one in (sample, sample.numpy()):
+        visualizer.add_datasample('a', image, one)  # nothing was predicted
+        assert np.array_equal(visualizer.get_image(), expected(bitmaps))
+    sample.pred_instances = instances(FORMS[form](bitmaps), scores=torch.tensor([0.9, 0.2, 0.8]))
     visualizer.add_datasample('a', image, sample, pred_score_thr=0.3)
     drawn = visualizer.get_image()
     assert np.array_equal(drawn[:, :30], expected(bitmaps))
     bitmaps[1] = 0  # the prediction below the threshold
     assert np.array_equal(drawn[:, 30:], expected(bitmaps))
+    visualizer.add_datasample('a', image, sample, draw_pred=False)
+    assert visualizer.get_image().shape == image.shape
 
 
 @pytest.mark.usefixtures('own_size')
-def test_arrays_as_browse_dataset_passes_them(bitmaps):
-    visualizer = CellVisualizer()
-    visualizer.dataset_meta = {'palette': PALETTE}
-    sample = DetDataSample()
-    sample.gt_instances = instances(BoxMasks.from_bitmaps(bitmaps), bboxes=torch.zeros(3, 4))
-    sample = sample.numpy()
-    sample.gt_instances.masks = mask2ndarray(sample.gt_instances.masks).astype(bool)
-    visualizer.add_datasample('a', np.full((20, 30, 3), 9, np.uint8), sample, draw_pred=False)
-    assert np.array_equal(visualizer.get_image(), expected(bitmaps))
-    visualizer.add_datasample('a', np.full((20, 30, 3), 9, np.uint8), sample)  # and nothing was predicted
-    assert np.array_equal(visualizer.get_image(), expected(bitmaps))
-
-
-@pytest.mark.usefixtures('own_size')
-def test_a_second_guess_of_a_cell_is_not_drawn(bitmaps):
+def test_a_second_guess_of_a_cell_is_not_drawn_and_the_most_confident_lie_on_top(bitmaps):
     shifted = np.roll(bitmaps[0], 1, axis=1)  # 4 of its 5 columns are the better one's
     masks = BoxMasks.from_bitmaps(np.stack([shifted, bitmaps[0]])).to_rles()
     guesses = InstanceData(masks=masks, labels=torch.tensor([1, 0]), scores=torch.tensor([0.6, 0.9]))
-    drawn = CellVisualizer()._draw_instances(np.full((20, 30, 3), 9, np.uint8), guesses, None, PALETTE)
+    image = np.full((20, 30, 3), 9, np.uint8)
+    drawn = CellVisualizer()._draw_instances(image, guesses, None, PALETTE)
+    masks = BoxMasks.from_bitmaps(bitmaps[[0, 0]]).to_rles()
+    same = InstanceData(masks=masks, labels=torch.tensor([1, 0]), scores=torch.tensor([0.9, 0.8]))
     bitmaps[1] = 0
     assert np.array_equal(drawn, expected(bitmaps))
+    assert CellVisualizer()._draw_instances(image, same, None, PALETTE)[3, 10].tolist() == [0, 255, 0]
 
 
 def test_tiny_images_are_enlarged_and_lines_go_with_the_size():
@@ -168,17 +161,6 @@ def test_polygons_boxes_and_nothing():
     assert not drawn[4:19, 3:10].any()
     none = InstanceData(masks=torch.zeros(0, 20, 30), labels=torch.zeros(0, dtype=torch.long))
     assert np.array_equal(visualizer._draw_instances(image, none, None, PALETTE), image)
-
-
-@pytest.mark.usefixtures('own_size')
-def test_the_surest_lie_on_top(bitmaps):
-    same = InstanceData(
-        masks=BoxMasks.from_bitmaps(bitmaps[[0, 0]]).to_rles(),
-        labels=torch.tensor([1, 0]),
-        scores=torch.tensor([0.9, 0.8]),
-    )
-    drawn = CellVisualizer()._draw_instances(np.zeros((20, 30, 3), np.uint8), same, None, PALETTE)
-    assert drawn[3, 10].tolist() == [0, 255, 0]
 
 
 def test_memory_goes_with_the_boxes():

@@ -4,21 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mmcellseg.components.box_masks import BoxMasks
-from mmcellseg.data.check import (
-    LabelledCells,
-    check_cells,
-    check_duplicates,
-    check_names,
-    check_overlaps,
-    check_shape,
-    integer_ids,
-    piece_counts,
-)
+from mmcellseg.data.check import LabelledCells, check_cells, check_duplicates, check_names, check_overlaps, integer_ids
+from mmcellseg.structures.masks import InstanceMasks
 
 
 def cells(label_map, file='f.tif', category='class1'):
-    return LabelledCells(file, category, *BoxMasks.from_label_map(np.asarray(label_map)))
+    return LabelledCells(file, category, *InstanceMasks.from_label_map(np.asarray(label_map)))
 
 
 @pytest.mark.parametrize('dtype', [bool, np.uint8, np.uint64, np.int16, np.float32, np.float64])
@@ -30,7 +21,7 @@ def test_whole_ids_of_any_type_pass(dtype):
     assert findings == []
 
 
-def test_values_that_are_no_id_become_background_and_are_named():
+def test_values_that_are_no_id_become_background_and_are_named(rng):
     values = np.array([[0, 2, 1.5, 1.5], [-3, np.nan, np.inf, 2.0**63]])
     ids, findings = integer_ids(values, 'f.tif', 'class2')
     assert ids.tolist() == [[0, 2, 0, 0], [0, 0, 0, 0]]
@@ -42,46 +33,23 @@ def test_values_that_are_no_id_become_background_and_are_named():
         ('id too large', '9223372036854775808', '1 px', 1),
     ]
     assert str(findings[1]).startswith('non-integer id: f.tif, class class2, id 1.5: 2 px hold this value')
-
-
-def test_ids_beyond_int64_are_none():
-    ids, findings = integer_ids(np.array([[2**63 + 5, 3]], np.uint64), 'f', 'c')
+    ids, (finding,) = integer_ids(np.array([[2**63 + 5, 3]], np.uint64), 'f', 'c')
     assert ids.tolist() == [[0, 3]]
-    assert [(f.kind, f.id) for f in findings] == [('id too large', '9223372036854775813')]
-    assert findings[0].text == '1 px hold this value, expected ids below 2⁶³'
-
-
-def test_a_resampled_map_is_one_finding_with_all_its_values_counted(rng):
-    values = rng.uniform(0.1, 0.9, (30, 30))
-    ids, findings = integer_ids(values, 'f', 'c')
+    assert (finding.kind, finding.id) == ('id too large', '9223372036854775813')
+    assert finding.text == '1 px hold this value, expected ids below 2⁶³'
+    ids, (finding,) = integer_ids(rng.uniform(0.1, 0.9, (30, 30)), 'f', 'c')  # a resampled map
     assert not ids.any()
-    assert [(f.kind, f.left_out) for f in findings] == [('non-integer id', 900)]
-    assert findings[0].text.startswith('900 different values on 900 px')
-
-
-def test_shape():
-    assert check_shape(np.zeros((3, 4)), (3, 4), 'f', 'c') == []
-    (finding,) = check_shape(np.array([[1, 1], [5, 0]]), (3, 4), 'f', 'c')
-    size = 'the mask is 2 × 2 px (height × width), its image 3 × 4 px'
-    assert finding.text == f'{size}; its cells are left out, and would be trained as background'
-    assert finding.left_out == 2
-
-
-def test_pieces_count_diagonal_neighbours_as_one_and_touching_cells_apart():
-    label_map = [
-        [1, 0, 2, 3, 2],
-        [0, 1, 2, 3, 2],
-        [4, 0, 0, 0, 4],
-        [4, 0, 4, 0, 4],
-    ]
-    assert piece_counts(cells(label_map).masks).tolist() == [1, 2, 1, 3]
+    assert (finding.kind, finding.left_out) == ('non-integer id', 900)
+    assert finding.text.startswith('900 different values on 900 px')
 
 
 def test_pieces_agree_with_labelling_the_whole_map_per_id(rng):
+    """Diagonal neighbours are one piece, touching cells are apart."""
     label_map = rng.integers(0, 8, (25, 30))
-    found = cells(label_map)
-    slow = [ndimage.label(label_map == i, np.ones((3, 3)))[1] for i in found.ids]
-    assert piece_counts(found.masks).tolist() == slow
+    pieces = [ndimage.label(label_map == i, np.ones((3, 3)))[1] for i in range(1, 8)]
+    seen = {f.id: f.text for f in check_cells(cells(label_map)) if f.kind == 'several pieces'}
+    assert seen == {f'{i}': f'one id in {n} separate pieces' for i, n in enumerate(pieces, start=1)}
+    assert not check_cells(cells(np.kron(np.eye(4, dtype=int), np.ones((3, 3), int))))
 
 
 def test_cells_in_pieces_of_few_px_and_none():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from pycocotools import mask as mask_utils
+from tiff_files import rewrite, save
 
 from mmcellseg.data.convert import read_dataset, write_conversion, write_findings
 
@@ -63,6 +64,11 @@ def kinds(conversion):
     return sorted(finding.kind for finding in conversion.findings)
 
 
+def counts(conversion):
+    labels = [a['category_id'] for a in conversion.train['annotations']]
+    return [labels.count(number) for number in range(1, 5)]
+
+
 def test_images_follow_their_names_and_annotations_images_classes_and_ids(source):
     conversion = read_dataset(source)
     assert conversion.findings == []
@@ -105,22 +111,19 @@ def test_the_files_are_the_same_from_any_number_of_workers(source, tmp_path):
         assert one.read_bytes() == three.read_bytes()
 
 
-def test_the_id_file_alone_makes_test_json_and_that_is_said(source, tmp_path):
-    (source / 'test_release' / 'x.tif').unlink()
-    (source / 'test_image_name_to_ids.json').rename(tmp_path / 'elsewhere.json')
-    conversion = read_dataset(source, ids_file=tmp_path / 'elsewhere.json')
-    assert [image['id'] for image in conversion.test['images']] == [17]
-    assert 'note: no images in' in conversion.summary()
-    assert conversion.findings == []
-
-
-def test_without_an_id_file_there_is_no_test_json_and_that_is_said(source, tmp_path):
-    (source / 'test_image_name_to_ids.json').unlink()
+def test_the_id_file_alone_makes_test_json_and_without_it_there_is_none(source, tmp_path):
+    ids = source / 'test_image_name_to_ids.json'
+    ids.rename(tmp_path / 'elsewhere.json')
     conversion = read_dataset(source)
     assert conversion.test is None
     assert kinds(conversion) == ['test images without ids']
     assert 'no test.json was made' in conversion.summary()
     assert [path.name for path in write_conversion(conversion, tmp_path)] == ['train.json']
+    (source / 'test_release' / 'x.tif').unlink()
+    conversion = read_dataset(source, ids_file=tmp_path / 'elsewhere.json')
+    assert [image['id'] for image in conversion.test['images']] == [17]
+    assert 'note: no images in' in conversion.summary()
+    assert conversion.findings == []
 
 
 def test_test_images_are_held_against_the_id_file(source):
@@ -136,30 +139,24 @@ def test_test_images_are_held_against_the_id_file(source):
     assert any('33 × 35 px (height × width), the id file says 35 × 33' in f.text for f in conversion.findings)
 
 
-def test_a_mask_of_another_shape_is_left_out_and_counted(source):
+def test_a_mask_of_another_shape_is_left_out_and_broken_ids_go_alone(source):
     path = source / 'train' / 'b' / 'class2.tif'
     tifffile.imwrite(path, tifffile.imread(path).T)
-    conversion = read_dataset(source)
-    (finding,) = conversion.findings
-    assert finding[:3] == ('shape', 'train/b/class2.tif', 'class2')
-    assert '45 × 60 px (height × width), its image 60 × 45 px' in finding.text
-    assert finding.left_out == 2
-    assert len(conversion.train['annotations']) == 4
-    assert 'left out: 0 training images, 1 class files of others, 2 cells' in conversion.summary()
-
-
-def test_broken_ids_go_alone(source):
     path = source / 'train' / 'a' / 'class1.tif'
     label_map = tifffile.imread(path)
     label_map[label_map == 7] = 7.5
     label_map[label_map == 20] = -2
     tifffile.imwrite(path, label_map)
     conversion = read_dataset(source)
-    assert {(f.kind, f.file, f.category, f.id) for f in conversion.findings} == {
-        ('non-integer id', 'train/a/class1.tif', 'class1', '7.5'),
+    assert [finding[:4] for finding in conversion.findings] == [
         ('negative id', 'train/a/class1.tif', 'class1', '-2'),
-    }
-    assert [a['category_id'] for a in conversion.train['annotations']] == [1, 3, 2, 2]
+        ('non-integer id', 'train/a/class1.tif', 'class1', '7.5'),
+        ('shape', 'train/b/class2.tif', 'class2', ''),
+    ]
+    assert '45 × 60 px (height × width), its image 60 × 45 px' in conversion.findings[2].text
+    assert [finding.left_out for finding in conversion.findings] == [1, 1, 2]
+    assert counts(conversion) == [1, 0, 1, 0]
+    assert 'left out: 0 training images, 1 class files of others, 4 cells' in conversion.summary()
 
 
 @pytest.mark.parametrize('kind', ['no image', 'unreadable image'])
@@ -222,20 +219,12 @@ def test_unreadable_masks_and_float_images(source):
     assert 'besides those of unreadable files' in conversion.summary()
 
 
-def test_a_folder_of_test_images_is_no_unknown_file(source):
-    (source / 'test_release' / 'x').mkdir()
-    (source / 'test_release' / 'x.tif').rename(source / 'test_release' / 'x' / 'image.tif')
-    ids = [{'file_name': 'x/image.tif', 'id': 17, 'height': 33, 'width': 35}]
-    (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
-    assert read_dataset(source).findings == []
-
-
 def test_images_that_lose_by_the_default_reading_are_named(source):
     rng = np.random.default_rng(0)
     twelve_bits = rng.integers(100, 4096, (40, 50, 3), np.uint16)
     tifffile.imwrite(source / 'train' / 'a' / 'image.tif', twelve_bits, photometric='rgb')
     channels = rng.integers(0, 256, (3, 33, 35), np.uint8)
-    tifffile.imwrite(source / 'test_release' / 'x.tif', channels, photometric='minisblack', metadata=None)
+    save(source / 'test_release' / 'x.tif', channels, photometric='minisblack')
     dark, pages = sorted(read_dataset(source).findings)
     assert dark[:2] == ('dark image', 'train/a/image.tif')
     assert dark.text.startswith(f'uint16 with values up to {twelve_bits.max()}, of which 16 of 255 would be left')
@@ -243,19 +232,20 @@ def test_images_that_lose_by_the_default_reading_are_named(source):
     assert pages.text.startswith('3 pages, of which LoadTiffImage reads the first')
 
 
-def test_a_mask_in_place_of_a_label_map_is_named(source):
+def test_files_that_are_something_else_are_named(source):
+    """A mask in place of a label map, a class without a name; a folder of test images is no unknown file."""
     spots = np.zeros((60, 45), np.uint8)
     for row in range(5, 55, 10):
         disc(spots, row, 20, 3, 255)
     tifffile.imwrite(source / 'train' / 'b' / 'class2.tif', spots)
-    (finding,) = read_dataset(source).findings
-    assert finding.text == 'one id in 5 pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
-
-
-def test_a_class_file_without_a_name_is_said_to_be_one(source):
-    (finding,) = read_dataset(source, ['class1', 'class2']).findings
-    assert finding.file == 'train/a/class3.tif'
-    assert finding.text.endswith('its cells would be trained as background: name all classes with --classes')
+    (source / 'test_release' / 'x').mkdir()
+    (source / 'test_release' / 'x.tif').rename(source / 'test_release' / 'x' / 'image.tif')
+    ids = [{'file_name': 'x/image.tif', 'id': 17, 'height': 33, 'width': 35}]
+    (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
+    nameless, mask = read_dataset(source, ['class1', 'class2']).findings
+    assert mask.text == 'one id in 5 pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
+    assert nameless.file == 'train/a/class3.tif'
+    assert nameless.text.endswith('its cells would be trained as background: name all classes with --classes')
 
 
 def test_a_label_map_with_a_palette_is_read_and_further_pages_are_named(source):
@@ -270,16 +260,6 @@ def test_a_label_map_with_a_palette_is_read_and_further_pages_are_named(source):
     (pages,) = [finding for finding in conversion.findings if finding.kind != 'overlap']
     assert pages[:3] == ('several pages', 'train/a/class4.tif', 'class4')
     assert '2 pages, of which only the first is read' in pages.text
-
-
-def test_sources_that_are_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match='found no train/'):
-        read_dataset(tmp_path)
-    (tmp_path / 'train').mkdir()
-    with pytest.raises(FileNotFoundError, match='expected folders with image.tif'):
-        read_dataset(tmp_path)
-    with pytest.raises(ValueError, match=r"must be given and differ from each other, got \['a', 'a'\]"):
-        read_dataset(tmp_path, ['a', 'a'])
 
 
 @pytest.fixture
@@ -301,9 +281,7 @@ def test_the_tool_writes_the_jsons_and_the_holdout(source, run_tool, capsys):
     names = {path.name for path in (source / 'annotations').iterdir()}
     assert names == {'train.json', 'test.json', 'train_holdout.json', 'val_holdout.json', 'findings.tsv'}
     assert 'findings: none' in capsys.readouterr().out
-
-
-def test_strict_writes_no_json_and_fails(source, run_tool, capsys):
+    shutil.rmtree(source / 'annotations')
     (source / 'train' / 'a' / 'thumbs.db').write_text('')
     assert run_tool(source, source, '--strict', '--workers', '1') == 1
     assert 'unknown file: train/a/thumbs.db' in capsys.readouterr().out
@@ -311,6 +289,7 @@ def test_strict_writes_no_json_and_fails(source, run_tool, capsys):
 
 
 def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
+    assert '--holdout must lie between 0 and 1' in run_tool(source, source, '--holdout', '2')
     (source / 'taken').write_text('a file')
     assert 'taken' in run_tool(source, source / 'taken', '--workers', '1')
     shutil.rmtree(source / 'train' / 'b')
@@ -323,15 +302,13 @@ def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
     assert 'expected image.tif' in (source / 'out/annotations/findings.tsv').read_text()
 
 
-def test_the_tool_says_what_a_source_should_hold(tmp_path, run_tool):
+def test_sources_that_are_none(tmp_path, run_tool):
     assert 'found no train/' in run_tool(tmp_path, tmp_path)
-    assert '--holdout must lie between 0 and 1' in run_tool(tmp_path, tmp_path, '--holdout', '2')
-
-
-def rewrite(path, **tags):
-    with tifffile.TiffFile(path, mode='r+b') as file:
-        for name, value in tags.items():
-            file.pages[0].tags[name].overwrite(value)
+    (tmp_path / 'train').mkdir()
+    with pytest.raises(FileNotFoundError, match='expected folders with image.tif'):
+        read_dataset(tmp_path)
+    with pytest.raises(ValueError, match=r"must be given and differ from each other, got \['a', 'a'\]"):
+        read_dataset(tmp_path, ['a', 'a'])
 
 
 def test_no_bad_file_ends_a_conversion(source):
@@ -341,13 +318,11 @@ def test_no_bad_file_ends_a_conversion(source):
     for number, name in enumerate(('huge', 'flat', 'pipe', 'strips', 'other pages'), start=2):
         write_folder(source, name, seed=number, class1=one_cell, class2=one_cell)
     train = source / 'train'
-    tifffile.imwrite(train / 'huge/class1.tif', one_cell, compression='deflate', metadata=None)
-    rewrite(train / 'huge/class1.tif', **size)
+    rewrite(save(train / 'huge/class1.tif', one_cell, compression='deflate'), **size)
     rewrite(train / 'flat/class1.tif', ImageWidth=0)
     (train / 'pipe/class1.tif').unlink()
     os.mkfifo(train / 'pipe/class1.tif')
-    tifffile.imwrite(train / 'strips/class1.tif', one_cell, rowsperstrip=10, metadata=None)
-    rewrite(train / 'strips/class1.tif', StripByteCounts=[0, 4000, 4000, 4000])
+    rewrite(save(train / 'strips/class1.tif', one_cell, rowsperstrip=10), StripByteCounts=[0, 4000, 4000, 4000])
     other = train / 'other pages/image.tif'
     with tifffile.TiffFile(other) as tiff:
         at = tiff.pages[0].offset + 2 + 12 * len(tiff.pages[0].tags)
@@ -383,7 +358,7 @@ def test_what_does_not_fit_into_memory_or_may_not_be_listed_is_a_finding(source,
             raise PermissionError(13, 'Permission denied', str(path))
         return listdir(path)
 
-    monkeypatch.setattr('mmcellseg.data.read_folder.read_values', full)
+    monkeypatch.setattr('mmcellseg.data.read_folder.read_numbers', full)
     monkeypatch.setattr(os, 'listdir', closed)
     conversion = read_dataset(source, workers=1)
     assert [(f.kind, f.file) for f in conversion.findings] == [
@@ -399,11 +374,6 @@ def test_a_process_that_dies_is_said(source, run_tool, monkeypatch):
     message = run_tool(source, source, '--workers', '2')
     assert 'a process died while reading the training images after number 0 of 2' in message
     assert not (source / 'annotations').exists()
-
-
-def counts(conversion):
-    labels = [a['category_id'] for a in conversion.train['annotations']]
-    return [labels.count(number) for number in range(1, 5)]
 
 
 def test_the_real_sample(hw3_sample_dir):

@@ -1,33 +1,19 @@
 """What is missing in a file, or declared beyond its data, is refused before it is decoded; what is sound passes."""
 
-import os
 import struct
 import zlib
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from tiff_files import rewrite, save
 
 from mmcellseg.data.damage import png_fault
-from mmcellseg.data.tiff import ImageReadError, page_count, printable, read_image, read_label_map, read_values
+from mmcellseg.data.tiff import ImageReadError, read_image, read_label_map, read_values
 
 LABELS = np.zeros((100, 80))
 LABELS[60:80, 20:40] = 7
-
-
-def save(path, array, **options):
-    tifffile.imwrite(path, array, metadata=None, **options)
-    return path
-
-
-def rewrite(path, **tags):
-    with tifffile.TiffFile(path, mode='r+b') as file:
-        for name, change in tags.items():
-            tag = file.pages[0].tags[name]
-            tag.overwrite(change(tag.value) if callable(change) else change)
-    return path
 
 
 @pytest.mark.parametrize('compression', [None, 'lzw', 'deflate'])
@@ -55,23 +41,18 @@ def test_absent_strips_and_tiles(tmp_path, compression, kind, blocks, n):
         ({'RowsPerStrip': 5}, 'it lists 10 strips, but its 100 × 80 px take 20'),
         ({'ImageWidth': 81}, 'strip 1 of 10 holds 6400 bytes, but its part of 100 × 81 px takes 6480'),
         ({'StripByteCounts': [6400] * 9 + [6000]}, 'strip 10 of 10 holds 6000 bytes, but .* takes 6400'),
+        ({'StripByteCounts': 0}, 'or was not written to its end: 1 of its 1 strips have no data'),
+        ({'StripByteCounts': 63_999}, 'strip 1 of 1 holds 63999 bytes, but its part .* takes 64000'),
     ],
 )
 def test_headers_that_do_not_fit_their_strips(tmp_path, tags, words):
-    path = rewrite(save(tmp_path / 'a.tif', LABELS, rowsperstrip=10), **tags)
+    single = isinstance(tags.get('StripByteCounts'), int)
+    path = rewrite(save(tmp_path / 'a.tif', LABELS, rowsperstrip=100 if single else 10), **tags)
     if words is None:  # nine rows are no damage that could be told: the last strip may hold more
         assert read_label_map(path).shape == (91, 80)
         return
-    with pytest.raises(ImageReadError, match=rf'a\.tif is damaged: {words}'):
+    with pytest.raises(ImageReadError, match=rf'a\.tif is damaged[:,] {words}'):
         read_label_map(path)
-
-
-def test_a_single_strip_is_held_against_its_byte_count(tmp_path):
-    path = save(tmp_path / 'a.tif', LABELS)
-    with pytest.raises(ImageReadError, match='1 of its 1 strips have no data'):
-        read_label_map(rewrite(path, StripByteCounts=0))
-    with pytest.raises(ImageReadError, match='strip 1 of 1 holds 63999 bytes, but its part .* takes 64000'):
-        read_label_map(rewrite(path, StripByteCounts=63_999))
 
 
 @pytest.mark.parametrize(
@@ -101,32 +82,48 @@ def test_sparse_label_maps_pass(tmp_path, blocks, compression, level):
     assert not read_label_map(tmp_path / 'a.tif').any()
 
 
-def test_tiles_and_jpegs_larger_than_their_image(tmp_path):
+@pytest.mark.parametrize('compression', [None, 'lzw', 'lzma', 'jpeg'])
+def test_a_planar_configuration_that_is_none(tmp_path, rng, compression):
+    """Only a part of what is read would be pixels of the file; the rest whatever was in memory."""
+    pixels = rng.integers(0, 256, (45, 61, 3), np.uint8)
+    path = save(tmp_path / 'a.tif', pixels, photometric='rgb', compression=compression, tile=(16, 32))
+    for value in (0, 3, 49575):
+        with pytest.raises(ImageReadError, match=rf'a\.tif is damaged: its planar configuration is {value}, expected'):
+            read_image(rewrite(path, PlanarConfiguration=value))
+
+
+def resize_jpeg(path, side):
+    """Write another height and width into a JPEG's frame header."""
+    data = bytearray(path.read_bytes())
+    frame = data.index(b'\xff\xc0')  # marker, length and precision, then height and width
+    data[frame + 5 : frame + 9] = struct.pack('>HH', side, side)
+    path.write_bytes(data)
+    return path
+
+
+def test_tiles_and_jpegs_larger_than_their_image_or_bytes(tmp_path):
     path = save(tmp_path / 'a.tif', np.zeros((60, 60), np.uint8), tile=(64, 64), compression='zstd')
     with pytest.raises(ImageReadError, match=r'a\.tif is damaged: its tiles are 65520 × 65520 px, its image 60 × 60'):
         read_image(rewrite(path, TileWidth=65_520, TileLength=65_520))
     save(path, np.zeros((64, 64, 3), np.uint8), photometric='rgb', compression='jpeg')
     assert not read_image(path).any()
-    data = bytearray(path.read_bytes())
-    frame = data.index(b'\xff\xc0')  # marker, length and precision, then height and width
-    data[frame + 5 : frame + 9] = struct.pack('>HH', 60_000, 60_000)
-    path.write_bytes(data)
     with pytest.raises(ImageReadError, match=r'a\.tif is damaged: strip 1 of 1 holds a JPEG of 60000 × 60000 px'):
-        read_image(path)
+        read_image(resize_jpeg(path, 60_000))
+    path = tmp_path / 'a.jpg'
+    Image.new('RGB', (800, 600)).save(path, quality=1, optimize=True)
+    assert read_image(path).shape == (600, 800, 3)  # as little as a JPEG can hold
+    with pytest.raises(ImageReadError, match=r'a\.jpg is damaged: it declares 9000 × 9000 px, more than its \d+ bytes'):
+        read_image(resize_jpeg(path, 9_000))
 
 
 def chunk(name, body):
     return struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
 
 
-def png(width, height, pixels, colour=0, depth=8, interlaced=0):
-    header = struct.pack('>IIBBBBB', width, height, depth, colour, 0, 0, interlaced)
-    return (
-        b'\x89PNG\r\n\x1a\n'
-        + chunk(b'IHDR', header)
-        + b''.join(chunk(b'IDAT', p) for p in pixels)
-        + chunk(b'IEND', b'')
-    )
+def png(width, height, pixels, interlaced=0):
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, interlaced))]
+    chunks += [*((b'IDAT', part) for part in pixels), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunk(*each) for each in chunks)
 
 
 def test_png(tmp_path, rng):
@@ -158,84 +155,10 @@ def test_png(tmp_path, rng):
 def test_an_interlaced_png_is_taken_pass_by_pass(tmp_path, rng, shape):
     grey = rng.integers(0, 256, shape, dtype=np.uint8)
     # The seven passes of Adam7 (PNG specification, section 8.2), of which small images have fewer.
-    passes = [
-        grey[::8, ::8],
-        grey[::8, 4::8],
-        grey[4::8, ::4],
-        grey[::4, 2::4],
-        grey[2::4, ::2],
-        grey[::2, 1::2],
-        grey[1::2],
-    ]
+    passes = [grey[::8, ::8], grey[::8, 4::8], grey[4::8, ::4], grey[::4, 2::4]]
+    passes += [grey[2::4, ::2], grey[::2, 1::2], grey[1::2]]
     raw = b''.join(b'\0' + row.tobytes() for part in passes if part.size for row in part)
     data = png(shape[1], shape[0], [zlib.compress(raw)], interlaced=1)
     (tmp_path / 'a.png').write_bytes(data)
     assert np.array_equal(read_image(tmp_path / 'a.png')[..., 0], grey)
     assert 'where' in png_fault(png(shape[1], shape[0], [zlib.compress(raw[:-1])], interlaced=1))
-
-
-def test_a_jpeg_of_more_pixels_than_its_bytes(tmp_path):
-    path = tmp_path / 'a.jpg'
-    Image.new('RGB', (800, 600)).save(path, quality=1, optimize=True)
-    assert read_image(path).shape == (600, 800, 3)  # as little as a JPEG can hold
-    data = bytearray(path.read_bytes())
-    frame = data.index(b'\xff\xc0')
-    data[frame + 5 : frame + 9] = struct.pack('>HH', 9_000, 9_000)
-    path.write_bytes(data)
-    with pytest.raises(ImageReadError, match=r'a\.jpg is damaged: it declares 9000 × 9000 px, more than its \d+ bytes'):
-        read_image(path)
-
-
-def test_bool_values_spread_by_percentiles(tmp_path):
-    path = save(tmp_path / 'a.tif', np.array([[False, True, True]]), photometric='minisblack')
-    assert read_image(path, scale='percentile')[0, :, 0].tolist() == [0, 255, 255]
-    assert read_image(path, scale=(0, 2))[0, :, 0].tolist() == [0, 128, 128]
-    assert read_label_map(path).tolist() == [[0, 1, 1]]
-
-
-@pytest.mark.parametrize('reader', [read_image, read_values, read_label_map, page_count])
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path, reader):
-    os.mkfifo(tmp_path / 'class1.tif')
-    with pytest.raises(ImageReadError, match=r'class1\.tif is a pipe, socket or device: expected a regular file'):
-        reader(tmp_path / 'class1.tif')
-
-
-def test_names_that_are_no_utf_8_can_be_printed(tmp_path):
-    path = os.fsdecode(os.path.join(os.fsencode(tmp_path), b'caf\xe9\n.tif'))
-    with open(path, 'w') as file:
-        file.write('no image')
-    with pytest.raises(ImageReadError, match=r'caf\\xe9\\n\.tif cannot be decoded') as caught:
-        read_image(path)
-    assert str(caught.value).isprintable()
-    assert printable('größe 5 µm.tif') == 'größe 5 µm.tif'
-    assert printable('\ud800\ufeff') == '\\ud800\\ufeff'
-
-
-@pytest.mark.parametrize('dtype', [np.uint64, np.float64])
-def test_ids_of_2_to_the_63_are_refused(tmp_path, dtype):
-    path = save(tmp_path / 'a.tif', np.array([[0, 2**63]], dtype))
-    with pytest.raises(ImageReadError, match=r'a\.tif holds .* with ids up to 9223372036854775808: .* ids below 2⁶³'):
-        read_label_map(path)
-    path = save(path, np.array([[0, 2**63 - 1024]], dtype))
-    assert read_label_map(path).tolist() == [[0, 2**63 - 1024]]
-
-
-def test_whatever_else_fails_has_the_files_name(tmp_path, monkeypatch, rng):
-    path = save(tmp_path / 'a.tif', np.zeros((8, 8), np.uint8))
-    with pytest.raises(ImageReadError, match=r'a\.tif cannot be decoded'):
-        read_image(rewrite(path, ImageWidth=0))
-    cv2.imwrite(str(tmp_path / 'a.png'), rng.integers(0, 65536, (9, 9, 3)).astype(np.uint16))
-    monkeypatch.setattr(cv2, 'imdecode', lambda *args: None)
-    with pytest.raises(ImageReadError, match=r'a\.png is damaged: OpenCV cannot decode its 16 bits'):
-        read_image(tmp_path / 'a.png')
-
-    def full(*args):
-        raise MemoryError('Unable to allocate 26.8 GiB')
-
-    monkeypatch.setattr(np, 'percentile', full)
-    with pytest.raises(ImageReadError, match=r'b\.tif does not fit into memory.*26\.8 GiB'):
-        read_image(save(tmp_path / 'b.tif', np.zeros((8, 8), np.uint8)), scale='percentile')
-    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
-        read_image(tmp_path)
-    with pytest.raises(NotADirectoryError, match=r'b\.tif/c\.tif'):
-        read_image(tmp_path / 'b.tif' / 'c.tif')

@@ -4,23 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from drawn_cells import coco_of
 
 from mmcellseg.data.folds import assign_folds, read_folds, read_groups, split_folds, write_folds
-
-
-def coco(counts):
-    """A json whose image i (id i + 1) holds counts[i][c] instances of category c + 1."""
-    annotations = [
-        {'image_id': i + 1, 'category_id': c + 1}
-        for i, row in enumerate(counts)
-        for c, n in enumerate(row)
-        for _ in range(n)
-    ]
-    return {
-        'images': [{'id': i + 1, 'file_name': f'{i + 1}.tif'} for i in range(len(counts))],
-        'categories': [{'id': c + 1, 'name': f'class{c + 1}'} for c in range(len(counts[0]))],
-        'annotations': annotations,
-    }
 
 
 def test_by_hand():
@@ -35,14 +21,9 @@ def test_by_hand():
 @pytest.mark.parametrize('seed', range(5))
 def test_every_image_is_in_one_fold_and_rare_classes_in_all(seed):
     rng = np.random.default_rng(seed)
-    counts = np.column_stack(
-        [
-            rng.poisson(80, 60),
-            rng.poisson(60, 60) * (rng.random(60) < 0.8),
-            rng.poisson(20, 60) * (np.arange(60) % 10 == seed),  # in 6 images at most
-            (np.arange(60) == 7) * 3,  # in a single image
-        ]
-    )
+    common, second = rng.poisson(80, 60), rng.poisson(60, 60) * (rng.random(60) < 0.8)
+    third = rng.poisson(20, 60) * (np.arange(60) % 10 == seed)  # in 6 images at most
+    counts = np.column_stack([common, second, third, (np.arange(60) == 7) * 3])  # the last in a single image
     fold = assign_folds(counts, np.ones(60), 5)
     assert set(fold) == {0, 1, 2, 3, 4}
     per_fold = np.array([counts[fold == k].sum(0) for k in range(5)])
@@ -66,14 +47,14 @@ def test_a_class_with_as_many_groups_as_folds_is_in_every_fold():
 def test_groups_stay_whole():
     counts = np.random.default_rng(0).poisson(9, (30, 3))
     groups = [f'slide{i // 3}' for i in range(30)]
-    fold_of = split_folds(coco(counts), groups, 4)
+    fold_of = split_folds(coco_of(counts), groups, 4)
     assert sorted(fold_of) == list(range(1, 31))
     for slide in range(10):
         assert len({fold_of[slide * 3 + i + 1] for i in range(3)}) == 1
 
 
 def test_every_image_is_validated_once_and_other_folds_are_not_overwritten(tmp_path):
-    data = coco([[2, 0], [1, 1], [0, 3], [4, 1]])
+    data = coco_of([[2, 0], [1, 1], [0, 3], [4, 1]])
     fold_of = split_folds(data, list('abcd'), 2)
     written = write_folds(data, fold_of, tmp_path)
     assert json.loads((tmp_path / 'folds.json').read_text()) == {f'{i}.tif': fold for i, fold in fold_of.items()}
@@ -110,43 +91,37 @@ def test_every_image_is_validated_once_and_other_folds_are_not_overwritten(tmp_p
 def test_folds_that_do_not_fit_are_refused(tmp_path, text, message):
     (tmp_path / 'frozen.json').write_text(text)
     with pytest.raises(ValueError, match=rf'frozen\.json.*{message}'):
-        read_folds(tmp_path / 'frozen.json', coco([[1], [1], [1]]))
+        read_folds(tmp_path / 'frozen.json', coco_of([[1], [1], [1]]))
 
 
-def test_images_of_one_name_cannot_be_kept_apart(tmp_path):
-    data = coco([[1], [1]])
+def test_what_cannot_be_split(tmp_path):
+    with pytest.raises(ValueError, match='5 folds need as many groups of images, found 2'):
+        split_folds(coco_of([[1], [1], [1]]), ['a', 'a', 'b'], 5)
+    with pytest.raises(ValueError, match='at least 2 folds, got 1'):
+        split_folds(coco_of([[1], [1]]), ['a', 'b'], 1)
+    data = coco_of([[1], [1]])
     data['images'][1]['file_name'] = '1.tif'
     with pytest.raises(ValueError, match=r'two images have the file_name 1\.tif'):
         write_folds(data, {1: 0, 2: 1}, tmp_path)
 
 
-def test_too_many_folds():
-    with pytest.raises(ValueError, match='5 folds need as many groups of images, found 2'):
-        split_folds(coco([[1], [1], [1]]), ['a', 'a', 'b'], 5)
-    with pytest.raises(ValueError, match='at least 2 folds, got 1'):
-        split_folds(coco([[1], [1]]), ['a', 'b'], 1)
-
-
-def test_group_files(tmp_path):
-    names = ['a.tif', 'b.tif']
-    (tmp_path / 'g.json').write_text('{"a.tif": "p1", "b.tif": 2, "c.tif": 3}')
-    assert read_groups(tmp_path / 'g.json', names) == ['p1', '2']
-    (tmp_path / 'g.csv').write_text('file_name,group\nb.tif,p2\na.tif,p1\n')
-    assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
-    (tmp_path / 'g.csv').write_text('a.tif,p1\n\nb.tif,p2\n\n', encoding='utf-8-sig')  # as spreadsheets write it
-    assert read_groups(tmp_path / 'g.csv', names) == ['p1', 'p2']
-    with pytest.raises(ValueError, match=r'g.csv: 1 of 3 images have no group, such as d.tif'):
-        read_groups(tmp_path / 'g.csv', [*names, 'd.tif'])
-    for text, message in (
-        ('a.tif,\nb.tif,p2', 'g.csv: 1 images have an empty group, such as a.tif'),
-        ('a.tif,p1\nb.tif,p2\na.tif,p2', 'g.csv: 1 images have two groups, such as a.tif'),
-    ):
-        (tmp_path / 'g.csv').write_text(text)
-        with pytest.raises(ValueError, match=message):
-            read_groups(tmp_path / 'g.csv', names)
-    (tmp_path / 'g.csv').write_bytes('ä.tif,p1'.encode('latin-1'))
-    with pytest.raises(ValueError, match=r'g.csv: expected a json .* or a csv of file_name,group, in UTF-8'):
-        read_groups(tmp_path / 'g.csv', names)
-    (tmp_path / 'bad.json').write_text('[1, 2]')
-    with pytest.raises(ValueError, match='bad.json: expected a json'):
-        read_groups(tmp_path / 'bad.json', names)
+@pytest.mark.parametrize(
+    ('name', 'text', 'outcome'),
+    [
+        ('g.json', '{"a.tif": "p1", "b.tif": 2, "c.tif": 3}', ['p1', '2']),
+        ('g.csv', 'file_name,group\nb.tif,p2\na.tif,p1\n', ['p1', 'p2']),
+        ('g.csv', '\ufeffa.tif,p1\n\nb.tif,p2\n\n', ['p1', 'p2']),  # as spreadsheets write it
+        ('g.csv', 'a.tif,p1', 'g.csv: 1 of 2 images have no group, such as b.tif'),
+        ('g.csv', 'a.tif,\nb.tif,p2', 'g.csv: 1 images have an empty group, such as a.tif'),
+        ('g.csv', 'a.tif,p1\nb.tif,p2\na.tif,p2', 'g.csv: 1 images have two groups, such as a.tif'),
+        ('g.csv', b'\xe4.tif,p1', 'g.csv: expected a json .* or a csv of file_name,group, in UTF-8'),
+        ('bad.json', '[1, 2]', 'bad.json: expected a json'),
+    ],
+)
+def test_group_files(tmp_path, name, text, outcome):
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    if isinstance(outcome, list):
+        assert read_groups(tmp_path / name, ['a.tif', 'b.tif']) == outcome
+        return
+    with pytest.raises(ValueError, match=outcome):
+        read_groups(tmp_path / name, ['a.tif', 'b.tif'])

@@ -9,18 +9,20 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from drawn_cells import coco_of
 
+from mmcellseg.data import same_tissue
 from mmcellseg.data.folds import split_folds
 from mmcellseg.data.same_tissue import (
     EDGE_CORRELATION,
     EDGE_EVIDENCE,
     Edge,
-    connected,
     displacement,
     edge_evidence,
     fingerprint,
     overlaps,
     tissue_groups,
+    tissue_labels,
     tissue_links,
 )
 from mmcellseg.data.tiff import read_image
@@ -70,7 +72,7 @@ def real(consep_dir):
 
 
 def tissue_of(images):
-    return connected(len(images), list(tissue_links([fingerprint(image) for image in images])))
+    return tissue_labels([fingerprint(image) for image in images])
 
 
 def scan(seed, size=320):
@@ -95,14 +97,10 @@ def test_displacement_is_found_to_the_pixel(x, y):
     assert overlaps(fingerprint(b), fingerprint(a))
 
 
-def test_a_small_crop_lies_in_a_large_one():
+def test_a_small_crop_lies_in_a_large_one_and_strangers_do_not_overlap():
     tile = scan(1)
     assert overlaps(fingerprint(tile), fingerprint(changed(tile[130:230, 40:160], 1.1, -10)))
-
-
-def test_strangers_do_not_overlap():
-    prints = [fingerprint(scan(seed, 200)) for seed in range(8)]
-    assert list(tissue_links(prints)) == []
+    assert list(tissue_links([fingerprint(scan(seed, 200)) for seed in range(8)])) == []
 
 
 def test_neighbours_on_all_sides_are_linked_and_the_diagonal_is_not():
@@ -112,12 +110,8 @@ def test_neighbours_on_all_sides_are_linked_and_the_diagonal_is_not():
     assert set(tissue_links(prints)) == {(0, 1), (0, 2), (1, 3), (2, 3)}
     # in any order of the images
     assert set(tissue_links(prints[::-1])) == {(2, 3), (1, 3), (0, 2), (0, 1)}
-
-
-def test_neighbours_of_other_heights_are_linked():
-    tile = scan(3, 400)
-    left, right = tile[:300, :150], tile[100:250, 150:]
-    assert list(tissue_links([fingerprint(left), fingerprint(right)])) == [(0, 1)]
+    tile = scan(3, 400)  # of other heights
+    assert list(tissue_links([fingerprint(tile[:300, :150]), fingerprint(tile[100:250, 150:])])) == [(0, 1)]
 
 
 def slow_evidence(first, second):
@@ -163,15 +157,12 @@ def test_one_spot_on_blank_edges_is_no_evidence():
     assert list(tissue_links([blank, blank])) == []
 
 
-@pytest.mark.parametrize('shape', [(1, 1), (2, 300), (300, 2), (15, 15), (33, 35)])
-def test_tiny_images_are_no_trouble(shape):
-    tiny = fingerprint(scan(5)[: shape[0], : shape[1]])
-    assert list(tissue_links([tiny, fingerprint(scan(6)), tiny])) in ([], [(0, 2)])
-
-
-def test_one_or_no_image_has_no_links():
-    assert list(tissue_links([])) == []
-    assert list(tissue_links([fingerprint(scan(7))])) == []
+def test_tiny_images_are_no_trouble_and_one_or_none_has_no_links():
+    for height, width in ((1, 1), (2, 300), (300, 2), (15, 15), (33, 35)):
+        tiny = fingerprint(scan(5)[:height, :width])
+        assert list(tissue_links([tiny, fingerprint(scan(6)), tiny])) in ([], [(0, 2)])
+    assert list(tissue_links([])) == list(tissue_links([fingerprint(scan(7))])) == []
+    assert tissue_groups([]) == []
 
 
 @pytest.mark.parametrize('crops', CROPS.values(), ids=CROPS)
@@ -203,23 +194,17 @@ def test_folds_of_real_crops_never_part_a_tile(real, tmp_path):
         cv2.imwrite(str(path), crops[index][..., ::-1])
     groups = tissue_groups(paths)
     assert len(set(groups)) >= 5
-    images = [{'id': i, 'file_name': path.name, 'height': 300, 'width': 300} for i, path in enumerate(paths)]
-    cells = [{'image_id': i, 'category_id': 1} for i in range(len(paths))]
-    coco = {'images': images, 'annotations': cells, 'categories': [{'id': 1, 'name': 'class1'}]}
-    fold_of = split_folds(coco, groups, 5)
+    fold_of = [fold for _, fold in sorted(split_folds(coco_of([[1]] * len(paths)), groups, 5).items())]
     for tile in range(10):
         assert len({fold_of[i] for i in range(len(paths)) if order[i] // 4 == tile}) == 1
-    assert set(fold_of.values()) == set(range(5))
+    assert set(fold_of) == set(range(5))
 
 
 def test_tool_groups_and_says_which(drawn, tmp_path):
     crops = [crop for tile in drawn for crop in (tile[:240], tile[200:])]
-    images = []
-    for i, crop in enumerate(crops):
-        cv2.imwrite(str(tmp_path / f'{i}.png'), crop[..., ::-1])
-        images.append({'id': i + 1, 'file_name': f'{i}.png', 'height': crop.shape[0], 'width': crop.shape[1]})
-    cells = [{'id': i, 'image_id': i, 'category_id': 1} for i in range(1, len(crops) + 1)]
-    coco = {'images': images, 'annotations': cells, 'categories': [{'id': 1, 'name': 'class1'}]}
+    coco = coco_of([[1]] * len(crops))
+    for image, crop in zip(coco['images'], crops):
+        cv2.imwrite(str(tmp_path / image['file_name']), crop[..., ::-1])
     ann = tmp_path / 'annotations' / 'train.json'
     ann.parent.mkdir()
     ann.write_text(json.dumps(coco))
@@ -227,20 +212,11 @@ def test_tool_groups_and_says_which(drawn, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     fold_of = json.loads((ann.parent / 'folds.json').read_text())
-    for first, second in zip(images[::2], images[1::2]):
-        assert fold_of[first['file_name']] == fold_of[second['file_name']]
-        line = next(line for line in done.stdout.splitlines() if f'{first["file_name"]}, ' in line)
-        assert second['file_name'] in line
+    names = [image['file_name'] for image in coco['images']]
+    for first, second in zip(names[::2], names[1::2]):
+        assert fold_of[first] == fold_of[second]
+        assert any(f' {first}, {second}' in line for line in done.stdout.splitlines())
     assert 'crops that lie apart on a slide are not recognised' in done.stdout.lower()
-
-
-def test_same_images_same_groups(drawn, tmp_path):
-    paths = [tmp_path / f'{i}.png' for i in range(4)]
-    for path, tile in zip(paths, drawn):
-        cv2.imwrite(str(path), tile[:200, :200, ::-1])
-    assert tissue_groups(paths) == tissue_groups(paths)
-    assert tissue_groups([]) == []
-    assert len(tissue_groups(paths[:1])) == 1
 
 
 def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
@@ -251,6 +227,7 @@ def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
         tissue_groups([tmp_path / 'b.tif'])
 
 
-def test_connected_by_hand():
-    assert connected(6, [(1, 4), (4, 2), (3, 5)]).tolist() == [0, 1, 1, 2, 1, 2]
-    assert connected(3, []).tolist() == [0, 1, 2]
+def test_groups_of_linked_images_by_hand(monkeypatch):
+    for links, groups in (([(1, 4), (2, 4), (3, 5)], [0, 1, 1, 2, 1, 2]), ([], [0, 1, 2, 3, 4, 5])):
+        monkeypatch.setattr(same_tissue, 'tissue_links', lambda prints, links=links: links)
+        assert tissue_labels([None] * 6).tolist() == groups

@@ -1,21 +1,28 @@
 """The reader: every kind of file against values worked out by hand, and every refusal with its words."""
 
+import os
+
+import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from tiff_files import rewrite, save
 
-from mmcellseg.data.tiff import ImageReadError, image_size, read_image, read_label_map, read_values
+from mmcellseg.data.tiff import (
+    ImageReadError,
+    image_size,
+    page_count,
+    printable,
+    read_image,
+    read_label_map,
+    read_values,
+)
 
 
 @pytest.fixture
 def rgb(rng) -> np.ndarray:
     return rng.integers(0, 256, (37, 53, 3), dtype=np.uint8)
-
-
-def save(path, array, **options):
-    tifffile.imwrite(path, array, metadata=None, **options)
-    return path
 
 
 @pytest.mark.parametrize('compression', [None, 'lzw', 'deflate'])
@@ -25,17 +32,9 @@ def save(path, array, **options):
 def test_colour_files(tmp_path, rgb, compression, planar, blocks, channels):
     array = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])[..., :channels]
     stored = array if planar == 'contig' else np.moveaxis(array, -1, 0)
-    options = {'extrasamples': ['unassalpha']} if channels == 4 else {}
-    path = save(
-        tmp_path / 'a.tif',
-        stored,
-        photometric='rgb',
-        planarconfig=planar,
-        compression=compression,
-        predictor=compression is not None,
-        **blocks,
-        **options,
-    )
+    options = {**blocks, 'planarconfig': planar, 'compression': compression, 'predictor': compression is not None}
+    options |= {'extrasamples': ['unassalpha']} if channels == 4 else {}
+    path = save(tmp_path / 'a.tif', stored, photometric='rgb', **options)
     assert np.array_equal(read_image(path), rgb)
     assert read_image(path).flags.c_contiguous
     assert image_size(path) == (37, 53)
@@ -45,12 +44,11 @@ def test_colour_files(tmp_path, rgb, compression, planar, blocks, channels):
 def test_jpeg_compression_is_near(tmp_path):
     yy, xx = np.mgrid[:64, :64]
     smooth = np.stack([yy * 3, xx * 3, yy + xx], -1).astype(np.uint8)
-    path = save(tmp_path / 'a.tif', smooth, photometric='rgb', compression='jpeg', compressionargs={'level': 95})
-    assert tifffile.TiffFile(path).pages[0].compression == 7
-    assert np.abs(read_image(path).astype(int) - smooth).max() <= 8
+    save(tmp_path / 'a.tif', smooth, photometric='rgb', compression='jpeg', compressionargs={'level': 95})
     Image.fromarray(smooth).convert('YCbCr').save(tmp_path / 'b.tif', compression='jpeg', quality=95)
     assert tifffile.TiffFile(tmp_path / 'b.tif').pages[0].photometric.name == 'YCBCR'
-    assert np.abs(read_image(tmp_path / 'b.tif').astype(int) - smooth).max() <= 8
+    for name in 'ab':
+        assert np.abs(read_image(tmp_path / f'{name}.tif').astype(int) - smooth).max() <= 8
     Image.fromarray(smooth).convert('YCbCr').save(tmp_path / 'c.tif')  # nothing would turn these values into RGB
     with pytest.raises(ImageReadError, match=r'c\.tif holds .* in the colour model YCBCR: accepted are'):
         read_image(tmp_path / 'c.tif')
@@ -72,55 +70,48 @@ def test_jpeg_compression_is_near(tmp_path):
     ],
 )
 def test_the_types_range_becomes_0_to_255(tmp_path, dtype, values, expected):
-    path = save(tmp_path / 'a.tif', np.array([values, values], dtype), photometric='minisblack')
-    image = read_image(path)
+    image = read_image(save(tmp_path / 'a.tif', np.array([values, values], dtype), photometric='minisblack'))
     assert image.shape == (2, 3, 3)
     assert image.dtype == np.uint8
     assert image[0].tolist() == [[v] * 3 for v in expected]
 
 
-def test_bits_per_sample_count(tmp_path):
-    """A 12-bit sample is stored in 16 bits, and 4095 is its white."""
-    path = save(tmp_path / 'a.tif', np.array([[0, 2048, 4095, 16]], np.uint16), bitspersample=12)
-    assert read_image(path)[0, :, 0].tolist() == [0, 128, 255, 1]
-
-
-def test_white_is_zero_and_palette(tmp_path):
+def test_bits_white_and_palette(tmp_path):
+    twelve = np.array([[0, 2048, 4095, 16]], np.uint16)  # 4095 is their white
+    assert read_image(save(tmp_path / 'a.tif', twelve, bitspersample=12))[0, :, 0].tolist() == [0, 128, 255, 1]
     grey = np.array([[0, 10, 255]], np.uint8)
     assert read_image(save(tmp_path / 'a.tif', grey, photometric='miniswhite'))[0, :, 0].tolist() == [255, 245, 0]
     colormap = np.zeros((3, 256), np.uint16)
     colormap[:, 10] = 65535, 257, 0
     path = save(tmp_path / 'b.tif', grey, photometric='palette', colormap=colormap)
     assert read_image(path)[0, 1].tolist() == [255, 1, 0]
+    assert np.array_equal(read_label_map(path), grey)  # as ImageJ saves label maps
 
 
 def test_scale_rules(tmp_path):
-    values = np.array([[-10, 0, 5, 10, 30]], np.float32)
-    path = save(tmp_path / 'a.tif', values)
+    path = save(tmp_path / 'a.tif', np.array([[-10, 0, 5, 10, 30]], np.float32))
     assert read_image(path, scale=(0, 10))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
     values = np.arange(1001, dtype=np.uint16).reshape(7, 143)
     image = read_image(save(tmp_path / 'b.tif', values), scale='percentile')[..., 0].ravel()
-    assert image[10] == 0  # 1st percentile: 10
-    assert image[998] == 255  # 99.8th: 998
-    assert image[504] == 128  # half of the way between
-    assert image[503] == 127
+    # the 1st percentile is 10, the 99.8th 998, and half of the way between 504
+    assert image[[10, 503, 504, 998]].tolist() == [0, 127, 128, 255]
     assert not read_image(save(tmp_path / 'c.tif', np.full((4, 4), 7, np.int32)), scale='percentile').any()
-
-
-@pytest.mark.parametrize('scale', ['minmax', (5, 5), (3, 1), (0, np.inf), (1, 2, 3)])
-def test_unknown_scale(tmp_path, scale):
-    with pytest.raises(ValueError, match="scale must be 'dtype', 'percentile' or"):
-        read_image(tmp_path / 'not-read.tif', scale=scale)
+    path = save(tmp_path / 'd.tif', np.array([[False, True, True]]), photometric='minisblack')
+    assert read_image(path, scale='percentile')[0, :, 0].tolist() == [0, 255, 255]
+    assert read_image(path, scale=(0, 2))[0, :, 0].tolist() == [0, 128, 128]
+    for scale in ('minmax', (5, 5), (3, 1), (0, np.inf), (1, 2, 3)):
+        with pytest.raises(ValueError, match="scale must be 'dtype', 'percentile' or"):
+            read_image(tmp_path / 'not-read.tif', scale=scale)
 
 
 def test_pages(tmp_path, rgb):
     path = tmp_path / 'a.tif'
     with tifffile.TiffWriter(path) as writer:
-        writer.write(rgb, photometric='rgb', metadata=None)
-        writer.write(rgb[:20], photometric='rgb', metadata=None)
+        for page in (rgb, rgb[:20]):
+            writer.write(page, photometric='rgb', metadata=None)
     assert np.array_equal(read_image(path), rgb)
     assert np.array_equal(read_image(path, page=1), rgb[:20])
-    assert image_size(path, page=1) == (20, 53)
+    assert (page_count(path), image_size(path, page=1)) == (2, (20, 53))
     for page in (2, -1):
         with pytest.raises(ImageReadError, match=rf'a\.tif has 2 page\(s\), .* page {page} was asked for'):
             read_image(path, page=page)
@@ -129,22 +120,18 @@ def test_pages(tmp_path, rgb):
 @pytest.mark.parametrize('shape', [(9, 11), (9, 11, 3), (9, 11, 4)])
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_png_as_tiff(tmp_path, rng, shape, dtype):
-    import cv2
-
     array = rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
-    order = {2: slice(None), 3: [2, 1, 0], 4: [2, 1, 0, 3]}[2 if len(shape) == 2 else shape[2]]
-    assert cv2.imwrite(str(tmp_path / 'a.png'), array[..., order] if len(shape) == 3 else array)
-    photometric = 'minisblack' if len(shape) == 2 else 'rgb'
-    tiff = read_image(save(tmp_path / 'a.tif', array, photometric=photometric))
-    assert np.array_equal(read_image(tmp_path / 'a.png'), tiff)
+    flipped = array if array.ndim == 2 else np.dstack([array[..., 2::-1], array[..., 3:]])
+    assert cv2.imwrite(str(tmp_path / 'a.png'), flipped)
+    tiff = save(tmp_path / 'a.tif', array, photometric='minisblack' if len(shape) == 2 else 'rgb')
+    assert np.array_equal(read_image(tmp_path / 'a.png'), read_image(tiff))
     assert image_size(tmp_path / 'a.png') == (9, 11)
 
 
 def test_other_pictures(tmp_path, rgb):
     """Palette, 1-bit and grey-with-alpha PNGs, and JPEG; the suffix does not matter."""
     Image.fromarray(rgb).quantize(16).save(tmp_path / 'p.png')
-    expected = np.asarray(Image.open(tmp_path / 'p.png').convert('RGB'))
-    assert np.array_equal(read_image(tmp_path / 'p.png'), expected)
+    assert np.array_equal(read_image(tmp_path / 'p.png'), np.asarray(Image.open(tmp_path / 'p.png').convert('RGB')))
     Image.fromarray(rgb[..., 0] > 99).save(tmp_path / '1.png')
     assert np.array_equal(read_image(tmp_path / '1.png')[..., 1], (rgb[..., 0] > 99) * 255)
     Image.fromarray(rgb[..., :2], 'LA').save(tmp_path / 'la.png')
@@ -158,11 +145,7 @@ def test_other_pictures(tmp_path, rgb):
 @pytest.mark.parametrize(
     ('array', 'options', 'words'),
     [
-        (
-            np.zeros((4, 5, 6), np.uint8),
-            {'photometric': 'minisblack', 'planarconfig': 'contig'},
-            r'\(4, 5, 6\), uint8.*RGBA',
-        ),
+        (np.zeros((4, 5, 6), np.uint8), {'photometric': 0, 'planarconfig': 1}, r'\(4, 5, 6\), uint8.*RGBA'),
         (np.zeros((4, 5), np.complex64), {}, r'\(4, 5\), complex64: accepted are integers and real floats'),
         (np.full((4, 5), 3.5, np.float32), {}, r'float32 with values from 3.5 to 3.5.*set scale=.percentile'),
         (np.full((4, 5), -3, np.int16), {}, r'\(4, 5\), int16 with values from -3 to -3.*set scale='),
@@ -180,27 +163,22 @@ def test_refusals_name_what_was_found(tmp_path, array, options, words):
 @pytest.mark.parametrize('options', [{}, {'compression': 'lzw'}, {'rowsperstrip': 1}, {'tile': (16, 16)}])
 def test_truncated_tiff(tmp_path, rgb, keep, options):
     data = save(tmp_path / 'a.tif', rgb, photometric='rgb', **options).read_bytes()
-    end = max(
-        o + n
-        for o, n in zip(
-            *(getattr(tifffile.TiffFile(tmp_path / 'a.tif').pages[0], a) for a in ('dataoffsets', 'databytecounts'))
-        )
-    )
-    cut = tmp_path / 'cut.tif'
-    cut.write_bytes(data[: keep if isinstance(keep, int) else int(keep * end)])
+    page = tifffile.TiffFile(tmp_path / 'a.tif').pages[0]
+    end = max(map(sum, zip(page.dataoffsets, page.databytecounts)))
+    (tmp_path / 'cut.tif').write_bytes(data[: keep if isinstance(keep, int) else int(keep * end)])
     with pytest.raises(ImageReadError, match=r'cut\.tif .*(truncated|damaged)'):
-        read_image(cut)
+        read_image(tmp_path / 'cut.tif')
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])
 @pytest.mark.parametrize('keep', [0, 5, 30, 0.5, 0.95])
 def test_truncated_picture(tmp_path, rgb, suffix, keep):
-    Image.fromarray(rgb).save(tmp_path / f'a.{suffix}')
-    data = (tmp_path / f'a.{suffix}').read_bytes()
-    cut = tmp_path / f'cut.{suffix}'
-    cut.write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
+    path = tmp_path / f'cut.{suffix}'
+    Image.fromarray(rgb).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
     with pytest.raises(ImageReadError, match=r'cut\.(png|jpg) .*truncated'):
-        read_image(cut)
+        read_image(path)
 
 
 def test_not_an_image(tmp_path):
@@ -214,13 +192,20 @@ def test_not_an_image(tmp_path):
         read_image(path)
     with pytest.raises(FileNotFoundError, match=r'none\.tif'):
         read_image(tmp_path / 'none.tif')
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        read_image(tmp_path)
+    with pytest.raises(NotADirectoryError, match=r'a\.tif/c\.tif'):
+        read_image(path / 'c.tif')
+    os.mkfifo(tmp_path / 'class1.tif')  # opening it would wait for a writer
+    for reader in (read_image, read_values, read_label_map, page_count):
+        with pytest.raises(ImageReadError, match=r'class1\.tif is a pipe, socket or device: expected a regular file'):
+            reader(tmp_path / 'class1.tif')
 
 
 def test_missing_codec_names_the_package(tmp_path, rgb, monkeypatch):
     path = save(tmp_path / 'a.tif', rgb, photometric='rgb', compression='jpeg')
-    codecs = tifffile.TIFF.DECOMPRESSORS
     monkeypatch.setattr(tifffile.tifffile, 'imagecodecs', object())  # has no codec
-    monkeypatch.setattr(codecs, '_codecs', {})
+    monkeypatch.setattr(tifffile.TIFF.DECOMPRESSORS, '_codecs', {})
     with pytest.raises(ImageReadError, match=r'a\.tif .*codec .* install the package imagecodecs'):
         read_image(path)
 
@@ -231,19 +216,45 @@ def test_label_maps(tmp_path):
     assert read.dtype == np.int64
     assert np.array_equal(read, labels)
     assert read_label_map(save(tmp_path / 'b.tif', labels.astype(np.uint32))).dtype == np.uint32
-    for bad, words in ((0.5, 'not whole, such as 0.5'), (np.nan, 'not whole, such as nan'), (-2, 'down to -2')):
-        labels[0, 0] = bad
-        path = save(tmp_path / 'c.tif', labels)
-        with pytest.raises(ImageReadError, match=rf'c\.tif holds shape \(2, 2\), float64 with .*{words}'):
+    assert read_label_map(save(tmp_path / 'c.tif', labels > 3, photometric='minisblack')).tolist() == [[0, 0], [1, 0]]
+    assert read_label_map(save(tmp_path / 'd.tif', np.array([[2.0**63 - 1024]]))).tolist() == [[2**63 - 1024]]
+    for bad, dtype in ((0.5, float), (np.nan, float), (-2, np.int16), (2**63, np.uint64), (2.0**63, float)):
+        array = np.array([[0, bad]]).astype(dtype)
+        path = save(tmp_path / 'e.tif', array)
+        words = rf'e\.tif holds shape \(1, 2\), {array.dtype} with values that are no ids, such as'
+        with pytest.raises(ImageReadError, match=f'{words} {array[0, 1]}: .* whole ids below 2⁶³'.replace('+', r'\+')):
             read_label_map(path)
-        assert np.array_equal(read_values(path), labels, equal_nan=True)
-    palette = np.random.default_rng(0).integers(0, 65536, (3, 256)).astype(np.uint16)  # as ImageJ saves label maps
-    indices = np.array([[0, 3], [200, 3]], np.uint8)
-    path = save(tmp_path / 'e.tif', indices, photometric='palette', colormap=palette)
-    assert np.array_equal(read_label_map(path), indices)
-    assert read_image(path).shape == (2, 2, 3)
-    with pytest.raises(ImageReadError, match=r'd\.tif holds shape \(3, 4, 3\), uint8, but a label map'):
-        read_label_map(save(tmp_path / 'd.tif', np.zeros((3, 4, 3), np.uint8), photometric='rgb'))
+        assert np.array_equal(read_values(path), array, equal_nan=array.dtype.kind == 'f')
+    with pytest.raises(ImageReadError, match=r'f\.tif holds shape \(3, 4, 3\), uint8, but a label map'):
+        read_label_map(save(tmp_path / 'f.tif', np.zeros((3, 4, 3), np.uint8), photometric='rgb'))
+
+
+def test_names_that_are_no_utf_8_can_be_printed(tmp_path):
+    path = os.fsdecode(os.path.join(os.fsencode(tmp_path), b'caf\xe9\n.tif'))
+    with open(path, 'w') as file:
+        file.write('no image')
+    with pytest.raises(ImageReadError, match=r'caf\\xe9\\n\.tif cannot be decoded') as caught:
+        read_image(path)
+    assert str(caught.value).isprintable()
+    assert printable('größe 5 µm.tif') == 'größe 5 µm.tif'
+    assert printable('\ud800\ufeff') == '\\ud800\\ufeff'
+
+
+def test_whatever_else_fails_has_the_files_name(tmp_path, monkeypatch, rng):
+    path = save(tmp_path / 'a.tif', np.zeros((8, 8), np.uint8))
+    with pytest.raises(ImageReadError, match=r'a\.tif cannot be decoded'):
+        read_image(rewrite(path, ImageWidth=0))
+    cv2.imwrite(str(tmp_path / 'a.png'), rng.integers(0, 65536, (9, 9, 3)).astype(np.uint16))
+    monkeypatch.setattr(cv2, 'imdecode', lambda *args: None)
+    with pytest.raises(ImageReadError, match=r'a\.png is damaged: OpenCV cannot decode its 16 bits'):
+        read_image(tmp_path / 'a.png')
+
+    def full(*args):
+        raise MemoryError('Unable to allocate 26.8 GiB')
+
+    monkeypatch.setattr(np, 'percentile', full)
+    with pytest.raises(ImageReadError, match=r'b\.tif does not fit into memory.*26\.8 GiB'):
+        read_image(save(tmp_path / 'b.tif', np.zeros((8, 8), np.uint8)), scale='percentile')
 
 
 def test_real_sample(hw3_sample_dir):

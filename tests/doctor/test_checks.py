@@ -89,58 +89,49 @@ def test_python_of_another_version():
 
 
 def test_wrong_mmcv(monkeypatch):
+    """Of another version, with operators that compute something else, or without those of CUDA."""
     version = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, 'version', lambda name: '2.1.0' if name == 'onedl-mmcv' else version(name))
-    answer = packages.as_pinned('onedl-mmcv', packages.check_mmcv())
-    assert (answer.status, answer.advice) == ('warning', SETUP)
-    assert answer.text.startswith('onedl-mmcv is 2.1.0, and 2.3.6 is pinned (NMS and RoIAlign run on cpu')
-    failed = Answer('fail', 'broken')
-    assert packages.as_pinned('onedl-mmcv', failed) is failed
-
-
-def test_mmcv_whose_operators_are_wrong(monkeypatch):
-    monkeypatch.setattr(mmcv.ops, 'nms', lambda boxes, scores, threshold: (boxes, torch.arange(3)))
-    answer = packages.check_mmcv()
-    assert answer.status == 'fail'
-    assert 'NMS on cpu keeps [0, 1, 2] for [0, 2]' in answer.text
-
-
-def test_mmcv_without_cuda_operators(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.metadata, 'version', lambda name: '2.1.0' if name == 'onedl-mmcv' else version(name))
+        answer = packages.as_pinned('onedl-mmcv', packages.check_mmcv())
+        assert (answer.status, answer.advice) == ('warning', SETUP)
+        assert answer.text.startswith('onedl-mmcv is 2.1.0, and 2.3.6 is pinned (NMS and RoIAlign run on cpu')
+        failed = Answer('fail', 'broken')
+        assert packages.as_pinned('onedl-mmcv', failed) is failed
+    with monkeypatch.context() as patch:
+        patch.setattr(mmcv.ops, 'nms', lambda boxes, scores, threshold: (boxes, torch.arange(3)))
+        answer = packages.check_mmcv()
+        assert answer.status == 'fail'
+        assert 'NMS on cpu keeps [0, 1, 2] for [0, 2]' in answer.text
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(mmcv.ops, 'get_compiling_cuda_version', lambda: 'not available')
-    answer = packages.check_mmcv()
-    assert answer == Answer('fail', 'its operators were built without CUDA, and there is a GPU', SETUP)
+    said = 'its operators were built without CUDA, and there is a GPU'
+    assert packages.check_mmcv() == Answer('fail', said, SETUP)
+
+
+BROKEN = 'NVIDIA-SMI has failed'
 
 
 @pytest.mark.parametrize(
-    ('built', 'cuda', 'status', 'said', 'advice'),
+    ('built', 'driver', 'hidden', 'answer'),
     [
-        (None, '12.4', 'fail', r'a CPU build, but this machine has 2 GPU \(A100\)', 'install a CUDA build of torch'),
-        ('13.0', '12.4', 'fail', r'driver 550\.54 runs CUDA 12\.4 at most', 'update the driver'),
-        ('12.10', '12.9', 'fail', r'runs CUDA 12\.9 at most', 'update the driver'),
-        ('12.4', '12.4', 'fail', r'2 GPU \(A100\) that torch cannot use', 'restart'),
+        (None, {}, None, r'fail: a CPU build, but this machine has 2 GPU \(A100\) → install a CUDA build of torch'),
+        ('13.0', {}, None, r'fail: .*driver 550\.54 runs CUDA 12\.4 at most → update the driver, or install a torch'),
+        ('12.10', {'cuda': '12.9'}, None, r'fail: .*runs CUDA 12\.9 at most → update the driver'),
+        ('12.4', {}, None, r'fail: .*2 GPU \(A100\) that torch cannot use → restart'),
+        ('12.4', {}, '', r"warning: .*CUDA_VISIBLE_DEVICES='' hides it → unset it"),
+        ('12.4', {'code': 9, 'text': BROKEN}, None, f'fail: .*nvidia-smi fails: {BROKEN} → reinstall or reload'),
     ],
 )
-def test_torch_that_does_not_fit_the_gpu(with_gpu, monkeypatch, built, cuda, status, said, advice):
-    with_gpu(cuda)
+def test_torch_that_does_not_fit_the_gpu(with_gpu, monkeypatch, built, driver, hidden, answer):
+    with_gpu(**driver)
     monkeypatch.setattr(torch.version, 'cuda', built)
-    answer = packages.check_torch()
-    assert answer.status == status
-    assert re.search(said, answer.text), answer.text
-    assert answer.advice.startswith(advice)
-
-
-def test_a_hidden_gpu_and_a_broken_driver(with_gpu, monkeypatch):
-    monkeypatch.setattr(torch.version, 'cuda', '12.4')
-    with_gpu()
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    answer = packages.check_torch()
-    assert answer.status == 'warning'
-    assert answer.text.endswith("CUDA_VISIBLE_DEVICES='' hides it")
-    with_gpu(code=9, text='NVIDIA-SMI has failed')
-    answer = packages.check_torch()
-    assert answer.status == 'fail'
-    assert 'nvidia-smi fails: NVIDIA-SMI has failed' in answer.text
+    if hidden is not None:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', hidden)
+    status, said = answer.split(': ', 1)
+    found = packages.check_torch()
+    assert found.status == status
+    assert re.search(said, str(found)), str(found)
 
 
 def test_two_gpus_and_a_gpu_that_torch_was_not_built_for(monkeypatch):
@@ -186,12 +177,9 @@ def test_a_missing_codec(monkeypatch):
     assert 'imagecodecs' in answer.advice
 
 
-def test_little_memory():
+def test_little_memory(tmp_path, monkeypatch):
     assert machine.check_memory(least=0).status == 'ok'
     assert machine.check_memory(least=2**60).status == 'warning'
-
-
-def test_no_shared_memory(tmp_path, monkeypatch):
     answer = machine.check_workers(str(tmp_path / 'shm'))
     assert (answer.status, answer.text) == ('fail', f'there is no {tmp_path}/shm for what data workers pass')
     monkeypatch.setattr(machine.shutil, 'disk_usage', lambda path: Usage(0, 0, 64 * 2**20))
@@ -223,22 +211,19 @@ def test_folders_that_cannot_be_written(tmp_path, monkeypatch):
     assert str(tmp_path) in answer.text
 
 
-def test_processes_that_do_not_meet(monkeypatch):
-    monkeypatch.setattr(machine, '_meet', lambda *args: time.sleep(60))
-    answer = machine.all_reduce('cpu', 2, 'fork', limit=0.1)
-    assert (answer.status, 'did not meet' in answer.text) == ('fail', True)
-
-
-def test_processes_that_fail_say_why(monkeypatch):
+def test_processes_that_do_not_meet_or_fail(monkeypatch):
     def broken(*args):
         raise RuntimeError('no network')
 
+    monkeypatch.setattr(machine, '_meet', lambda *args: time.sleep(60))
+    answer = machine.all_reduce('cpu', 2, 'fork', limit=0.1)
+    assert (answer.status, 'did not meet' in answer.text) == ('fail', True)
     monkeypatch.setattr(machine, '_meet', broken)
     answer = ask(machine.all_reduce, 'cpu', 2, 'fork')
     assert (answer.status, answer.text) == ('fail', 'ProcessRaisedException: RuntimeError: no network')
 
 
-def test_json_of_other_images(tmp_path):
+def test_json_of_other_images_or_none(tmp_path):
     root = write_data(tmp_path / 'data')
     config = write_config(tmp_path / 'tiny.py', root)
     test = root / 'annotations/test.json'
@@ -255,14 +240,10 @@ def test_json_of_other_images(tmp_path):
     test.write_text('{"images": [')
     answer = ask(machine.check_data, config)
     assert answer.text.startswith(f'CocoError: {test}: truncated or not valid JSON')
-
-
-def test_data_that_are_not_there(tmp_path):
-    root = write_data(tmp_path / 'data')
-    config = write_config(tmp_path / 'tiny.py', root)
+    test.unlink()
     (root / 'annotations/train.json').unlink()
     answer = machine.check_data(config)
-    assert (answer.status, answer.text) == ('warning', f'{root}: no train.json')
+    assert (answer.status, answer.text) == ('warning', f'{root}: no train.json, test.json')
     assert answer.advice.startswith('python tools/dataset_converters/cells2coco.py')
     root.rename(tmp_path / 'moved')
     assert machine.check_data(config).text == f'{root} is not there'

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import ImageSet, Member, check_members, open_members
-from mmcellseg.ensemble.nms_fusion import NMSFusion
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.results import ResultsError, read_results, write_results
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'ensemble.py'

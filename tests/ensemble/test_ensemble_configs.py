@@ -6,11 +6,9 @@ import pytest
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 
+from mmcellseg.ensemble import NMSFusion, SharedMaskFusion, WeightedMaskFusion
 from mmcellseg.ensemble.fusion import Fusion
 from mmcellseg.ensemble.members import Member
-from mmcellseg.ensemble.nms_fusion import NMSFusion
-from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((REPO / 'configs' / 'ensembles').glob('*.py'))

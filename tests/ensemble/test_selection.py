@@ -1,24 +1,20 @@
 """Choosing members: the greedy draw by hand, and a whole choice among good and useless members."""
 
-import pickle
-
 import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmcellseg.ensemble.members import ImageSet, Member
-from mmcellseg.ensemble.nms_fusion import NMSFusion
+from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
+from mmcellseg.ensemble.calibration import fit_calibration
+from mmcellseg.ensemble.members import ImageSet, Member, read_out_of_fold
 from mmcellseg.ensemble.selection import (
-    Judge,
     agreement,
-    fit_calibration,
     forward_selection,
-    read_out_of_fold,
     select_members,
+    selection_config,
+    selection_table,
     split_images,
 )
-from mmcellseg.ensemble.selection_report import selection_config, selection_table
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.structures.results import ResultsError, write_results
 
@@ -95,7 +91,7 @@ def test_a_useless_member_is_not_chosen(truth, predictions, tmp_path):
     assert selection.own['c'] == 0
     assert selection.without['c'] < 0 < selection.without['a']
     assert set(selection.weights) == {'a', 'b'}
-    assert selection.chosen_on == selection.kept_apart == 1
+    assert selection.chosen == [1, 1]
     assert selection.everyone[1] < 1
     assert selection.agreement[('a', 'b')] == 0
     table = selection_table(selection)
@@ -118,15 +114,14 @@ def test_a_useless_member_is_not_chosen(truth, predictions, tmp_path):
     assert '1.0000 on the 2 images chosen on, 1.0000 on the 2 kept' in path.read_text()
 
 
-def test_a_judge_can_be_sent_to_other_processes(truth, predictions):
-    judge = Judge(predictions, truth, WeightedMaskFusion(), 'segm_AP')
-    sent = pickle.loads(pickle.dumps(judge))
-    assert sent({'a': 2, 'b': 1}, [1, 3]) == judge({'a': 2, 'b': 1}, [1, 3])
+def test_processes_choose_as_one_does(truth, predictions):
+    one, two = (select_members(predictions, truth, WeightedMaskFusion(), 'segm_AP', 2, workers=n) for n in (1, 2))
+    assert one == two
 
 
 def test_an_unknown_metric_is_named(truth, predictions):
     with pytest.raises(ValueError, match="metric 'segm_AP51', expected one of"):
-        Judge(predictions, truth, NMSFusion(), 'segm_AP51')({'a': 1}, [1])
+        select_members(predictions, truth, NMSFusion(), 'segm_AP51')
 
 
 def test_a_metric_without_a_cell_to_judge_by_is_refused(truth, predictions):
@@ -137,19 +132,15 @@ def test_a_metric_without_a_cell_to_judge_by_is_refused(truth, predictions):
         select_members(predictions, truth, NMSFusion(), rounds=0)
 
 
-def test_an_image_in_two_out_of_fold_files_is_refused(tmp_path, truth, predictions):
-    write_results(tmp_path / 'fold.json', predictions['a'][1])
-    member = Member('a', 'x', oof=[str(tmp_path / 'fold.json')] * 2)
-    with pytest.raises(ResultsError, match=r"fold\.json: another oof file of member 'a' has image 1 too"):
-        read_out_of_fold([member], ImageSet(truth.images, [1, 2], True))
-
-
 def test_out_of_fold_files_are_joined_and_checked(tmp_path, truth, predictions):
     images = ImageSet(truth.images, [1, 2], True)
     for i in (1, 2):
         write_results(tmp_path / f'fold{i}.json', predictions['a'][i])
     member = Member('a', 'x', oof=[str(tmp_path / f'fold{i}.json') for i in (1, 2)])
     assert read_out_of_fold([member], images)['a'] == {i: predictions['a'][i] for i in (1, 2)}
+    twice = Member('a', 'x', oof=[str(tmp_path / 'fold1.json')] * 2)
+    with pytest.raises(ResultsError, match=r"fold1\.json: another oof file of member 'a' has image 1 too"):
+        read_out_of_fold([twice], images)
     with pytest.raises(ValueError, match="member 'a' has no oof"):
         read_out_of_fold([Member('a', 'x')], images)
     write_results(tmp_path / 'fold2.json', [{**predictions['a'][2][0], 'category_id': 5}])
@@ -163,9 +154,9 @@ def test_calibration_learns_who_is_right(truth, predictions, rng):
         for image in of_member.values():
             for entry in image:
                 entry['score'] = float(rng.uniform(0.4, 0.6))
-    curves = fit_calibration({**right, 'none': {}}, truth).curves
+    curves = fit_calibration({**right, 'none': {}}, truth)
     assert curves['none'] == {}
     assert curves['a'] == {}  # not one miss to learn from
     mixed = {i: right['a'][i] + right['c'][i][:1] for i in right['a']}
-    (slope, offset) = fit_calibration({'m': mixed}, truth).curves['m']['all']
+    (slope, offset) = fit_calibration({'m': mixed}, truth)['m']['all']
     assert np.isfinite([slope, offset]).all()

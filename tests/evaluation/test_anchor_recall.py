@@ -68,16 +68,13 @@ def test_sizes_are_those_of_mmcv(size: tuple[int, int]):
     assert resized(size, [{'type': 'LoadTiffImage'}]) == size
 
 
-def test_boxes_as_the_network_sees_them():
+def test_boxes_as_the_network_sees_them_and_their_ratios():
     boxes = [{'image_id': 1, 'bbox': [4, 6, 10, 5]}, {'image_id': 1, 'bbox': [0, 0, 0, 5]}]
     coco = {'images': [{'id': 1, 'width': 30, 'height': 20}], 'annotations': [*boxes, {**boxes[0], 'iscrowd': 1}]}
     seen, sizes = boxes_as_seen(coco, [{'type': 'Resize', 'scale_factor': 2.0}], 32)
     assert (seen.tolist(), sizes.tolist()) == ([[8, 12, 28, 22]], [[64, 64]])
-
-
-def test_ratio_is_height_by_width():
     assert make_anchors([2], [2.0], [4]).shapes == pytest.approx(np.array([[8 / 2**0.5, 8 * 2**0.5]]))
-    assert ratio_quantiles(np.array([[0, 0, 10, 20]] * 3)) == [2.0, 2.0, 2.0]
+    assert ratio_quantiles(np.array([[0, 0, 10, 20]] * 3)) == [2.0, 2.0, 2.0]  # height by width
 
 
 def test_suggestion_finds_the_size_of_the_cells(rng: np.random.Generator):
@@ -91,18 +88,12 @@ def test_suggestion_finds_the_size_of_the_cells(rng: np.random.Generator):
 
 def test_the_ready_made_set_that_fits_best():
     # Boxes of 16 px around points of the map of stride 4: an anchor of 16 px is the box, one of 8 px a quarter of it.
-    boxes = np.array([[8, 8, 24, 24], [16, 12, 32, 28]], float)
-    sets = {
-        'small': {'scales': [2], 'ratios': [1.0], 'strides': [4]},
-        'right': {'scales': [4], 'ratios': [1.0], 'strides': [4]},
-        'same': {'scales': [4, 4], 'ratios': [1.0], 'strides': [4]},
-        'of other strides': {'scales': [2], 'ratios': [1.0], 'strides': [8]},
-    }
-    sizes = np.full((2, 2), 64)
+    boxes, sizes = np.array([[8, 8, 24, 24], [16, 12, 32, 28]], float), np.full((2, 2), 64)
+    scales = {'small': ([2], 4), 'right': ([4], 4), 'same': ([4, 4], 4), 'of other strides': ([2], 8)}
+    sets = {name: {'scales': s, 'ratios': [1.0], 'strides': [stride]} for name, (s, stride) in scales.items()}
     name, found = best_named(boxes, sizes, [4], sets)
     assert (name, found.scales, found.recall, found.mean_iou) == ('right', [4], [1.0, 1.0], 1.0)
-    del sets['right'], sets['same']
-    name, found = best_named(boxes, sizes, [4], sets)
+    name, found = best_named(boxes, sizes, [4], {name: sets[name] for name in ('small', 'of other strides')})
     assert (name, found.recall, found.mean_iou) == ('small', [0.0, 0.0], 0.25)
     assert best_named(boxes, sizes, [16], sets) is None
 
@@ -129,61 +120,49 @@ test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale_factor=2
     return path
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, *args: object) -> None:
-    monkeypatch.setattr(sys, 'argv', ['anchor_recall', *map(str, args)])
-    runpy.run_path(str(REPO / 'tools/analysis_tools/anchor_recall.py'), run_name='__main__')
+@pytest.fixture
+def run_tool(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def _run(*args: object) -> str:
+        monkeypatch.setattr(sys, 'argv', ['anchor_recall', *map(str, args)])
+        runpy.run_path(str(REPO / 'tools/analysis_tools/anchor_recall.py'), run_name='__main__')
+        return capsys.readouterr().out
+
+    return _run
 
 
-def test_tool_measures_after_the_resize(
-    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    run_tool(monkeypatch, config)
-    out = capsys.readouterr().out
+def test_tool_measures_after_the_resize_and_names_the_ready_made_set(config: Path, run_tool):
+    out = run_tool(config)
     assert 'anchors of 32 to 64 px' in out
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert rows['32-64'][0] == '5'  # 40 px as the network sees them
     assert 'scales=' in out
     assert 'ready-made' not in out  # these are of five levels
+    leaf = config.read_text().replace('ratios=[1.0], strides=[4, 8]', f'ratios={RATIOS}, strides={STRIDES}')
+    for scale, used in ((8, ' (the one in use)'), (2, '')):
+        config.write_text(leaf.replace('scales=[8]', f'scales=[{scale}]'))
+        expected = f'best ready-made set{used}:\n  anchor_generator=_base_.anchors.a32_512: recall 1.000@0.5'
+        assert expected in run_tool(config)
 
 
-def test_tool_names_the_ready_made_set(
-    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    leaf = config.read_text().replace(
-        'ratios=[1.0], strides=[4, 8]', 'ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]'
-    )
-    config.write_text(leaf)
-    run_tool(monkeypatch, config)
-    out = capsys.readouterr().out
-    assert 'best ready-made set (the one in use):\n  anchor_generator=_base_.anchors.a32_512: recall 1.000@0.5' in out
-    config.write_text(leaf.replace('scales=[8]', 'scales=[2]'))
-    run_tool(monkeypatch, config)
-    assert 'best ready-made set:\n  anchor_generator=_base_.anchors.a32_512: recall' in capsys.readouterr().out
-
-
-def test_tool_names_a_missing_file(config: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(SystemExit, match=r'none\.json: there is no such annotation file \(give another'):
-        run_tool(monkeypatch, config, '--ann', config.parent / 'none.json')
-
-
-def test_tool_says_what_is_no_annotation_file_and_no_config(config: Path, monkeypatch: pytest.MonkeyPatch):
-    (config.parent / 'results.json').write_text('[]')
-    with pytest.raises(SystemExit, match=r'results\.json: expected a COCO annotation file'):
-        run_tool(monkeypatch, config, '--ann', config.parent / 'results.json')
-    with pytest.raises(SystemExit, match=r'none\.py: there is no such config'):
-        run_tool(monkeypatch, config.parent / 'none.py')
-    (config.parent / 'ensemble.py').write_text('members = []')
-    with pytest.raises(SystemExit, match=r'ensemble\.py: expected the config of a model with an rpn_head'):
-        run_tool(monkeypatch, config.parent / 'ensemble.py')
+def test_tool_names_what_is_no_config_or_annotation_file(config: Path, run_tool):
+    folder = config.parent
+    (folder / 'results.json').write_text('[]')
+    (folder / 'ensemble.py').write_text('members = []')
+    for args, message in (
+        ((config, '--ann', folder / 'none.json'), r'none\.json: there is no such annotation file \(give another'),
+        ((config, '--ann', folder / 'results.json'), r'results\.json: expected a COCO annotation file'),
+        ((folder / 'none.py',), r'none\.py: there is no such config'),
+        ((folder / 'ensemble.py',), r'ensemble\.py: expected the config of a model with an rpn_head'),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            run_tool(*args)
 
 
 def test_small_anchors_cover_consep_better(consep_dir: Path):
     """On all real tiles at their own size, 8–128 px against 32–512 px, as configs/README.md has it."""
-    boxes = []
-    for path in sorted((consep_dir / 'labels').glob('*.npz')):
-        for rows, columns in filter(None, find_objects(np.load(path)['inst'])):
-            boxes.append([columns.start, rows.start, columns.stop, rows.stop])
-    cells = np.array(boxes, float)
+    labels = [np.load(path)['inst'] for path in sorted((consep_dir / 'labels').glob('*.npz'))]
+    places = [place for inst in labels for place in find_objects(inst) if place]
+    cells = np.array([(x.start, y.start, x.stop, y.stop) for y, x in places], float)
     sizes = np.full((len(cells), 2), 1024)
     small, large = (best_ious(cells, sizes, make_anchors([scale], RATIOS, STRIDES)) for scale in (2, 8))
     assert len(cells) == 15555

@@ -19,15 +19,11 @@ def test_images_that_reach_a_cap_are_named_with_what_to_set() -> None:
         'Raise it, and a cap on proposals to twice that'
     )
     assert caps_reached({'b.tif': 999}, {RCNN: 1000, RPN: 2000}) == []
-
-
-def test_proposals_run_out_beyond_half_as_many_detections() -> None:
+    # Proposals run out beyond half as many detections
     (message,) = caps_reached({'a.tif': 500, 'b.tif': 501}, {RCNN: 1000, RPN: 1000})
     assert message.startswith(f'1 of 2 images have more than half as many detections as {RPN}=1000 allows proposals')
     assert message.endswith('so that cells may be missing: b.tif. Raise it, and nms_pre beside it')
-
-
-def test_of_many_images_the_first_are_named() -> None:
+    # Of many images the first are named
     (message,) = caps_reached({f'{k}.tif': 9 for k in range(23)}, {'max_per_img': 9})
     assert '18.tif, 19.tif and 3 more. Raise it' in message
     assert '20.tif' not in message

@@ -39,6 +39,13 @@ def kinds_of(cells: list[tuple], found: list[tuple], score_thr: float = 0.0) -> 
         ([(1, bar(0, 10, 0))], [(1, bar(0, 9, 0), 0.8), (1, bar(0, 8, 0), 0.9)], ['duplicate', 'right'], ['right']),
         # the right class has it even with a lower score, as for AP
         ([(1, bar(0, 10, 0))], [(2, bar(0, 10, 0), 0.9), (1, bar(0, 8, 0), 0.5)], ['duplicate', 'right'], ['right']),
+        # the best score takes its cell of highest IoU; the IoU of the other with both cells is 6/14
+        (
+            [(1, bar(0, 10, 0)), (1, bar(8, 18, 0))],
+            [(1, bar(4, 14, 0), 0.8), (1, bar(0, 10, 0), 0.9)],
+            ['merged', 'right'],
+            ['right', 'merged'],
+        ),
         # one prediction over three cells
         (
             [(1, bar(0, 10, 0)), (1, bar(10, 20, 0)), (2, bar(20, 30, 0))],
@@ -65,16 +72,6 @@ def test_predictions_in_a_crowd_region_are_left_out() -> None:
     cells = [(1, bar(0, 10, 0)), (1, rectangle(SHAPE, 0, 0, 60, 30), True)]
     found = [(1, bar(0, 10, 0), 0.9), (1, bar(30, 40, 5), 0.9), (1, bar(0, 10, 40), 0.9)]
     assert kinds_of(cells, found) == (['right', 'background'], ['right'])
-
-
-def test_each_choice_is_one_to_one_and_greedy_by_score() -> None:
-    """The best score takes its cell of highest IoU; the next takes what is left, at 0.5 or more."""
-    cells = [(1, bar(0, 10, 0)), (1, bar(8, 18, 0))]
-    found = [(1, bar(4, 14, 0), 0.8), (1, bar(0, 10, 0), 0.9)]
-    gt = GroundTruth(annotations({1: SHAPE}, [(1, *c) for c in cells]))
-    pairs = error_analysis.image_pairs(gt, Predictions(predictions([(1, *f) for f in found]), gt), 1)
-    assert error_analysis.match_cells(pairs).tolist() == [-1, 0]  # IoU of the first: 6/14 with both cells
-    assert sorted(pairs.iou.tolist()) == pytest.approx([2 / 18, 6 / 14, 6 / 14, 1.0])
 
 
 def test_confusion_matrix_by_hand() -> None:
@@ -143,15 +140,3 @@ def test_perfect_and_empty() -> None:
         error_analysis.analyse(gt, Predictions([], gt), image_ids=[])
     with pytest.raises(EvaluationError, match=r'no images with the ids \[77\]'):
         error_analysis.analyse(gt, Predictions([], gt), image_ids=[77])
-
-
-def test_best_pq_counts_a_class_without_cells_that_is_predicted() -> None:
-    """Two classes found exactly, a third predicted where there is nothing: (1 + 1 + 0) / 3 where all count."""
-    squares = [rectangle(SHAPE, 10 * k, 0, 10 * k + 6, 6) for k in range(3)]
-    gt = GroundTruth(annotations({1: SHAPE}, [(1, 1, squares[0]), (1, 2, squares[1])], classes=3))
-    found = predictions([(1, 1, squares[0], 0.9), (1, 2, squares[1], 0.5), (1, 3, squares[2], 0.8)])
-    for score_thr in (0.5, 0.8, 0.9):
-        figure = evaluate_results(found, gt, metrics=['panoptic'], score_thr=score_thr)['mPQ+']
-        best = error_analysis.best_pq(gt, Predictions([e for e in found if e['score'] >= score_thr], gt), [1])
-        assert best[1] >= figure == pytest.approx({0.5: 2 / 3, 0.8: 1 / 3, 0.9: 1 / 2}[score_thr])
-    assert error_analysis.best_pq(gt, Predictions(found, gt), [1]) == (0.5, pytest.approx(2 / 3))

@@ -8,7 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
-from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
+from drawn_cells import annotations, as_predictions, disc, random_case, rectangle
 from pycocotools import mask as coco_mask
 
 from mmcellseg.evaluation.evaluate import METRICS, Evaluation, evaluate_results, sweep_score_thresholds
@@ -19,6 +19,7 @@ from mmcellseg.structures.coco import CocoError
 from mmcellseg.structures.results import ResultsError, write_results
 
 SHAPE = (30, 40)
+GONE = object()
 
 
 @pytest.fixture
@@ -72,35 +73,18 @@ def test_no_prediction_gives_zeros_and_says_so(data: dict, caplog) -> None:
     assert [(r.message, r.levelno) for r in caplog.records] == [('There is not a single prediction.', logging.WARNING)]
 
 
-def test_images_without_cells_count_when_something_is_found_there() -> None:
-    cell = rectangle(SHAPE, 0, 0, 8, 8)
-    data = annotations({1: SHAPE, 2: SHAPE}, [(1, 1, cell)])
-    clean = evaluate_results(predictions([(1, 1, cell, 0.8)]), data)
-    assert (clean['segm_AP'], clean['bPQ']) == (1.0, 1.0)
-    spurious = evaluate_results(predictions([(1, 1, cell, 0.8), (2, 1, cell, 0.9)]), data)
-    assert (spurious['segm_AP'], spurious['bPQ'], spurious['F1']) == (0.5, 0.5, 2 / 3)
-
-
-def test_subset_of_images_equals_files_of_these_images() -> None:
+def test_subset_of_images_equals_files_of_these_images_and_nothing_changes() -> None:
     data, results = random_case(np.random.default_rng(1), most=60)
     ids = [3, 20]
     part = {**data, 'images': [i for i in data['images'] if i['id'] in ids]}
     part['annotations'] = [a for a in data['annotations'] if a['image_id'] in ids]
     few = [e for e in results if e['image_id'] in ids]
-    gt = GroundTruth(data)
-    cap = evaluate_results(few, part)['max_dets']
-    np.testing.assert_equal(
-        evaluate_results(results, gt, image_ids=ids, max_dets=int(cap)), evaluate_results(few, part)
-    )
-
-
-def test_ground_truth_serves_again_unchanged() -> None:
-    data, results = random_case(np.random.default_rng(2), most=60)
     before = copy.deepcopy((data, results))
     gt = GroundTruth(data)
-    first = evaluate_results(results, gt)
-    evaluate_results(results[::2], gt)
-    np.testing.assert_equal(evaluate_results(results, gt), first)
+    cap = evaluate_results(few, part)['max_dets']
+    chosen = evaluate_results(results, gt, image_ids=ids, max_dets=int(cap))
+    np.testing.assert_equal(chosen, evaluate_results(few, part))
+    np.testing.assert_equal(evaluate_results(results, gt), evaluate_results(results, data))  # it serves again
     assert (data, results) == before
 
 
@@ -125,14 +109,6 @@ def test_boxes_alone(data: dict) -> None:
         evaluate_results([], data, metrics=['panoptic'])
 
 
-def test_an_empty_mask_finds_nothing(data: dict) -> None:
-    results = as_predictions(data)
-    empty = coco_mask.encode(np.zeros(SHAPE, np.uint8, order='F'))
-    results.append({**results[0], 'segmentation': {'size': list(SHAPE), 'counts': empty['counts']}, 'score': 0.5})
-    figures = evaluate_results(results, data)
-    assert (figures['segm_AP'], figures['PQ'], figures['F1']) == (1.0, 1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -142,6 +118,7 @@ def test_an_empty_mask_finds_nothing(data: dict) -> None:
         ({'category_id': 'round'}, r"prediction entry 1 .*: unknown category 'round', expected one of \[1, 2\]"),
         ({'category_id': None}, r'prediction entry 1 .*: unknown category None, expected one of \[1, 2\]'),
         ({'score': float('nan')}, r'prediction entry 1 \(image 1\): score nan, expected a finite number'),
+        ({'score': GONE}, r'prediction entry 1 \(image 1\): it has no score'),
         ({'score': None}, r'prediction entry 1 \(image 1\): score None'),
         ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\], expected four finite numbers x, y, width, height'),
         ({'bbox': [1, 2, 3, math.inf]}, r'prediction entry 1 \(image 1\): bbox .*inf'),
@@ -160,61 +137,54 @@ def test_bad_predictions_are_named(data: dict, change: dict, message: str) -> No
     results = as_predictions(data)
     results[1] |= change
     with pytest.raises(EvaluationError, match=message):
-        evaluate_results(results, data)
-
-
-@pytest.mark.parametrize('change', [{'score': 1.5}, {'bbox': [1, 2, 0, 3]}, {'bbox': [0, 0, 90, 90]}])
-def test_what_a_model_may_predict_is_evaluated(data: dict, change: dict) -> None:
-    results = as_predictions(data)
-    results += [results[0], results[1] | change]
-    assert evaluate_results(results, data)['PQ'] > 0
-
-
-def test_a_field_that_is_missing_is_named(data: dict) -> None:
-    results = as_predictions(data)
-    del results[2]['score']
-    with pytest.raises(EvaluationError, match=r'prediction entry 2 \(image 4\): it has no score'):
-        evaluate_results(results, data)
+        evaluate_results([{k: v for k, v in e.items() if v is not GONE} for e in results], data)
     with pytest.raises(EvaluationError, match='prediction entry 0 .*: expected an object, found 7'):
         evaluate_results([7], data)
 
 
-def test_requests_that_make_no_sense(data: dict, tmp_path) -> None:
-    with pytest.raises(EvaluationError, match=r"metrics \['mask'\]: expected some of"):
-        evaluate_results([], data, metrics=['mask'])
-    with pytest.raises(EvaluationError, match=r'no images with the ids \[77\]'):
-        evaluate_results([], data, image_ids=[1, 77])
+def test_what_a_model_may_predict_is_evaluated(data: dict) -> None:
+    results = as_predictions(data)
+    for change in ({'score': 1.5}, {'bbox': [1, 2, 0, 3]}, {'bbox': [0, 0, 90, 90]}):
+        assert evaluate_results([*results, results[0], results[1] | change], data)['PQ'] > 0
+    empty = {'size': list(SHAPE), 'counts': coco_mask.encode(np.zeros(SHAPE, np.uint8, order='F'))['counts']}
+    figures = evaluate_results([*results, {**results[0], 'segmentation': empty, 'score': 0.5}], data)
+    assert (figures['segm_AP'], figures['PQ'], figures['F1']) == (1.0, 1.0, 1.0)  # an empty mask finds nothing
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'metrics': ['mask']}, r"metrics \['mask'\]: expected some of"),
+        ({'image_ids': [1, 77]}, r'no images with the ids \[77\]'),
+        ({'image_ids': []}, 'the annotations: image_ids is empty, expected one image or more'),
+        *(({'max_dets': cap}, f'max_dets is {cap}, expected a whole number above 0') for cap in (0, -1, 2.5, True)),
+        *(
+            ({'area_edges': edges}, f'area_edges is {re.escape(repr(edges))}, expected two areas')
+            for edges in ((50, 10), (5,), (), (-1, 4), (1, math.nan), 7)
+        ),
+        *(({'f1_radius': r}, 'f1_radius is .*, expected a distance in px from 0 up') for r in (-1, math.nan, '12')),
+    ],
+)
+def test_settings_that_make_no_sense(data: dict, settings: dict, message: str) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        evaluate_results([], data, **settings)
+
+
+def test_files_that_cannot_be_evaluated(data: dict, tmp_path) -> None:
     with pytest.raises(CocoError, match=r"no category named \['class9'\], it has \['class1', 'class2'\]"):
         GroundTruth(data, classes=['class9'])
     with pytest.raises(EvaluationError, match='not one annotation to evaluate against; use format_only'):
         evaluate_results([], {**data, 'annotations': []})
     with pytest.raises(ResultsError, match='there is no such predictions file'):
         evaluate_results(tmp_path / 'none.json', data)
-    with pytest.raises(EvaluationError, match='the annotations: image_ids is empty, expected one image or more'):
-        evaluate_results([], data, image_ids=[])
     with pytest.raises(EvaluationError, match='the annotations: its list of images is empty'):
         evaluate_results([], {'images': [], 'categories': []})
-    for cap in (0, -1, 2.5, True):
-        with pytest.raises(EvaluationError, match=f'max_dets is {cap}, expected a whole number above 0'):
-            evaluate_results([], data, max_dets=cap)
-    for edges in ((50, 10), (5,), (), (-1, 4), (1, math.nan), 7):
-        with pytest.raises(EvaluationError, match=f'area_edges is {re.escape(repr(edges))}, expected two areas'):
-            evaluate_results([], data, area_edges=edges)
-    for radius in (-1, math.nan, '12'):
-        with pytest.raises(EvaluationError, match='f1_radius is .*, expected a distance in px from 0 up'):
-            evaluate_results([], data, f1_radius=radius)
 
 
-def test_masks_of_an_image_are_in_the_order_of_its_rows(data: dict) -> None:
-    results = as_predictions(data)[::-1]
-    table = Predictions(results, GroundTruth(data))
-    assert table.rows(1).tolist() == [1, 2]
+def test_masks_are_in_the_order_of_the_rows_and_those_of_one_image_are_held(data: dict) -> None:
+    table = Predictions(as_predictions(data)[::-1], gt := GroundTruth(data))
+    assert (table.rows(1).tolist(), table.rows(99).tolist()) == ([1, 2], [])
     assert table.masks(1).areas.tolist() == [data['annotations'][k]['area'] for k in (1, 0)]
-    assert table.rows(99).tolist() == []
-
-
-def test_masks_of_one_image_are_held_at_a_time(data: dict) -> None:
-    gt = GroundTruth(data)
     held = weakref.ref(gt.masks(1))
     assert gt.masks(1) is held()
     again = gt.masks(1).areas.tolist()
@@ -241,7 +211,7 @@ def test_a_sweep_of_score_thresholds_equals_an_evaluation_at_each(crowd: bool) -
 
 
 def test_figures_of_drawn_images_are_those_of_a_data_set_of_these_images() -> None:
-    data, results = random_case(np.random.default_rng(22), most=60)
+    data, results = random_case(np.random.default_rng(22), crowd=True, most=60)
     evaluation = Evaluation(results, data, metrics=METRICS, max_dets=30, area_edges=(60.5, 120.5))
     assert evaluation.image_ids == [3, 7, 12, 20, 21]
     drawn = np.array([3, 0, 3, 1, 4])

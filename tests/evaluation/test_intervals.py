@@ -15,13 +15,14 @@ def test_the_mean_of_many_images_has_the_interval_of_the_normal_law() -> None:
     assert narrow == pytest.approx((values.mean() - 0.674 * error, values.mean() + 0.674 * error), abs=0.02)
 
 
-def test_two_images_by_hand() -> None:
+def test_two_images_by_hand_and_draws_without_a_figure() -> None:
     """Of four equally likely draws the means are 0, 0.5, 0.5 and 1, so that the quartiles are about 0 or 0.5."""
     values = np.array([0.0, 1.0])
-    out = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 2, confidence=0.95)
-    assert out == {'mean': (0.0, 1.0)}
-    out = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 2, confidence=0.3)
-    assert out == {'mean': (0.5, 0.5)}
+    for confidence, interval in ((0.95, (0.0, 1.0)), (0.3, (0.5, 0.5))):
+        out = bootstrap_intervals(lambda drawn: {'mean': values[drawn].mean()}, 2, confidence=confidence)
+        assert out == {'mean': interval}
+    out = bootstrap_intervals(lambda drawn: {'x': 2.0 if (drawn == 1).any() else np.nan}, 3, 200)
+    assert out == {'x': (2.0, 2.0)}
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
@@ -36,12 +37,6 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
         low, high = first[key]
         assert low < figures[key] < high, key
     assert np.isnan(first['segm_AP_class4']).all()  # no such cells
-
-
-def test_draws_without_a_figure_are_left_out() -> None:
-    values = np.array([np.nan, 2.0, np.nan])
-    out = bootstrap_intervals(lambda d: {'x': float(np.nanmean(values[d])) if (d == 1).any() else np.nan}, 3, 200)
-    assert out == {'x': (2.0, 2.0)}
 
 
 def test_settings_that_make_no_sense() -> None:

@@ -18,8 +18,8 @@ from shapely.geometry import shape
 
 from mmcellseg.export.convert import coco_of_files, export_results, read_images, to_cells
 from mmcellseg.export.formats import FORMATS
+from mmcellseg.export.geojson import ExportReadError, read_geojson
 from mmcellseg.export.outlines import trace
-from mmcellseg.export.read_geojson import ExportReadError, read_geojson
 from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.results import read_results, write_results
 
@@ -151,9 +151,7 @@ def test_what_qupath_exports_is_read(tmp_path):
     assert masks.areas.tolist() == [2, 2]
 
 
-def test_a_long_file_is_read_in_parts(tmp_path, monkeypatch):
-    for name, value in (('_CHUNK', 50), ('_BATCH', 3)):
-        monkeypatch.setattr(f'mmcellseg.export.read_geojson.{name}', value)
+def test_a_collection_with_a_byte_order_mark_is_read(tmp_path):
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     found = [feature(coordinates=[(square + k).tolist()], classification={'name': f'ß{k}'}) for k in range(8)]
     (tmp_path / 'a.json').write_text('\ufeff' + json.dumps({'type': 'FeatureCollection', 'features': found}))
@@ -170,13 +168,14 @@ def test_a_long_file_is_read_in_parts(tmp_path, monkeypatch):
         (json.dumps([feature()])[:-9], 'truncated or not JSON'),
         ('[5]', 'feature 0 is 5, expected a feature with a geometry'),
         (json.dumps([feature(), feature('Point', [1, 2])]), 'feature 1 is a Point, expected a Polygon'),
-        (json.dumps([feature(coordinates=[[[1], [2, 3]]])]), 'a point that is not'),
-        (json.dumps([feature(coordinates=[[['a', 2]]])]), 'a point that is not'),
-        (json.dumps([feature(coordinates=[[[1, 2], [float('nan'), 2]]])]), 'a point that is not'),
-        (json.dumps([feature(coordinates=[[5, 6]])]), 'a point that is not'),
-        (json.dumps([feature(coordinates=[5])]), 'a point that is not'),
-        (json.dumps([feature('MultiPolygon', [5])]), 'feature 0 has 5 in place of rings'),
-        (json.dumps([feature(coordinates=None)]), 'expected a feature with a geometry'),
+        (json.dumps([feature(coordinates=[[[1], [2, 3]]])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=[[['a', 2]]])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=[[[1, 2], [float('nan'), 2]]])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=[[5, 6]])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=[5])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature('MultiPolygon', [5])]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=None)]), 'feature 0 is no polygon of points'),
+        (json.dumps([feature(coordinates=[])]), r'no polygon of points \[x, y\] \(it is empty'),
     ],
 )
 def test_other_files_are_refused_by_name(text, message, tmp_path):

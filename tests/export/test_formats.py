@@ -26,7 +26,7 @@ SIZE = (23, 37)
 
 def write(name, folder, cells, batches=1, mpp=0.25, size=SIZE):
     path = folder / f'a{FORMATS[name].suffix}'
-    with FORMATS[name](path, 'a.tif', *size, CLASSES, mpp=mpp) as writer:
+    with FORMATS[name](path, *size, CLASSES, mpp=mpp) as writer:
         for part in np.array_split(np.arange(len(cells)), batches):
             writer.write(cells[part])
     return path
@@ -228,7 +228,7 @@ def test_an_error_leaves_an_earlier_file_and_nothing_else(name, tmp_path):
     cells = random_cells(np.random.default_rng(0), 5, *SIZE)
     path = write(name, tmp_path, cells)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    writer = FORMATS[name](path, 'a.tif', *SIZE, CLASSES)
+    writer = FORMATS[name](path, *SIZE, CLASSES)
     with pytest.raises(ValueError, match='found 24 x 37'), writer:
         write_two(writer, cells)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -97,12 +97,18 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+def path_of(window: np.ndarray, x: int, y: int) -> str:
+    high, wide = window.shape
+    masks = InstanceMasks.from_windows(np.array([[x, y, x + wide, y + high]]), [window], 1000, 1000)
+    return gallery.svg_path(masks, 0)
+
+
 def test_contours_are_paths_in_whole_pixels() -> None:
-    assert gallery.svg_path(np.ones((3, 4), np.uint8), 2, 5) == 'M2 5l0 2 3 0 0-2z'
-    assert gallery.svg_path(np.ones((1, 1), np.uint8), 7, 1) == 'M7 1l0 0z'
+    assert path_of(np.ones((3, 4), np.uint8), 2, 5) == 'M2 5l0 2 3 0 0-2z'
+    assert path_of(np.ones((1, 1), np.uint8), 7, 1) == 'M7 1l0 0z'
     ring = np.ones((9, 9), np.uint8)
     ring[3:6, 3:6] = 0
-    assert gallery.svg_path(ring, 0, 0).count('M') == 2
+    assert path_of(ring, 0, 0).count('M') == 2
 
 
 def test_calibration_by_hand() -> None:
@@ -223,12 +229,18 @@ def test_absent_images_annotations_and_broken_predictions_are_named(run: Path, t
     assert '2 images are not there (images/1.png …): give their folder with --images.' in build_page(
         [read_source(run)], draws=0
     )
-    whole = (run / 'val-results.json').read_text()
-    (run / 'val-results.json').write_text(whole[:-40])
+    whole_file = shutil.copy(run / 'val-results.json', tmp_path / 'results.json')
+    (run / 'val-results.json').write_text(whole_file.read_text()[:-40])
     source = read_source(run)
     assert 'Class exposure' in build_page([source], draws=0)
     assert 'The predictions cannot be measured' in source.missing[-1]
-    (tmp_path / 'data' / 'annotations' / 'val.json').unlink()
+    annotations = tmp_path / 'data' / 'annotations' / 'val.json'
+    annotations.write_text('{"images": [')
+    source = read_source(run)
+    build_page([source], draws=0)
+    assert 'val.json: truncated or not valid JSON' in ' '.join(source.missing)
+    annotations.unlink()
+    assert 'No annotations of the predicted images (none.json)' in read_source(whole_file, 'none.json').missing[-1]
     assert 'give them with --ann' in read_source(run).missing[-1]
 
 
@@ -251,7 +263,7 @@ def test_what_a_member_adds_by_hand(tmp_path: Path) -> None:
     write_ensemble(folder, members, {'type': 'NMSFusion'}, ann_file)
     source = read_source(folder)
     half = 51 / 101  # recall 0.5: the recalls 0.00 to 0.50
-    assert list(measures.member_table(source.ensemble))[1:] == [
+    assert measures.member_table(source.ensemble)[1:] == [
         ['left', '1', f'{half:.4f}', f'{half:.4f}', f'{1 - half:+.4f}'],
         ['right', '1', f'{half:.4f}', f'{half:.4f}', f'{1 - half:+.4f}'],
         ['all 2 merged', '', '1.0000', '', ''],
@@ -287,7 +299,7 @@ def test_thirty_dense_tiles_are_below_15_mb(tmp_path: Path, rng: np.random.Gener
     """850 cells in 1000 px with the grain of a camera."""
     yy, xx = np.mgrid[:30, :30]
     cell = ((yy - 15) ** 2 / 140 + (xx - 15) ** 2 / 90 + rng.normal(0, 0.05, (30, 30)) < 1).astype(np.uint8)
-    one = len(json.dumps([0, 1, 1, 0.512, 0.731, 'right', gallery.svg_path(cell, 512, 731)]))
+    one = len(json.dumps([0, 1, 1, 0.512, 0.731, 'right', path_of(cell, 512, 731)]))
     noise = cv2.GaussianBlur(rng.normal(0, 60, (1000, 1000, 3)), (0, 0), 1.5) + rng.normal(0, 3, (1000, 1000, 3))
     image = len(gallery.data_uri(np.clip(180 + noise, 0, 255).astype(np.uint8), gallery.LONGEST, 62))
     assert 30 * (850 * one + image) < 14e6

@@ -5,6 +5,9 @@ from tiny_run import REPO, write_config
 
 from mmcellseg.runs.config_options import ConfigError, check_options, read_config
 
+FROM_BEFORE = r"custom_imports names 'mmcellseg', .*: write .* = dict\(imports=\['mmcellseg\.components'\]\)"
+NONE = r'cannot be read as a config \('
+
 
 def test_a_misspelt_config_names_the_nearest(tmp_path):
     write_config(tmp_path / 'mine.py', tmp_path)
@@ -17,38 +20,23 @@ def test_a_misspelt_config_names_the_nearest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'imports', ["custom_imports = dict(imports=['mmcellseg'])", "custom_imports = dict(imports='mmcellseg')"]
-)
-def test_a_config_from_before_the_components_says_what_to_change(tmp_path, imports):
-    (tmp_path / 'old.py').write_text(f'{imports}\n')
-    with pytest.raises(
-        ConfigError,
-        match=r"old\.py: custom_imports names 'mmcellseg', .*: write .* = dict\(imports=\['mmcellseg\.components'\]\)",
-    ):
-        read_config(tmp_path / 'old.py')
-
-
-@pytest.mark.parametrize(
     ('text', 'said'),
     [
-        ("custom_imports = dict(imports=['mmcellseg.transforms'])", r'ImportError: .*mmcellseg\.components'),
-        ("custom_imports = ['mmcellseg']", r'TypeError: .*mmcellseg\.components'),
-        ('model = dict(', 'SyntaxError: '),
-        ('model = dict(depth=dept)', "NameError: name 'dept' is not defined"),
-        ("_base_ = 'gone.py'", r'FileNotFoundError: .*gone\.py'),
+        ("custom_imports = dict(imports=['mmcellseg'])", FROM_BEFORE),
+        ("custom_imports = dict(imports='mmcellseg')", FROM_BEFORE),
+        ("custom_imports = dict(imports=['mmcellseg.transforms'])", rf'{NONE}ImportError: .*mmcellseg\.components'),
+        ("custom_imports = ['mmcellseg']", rf'{NONE}TypeError: .*mmcellseg\.components'),
+        ('model = dict(', rf'{NONE}SyntaxError: '),
+        ('model = dict(depth=dept)', rf"{NONE}NameError: name 'dept' is not defined"),
+        ("_base_ = 'gone.py'", rf'{NONE}FileNotFoundError: .*gone\.py'),
+        ('custom_hookss = []\nmy_hooks = []', 'nothing reads custom_hookss; did you mean custom_hooks'),
     ],
 )
 def test_what_is_no_config_is_said_in_a_line(tmp_path, text, said):
     (tmp_path / 'c.py').write_text(f'{text}\n')
-    with pytest.raises(ConfigError, match=rf'c\.py: cannot be read as a config \({said}') as caught:
+    with pytest.raises(ConfigError, match=rf'c\.py: {said}') as caught:
         read_config(tmp_path / 'c.py')
     assert '\n' not in str(caught.value)
-
-
-def test_a_variable_that_is_nearly_one_of_the_runner_is_refused(tmp_path):
-    path = write_config(tmp_path / 'c.py', tmp_path, 'custom_hookss = []\nmy_hooks = []\n')
-    with pytest.raises(ConfigError, match=r'c\.py: nothing reads custom_hookss; did you mean custom_hooks'):
-        read_config(path)
 
 
 def test_every_config_of_the_project_is_read():

@@ -1,12 +1,13 @@
 """Which errors are one line, and what it says."""
 
+import importlib
 import json
 
 import pytest
 from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
-from mmcellseg.components.datasets.faults import DataError
+from mmcellseg.components.hooks.data_fault_hook import DataError
 from mmcellseg.data.tiff import read_image
 from mmcellseg.runs.config_options import ConfigError
 from mmcellseg.runs.errors import errors_in_a_line, explain
@@ -54,6 +55,14 @@ def test_errors_in_building_a_config_name_the_part(cfg, said):
 def test_errors_of_files_name_the_file(tmp_path):
     assert explain(error_of(open, tmp_path / 'gone')) == f'{tmp_path}/gone: No such file or directory'
     assert explain(FileNotFoundError('x.json: there is no such file')) == 'x.json: there is no such file'
+
+
+def test_a_package_that_is_not_there():
+    said = explain(error_of(importlib.import_module, 'no_such_package'))
+    assert (
+        said
+        == "No module named 'no_such_package'; install it (pip install no_such_package), or leave out what needs it"
+    )
 
 
 def test_what_the_package_raises_on_purpose_is_a_line(tmp_path):

@@ -92,6 +92,38 @@ def test_a_full_disk_ends_the_run_and_leaves_what_is_whole(images, tmp_path, mon
     assert run(images, tmp_path / 'out').lines() == ['5 predicted, 1 finished before']
 
 
+def test_an_image_that_the_model_cannot_take_does_not_stop_the_others(images, tmp_path, monkeypatch, capsys):
+    cv2.imwrite(str(images / 'set0/2.tif'), np.zeros((10, 10, 3), np.uint8))
+
+    def find(image):
+        if image.shape[0] == 10:
+            raise IndexError('tuple index out of range')
+        return components(image)
+
+    monkeypatch.setattr(listed_images, 'components', find)
+    assert run(images, tmp_path / 'out').lines() == [
+        '5 predicted, 1 failed',
+        f'failed: {images}/set0/2.tif: tuple index out of range',
+    ]
+    assert 'in find' in capsys.readouterr().out  # an error that none foresaw: its traceback
+
+
+def test_a_disk_that_has_no_room_for_a_claim(images, tmp_path, monkeypatch):
+    """The claim that could not be written does not keep the image for good."""
+
+    def full(content, **kwargs):
+        if 'host' in content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return dumps(content, **kwargs)
+
+    dumps = json.dumps
+    with monkeypatch.context() as patch:
+        patch.setattr(json, 'dumps', full)
+        with pytest.raises(WorkListError, match='the disk is full'):
+            run(images, tmp_path / 'out')
+    assert run(images, tmp_path / 'out').lines() == ['6 predicted']
+
+
 def test_a_folder_of_other_settings_is_refused(images, tmp_path):
     run(images, tmp_path / 'out', weights='a')
     with pytest.raises(WorkListError, match=r"another run \(weights 'a' there, 'b' now\)"):
@@ -109,9 +141,12 @@ def test_the_overlay_shows_each_class_in_its_colour_and_not_for_large_images(tmp
     run(tmp_path / 'in', tmp_path / 'out', formats={'overlay': OverlayWriter})
     assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == ['small.overlay.png']
     drawn = cv2.imread(str(tmp_path / 'out/small.overlay.png'))[..., ::-1]
-    assert drawn[10, 15].tolist() == [220, 20, 60]
-    assert drawn[10, 55].tolist() == [0, 0, 255]
-    assert drawn[15, 15].tolist() == [150] * 3
+    assert drawn.shape[1] == 600  # six times as large, to be seen
+    assert drawn.shape[0] > 240  # with the classes named below
+    assert drawn[60, 90].tolist() == [220, 20, 60]
+    assert drawn[60, 330].tolist() == [0, 0, 255]
+    assert drawn[90, 90].tolist() == [150] * 3
+    assert (drawn[240:] == [220, 20, 60]).all(-1).any()
 
 
 def start(images: Path, out: Path, seconds: float, name: str):
@@ -148,6 +183,8 @@ def test_two_processes_one_of_them_killed_and_the_bytes_are_the_same(images, tmp
     assert not (out / 'set0/0.txt').exists()
     # Unless it is asked for, the claim stays.
     assert run(images, out).lines()[0] == '5 finished before, 1 claimed by other processes'
+    assert run(images, out, stale=0).claimed  # a process that lives has touched its claim in the last seconds
+    os.utime(out / 'set0/0.claim1', (time.time() - 60,) * 2)
     assert run(images, out, stale=0).lines() == ['1 predicted, 5 finished before']
     assert written(out) == expected
 

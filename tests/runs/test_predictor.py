@@ -13,9 +13,9 @@ from tiny_run import SIZE, run_tool
 from mmcellseg import predict
 from mmcellseg.components.checkpoint import CheckpointError
 from mmcellseg.export.cells import Cells
+from mmcellseg.predict import fitted_threshold, training_cell_area
 from mmcellseg.reporting.records import read_record
 from mmcellseg.runs.launch import load_config
-from mmcellseg.runs.predictor import fitted_threshold, training_cell_area
 from mmcellseg.slides.regions import ArrayImage
 from mmcellseg.structures.masks import InstanceMasks
 
@@ -115,6 +115,9 @@ def test_wrong_weights_and_lacking_parts_are_said_in_a_line(model, tmp_path):
         predict.load(config, model[1])
     with pytest.raises(ValueError, match='is the config of one model: give its checkpoint'):
         predict.load(model[0])
+    config.write_text(f"members = []\nfusion = dict()\nout_dir = '{tmp_path}'\n")
+    with pytest.raises(ValueError, match=r'three\.py is an ensemble, whose members name their checkpoints'):
+        predict.load(config, model[1])
     config.write_text(model[0].read_text() + "test_dataloader['dataset']['pipeline'] = [dict(type='PackDetInputs')]\n")
     with pytest.raises(ValueError, match='begins with LoadTiffImage, found PackDetInputs'):
         predict.load(config, model[1])
@@ -172,6 +175,25 @@ def test_cells_of_another_size_than_those_trained_on_are_warned_about_once(area,
     said = [text for text in said if 'median' in text]
     assert len(said) == warned
     assert not said or f"median of 100 px² where the training data's is {area} px²: check the magn" in said[0]
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'tile': 96}, 'tiles of 96 px that share 128 px: they may share three quarters at most'),
+        ({'tile': 0, 'overlap': 0}, 'tile 0: expected more than 0'),
+        ({'overlap': -1}, 'tiles of 1024 px that share -1 px'),
+        ({'batch': 0}, 'batch 0: expected more than 0'),
+        ({'mpp': 0}, 'mpp 0: expected more than 0'),
+        ({'image_mpp': -0.5}, 'image_mpp -0.5: expected more than 0'),
+        ({'score_thr': 1.5}, 'score_thr 1.5: expected a score from 0 to 1'),
+        ({'device': 'cuda:1'}, 'device cuda:1: torch finds no GPU here; tools/doctor.py says why'),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(model, monkeypatch, options, said):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    with pytest.raises(ValueError, match=f'^{said}'):
+        predict.load(*model, **options)
 
 
 @pytest.mark.parametrize(

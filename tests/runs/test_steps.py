@@ -17,7 +17,7 @@ from mmcellseg.export.submission import validate_submission
 from mmcellseg.reporting import records
 from mmcellseg.reporting.comparison import look_up
 from mmcellseg.runs import steps
-from mmcellseg.runs.ensemble_step import is_ensemble, run_ensemble_step, submit_ensemble_step
+from mmcellseg.runs.ensembles import is_ensemble, run_ensemble_step, submit_ensemble_step
 from mmcellseg.runs.steps import check_publishable, fit_score_threshold, run_step, submit_step, weights_leaf, weights_of
 from mmcellseg.structures.results import read_results, write_results
 
@@ -94,17 +94,19 @@ def series(tmp_path, ann_file):
 
 def test_weights_are_those_of_the_step_that_is_named(series):
     path, cfg, folder = series('a2_larger', "weights = 'a1'")
-    with pytest.raises(FileNotFoundError, match=r"a2_larger.py: weights = 'a1': expected a finished training .*a1_fir"):
-        weights_of(path, cfg, folder)
-    finished(folder.parent / 'a1_first', cfg, status='unfinished')
-    with pytest.raises(FileNotFoundError, match=r'first run tools/run_step.py .*a1_first.py'):
-        weights_of(path, cfg, folder)
-    finished(folder.parent / 'a1_first', cfg, kind='test')
-    with pytest.raises(FileNotFoundError, match='a finished training'):
-        weights_of(path, cfg, folder)
-    finished(folder.parent / 'a1_first', cfg)
-    assert weights_of(path, cfg, folder) == folder.parent / 'a1_first'  # and not a12_other
-    (folder.parent / 'a1_first' / 'best_epoch_1.pth').unlink()
+    source = folder.parent / 'a1_first'
+    for facts in (None, {'status': 'unfinished'}, {'kind': 'test'}):
+        if facts:
+            finished(source, cfg, **facts)
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"a2_larger.py: weights = 'a1': expected a finished training and its checkpoint in .*a1_first; "
+            r'first run tools/run_step.py .*a1_first.py',
+        ):
+            weights_of(path, cfg, folder)
+    finished(source, cfg)
+    assert weights_of(path, cfg, folder) == source  # and not a12_other
+    (source / 'best_epoch_1.pth').unlink()
     with pytest.raises(FileNotFoundError, match='and its checkpoint'):
         weights_of(path, cfg, folder)
     assert weights_of(*series('a1_first')) is None
@@ -164,6 +166,8 @@ def tools(tmp_path, config, monkeypatch):
 
 def test_a_step_from_training_to_submission(tmp_path, config, tools):
     folder = tmp_path / 'runs' / 'step'
+    with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
+        submit_step(str(config), folder)
     run_step(str(config), folder, ['--amp'])
     assert [call[0] for call in tools] == ['train.py', 'test.py']
     assert tools[0][1] == (str(config), '--work-dir', str(folder), '--resume', '--amp')
@@ -180,11 +184,10 @@ def test_a_step_from_training_to_submission(tmp_path, config, tools):
     assert record['metrics'] == {'best': {'epoch': 7, 'cell/segm_AP50': 0.5}}
     run_step(str(config), folder)  # done: nothing runs
     assert len(tools) == 2
-    submit_step(str(config), folder)
-    assert (folder / 'submission.zip').read_bytes() == b'zip'
-    assert len(tools) == 3
-    submit_step(str(config), folder)  # done: nothing runs
-    assert len(tools) == 3
+    for _ in range(2):  # the second time nothing runs
+        submit_step(str(config), folder)
+        assert (folder / 'submission.zip').read_bytes() == b'zip'
+        assert len(tools) == 3
     os.utime(folder / 'metrics.json', (2**33, 2**33))  # validated anew
     (folder / 'test-results.view7.json').write_text('[]')
     submit_step(str(config), folder)
@@ -213,19 +216,15 @@ def test_a_step_on_mirrored_views(series, tools):
     assert record['config']['values']['tta'] is True
 
 
-def test_an_interrupted_validation_does_not_train_again(series, tools):
+def test_a_trained_step_is_trained_again_only_where_its_weights_are_gone(series, tools):
     path, cfg, folder = series('a1_first')
-    finished(folder, cfg)
+    finished(folder, cfg)  # and its validation was interrupted
     run_step(str(path), folder)
     assert [call[0] for call in tools] == ['test.py']
-
-
-def test_the_record_of_a_clone_has_no_weights(series, tools):
-    path, cfg, folder = series('a1_first')
-    finished(folder, cfg)
-    (folder / 'best_epoch_1.pth').unlink()
+    for gone in ('metrics.json', 'best_epoch_1.pth'):  # as in a clone, which has the record only
+        (folder / gone).unlink()
     run_step(str(path), folder)
-    assert [call[0] for call in tools] == ['train.py', 'test.py']
+    assert [call[0] for call in tools] == ['test.py', 'train.py', 'test.py']
 
 
 def test_a_record_to_be_tracked_is_refused_from_changed_files(series, tools, monkeypatch):
@@ -259,11 +258,6 @@ def test_the_table_of_a_series(series, tools, monkeypatch):
     ]
     assert [row[head.index('segm_AP50')] for row in rows] == ['1.0000', '1.0000']
     assert (len(head), head[-1]) == (1 + 8 + 12 + 1, 'status')
-
-
-def test_submitting_before_running_is_refused(tmp_path, config, tools):
-    with pytest.raises(FileNotFoundError, match='no finished step; run it first'):
-        submit_step(str(config), tmp_path / 'runs' / 'step')
 
 
 def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys):
@@ -302,12 +296,6 @@ def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys)
     zip_path = submit_ensemble_step(str(config), folder)
     assert validate_submission(zip_path, tmp_path / 'ids.json', [1]) == []
     assert {e['image_id'] for e in read_results(folder / 'test-results.json')} == {7}
-
-
-def test_an_ensemble_step_without_validation_predictions_is_refused(tmp_path):
-    config = tmp_path / 'merged.py'
-    config.write_text(
-        "members = [dict(name='a', results='a.json')]\nfusion = dict(type='NMSFusion')\noof_ann_file = 'v'"
-    )
-    with pytest.raises(ValueError, match=r"merged.py: expected oof_ann_file.*lacking: \['a'\]"):
+    config.write_text(config.read_text().replace("'oof'", "'checkpoint'"))
+    with pytest.raises(ValueError, match=r"merged.py: expected oof_ann_file.*lacking: \['a', 'b'\]"):
         run_ensemble_step(str(config), tmp_path / 'runs')

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_detector import blobs, components, content
 
 from mmcellseg.export.cells import Cells, join
-from mmcellseg.slides.seams import Seams, match_one_to_one
+from mmcellseg.slides.seams import Seams
 from mmcellseg.slides.tiles import Grid
 from mmcellseg.structures.masks import InstanceMasks
 
@@ -30,7 +29,7 @@ def tiled(image: np.ndarray, grid: Grid, detect=components, skipped=None, **opti
         found = [(t, detect(image[y0:y1, x0:x1])) for t, (x0, y0, x1, y1) in zip(tiles, grid.boxes(tiles).tolist())]
         done = seams.add_row(row, found)
         out += [] if done is None else [done]
-        waiting.append(len(seams._tiles))
+        waiting.append(len(seams._origin))
     return (join(out) if out else None), waiting
 
 
@@ -114,25 +113,3 @@ def test_different_cells_of_two_tiles_stay():
     assert merged([square(5, 28)], [square(20, 8)]) == [(28.0, 1, 0.5), (32.0, 1, 0.5)]
     # An IoU of 4 · 6 / (72 - 24) = 0.5 is not above the threshold.
     assert merged([square(5, 28)], [square(5, 6)]) == [(28.0, 1, 0.5), (30.0, 1, 0.5)]
-
-
-def greedy(first, second, tiles, value, same):
-    """The loop that match_one_to_one spares."""
-    order = sorted(range(len(value)), key=lambda k: (-value[k], not same[k], first[k], second[k]))
-    used, out = set(), []
-    for k in order:
-        a, b = (first[k], tiles[second[k]]), (second[k], tiles[first[k]])
-        if a not in used and b not in used:
-            used |= {a, b}
-            out.append(k)
-    return sorted(out)
-
-
-@pytest.mark.parametrize('seed', range(20))
-def test_matching_equals_the_greedy_loop(seed):
-    rng = np.random.default_rng(seed)
-    tiles = rng.integers(0, 4, 30)
-    pairs = np.unique(np.sort(rng.integers(0, 30, (120, 2)), axis=1), axis=0)
-    first, second = pairs[tiles[pairs[:, 0]] != tiles[pairs[:, 1]]].T
-    value, same = rng.integers(1, 6, len(first)) / 5, rng.random(len(first)) < 0.5
-    assert match_one_to_one(first, second, tiles, value, same).tolist() == greedy(first, second, tiles, value, same)

@@ -22,7 +22,7 @@ from mmcellseg.ensemble.members import Member, open_members, read_checked, read_
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.export.submission import RESULTS_NAME, validate_submission, write_submission
-from mmcellseg.structures.coco import read_category_ids, read_coco, read_image_ids
+from mmcellseg.structures.coco import read_coco, read_listed
 from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.results import read_results, write_results
 
@@ -34,17 +34,8 @@ VALUES = [
     {'size': [96, 80], 'counts': [0, 7680]},
 ]
 KEYS = [
-    'image_id',
-    'category_id',
-    'score',
-    'bbox',
-    'segmentation',
-    'size',
-    'counts',
-    'id',
-    'caption',
-    'area',
-    'iscrowd',
+    *('image_id', 'category_id', 'score', 'bbox', 'segmentation', 'size', 'counts'),
+    *('id', 'caption', 'area', 'iscrowd'),
 ]
 
 
@@ -64,25 +55,23 @@ def change_value(content, rng: np.random.Generator):
     for key in path[:-1]:
         parent = parent[key]
     key, action = path[-1], rng.integers(7)
+    value = parent[key]
     if action == 0:
         del parent[key]
     elif action == 1 and isinstance(parent, list):
-        parent.insert(int(rng.integers(len(parent) + 1)), parent[key])
+        parent.insert(int(rng.integers(len(parent) + 1)), value)
     elif action == 2 and isinstance(parent, dict):
         parent[str(rng.choice(KEYS))] = parent.pop(key)
-    elif action == 3 and isinstance(parent[key], str) and parent[key]:
-        text = parent[key]
-        i = text.index('?') if '?' in text else int(rng.integers(len(text)))
-        parent[key] = text[:i] + str(rng.choice(['€', '`', 'o', 'P', '0', '~', ' ', '\x00', ''])) + text[i + 1 :]
+    elif action == 3 and isinstance(value, str) and value:
+        i = value.index('?') if '?' in value else int(rng.integers(len(value)))
+        parent[key] = value[:i] + str(rng.choice(['€', '`', 'o', 'P', '0', '~', ' ', '\x00', ''])) + value[i + 1 :]
     elif action == 4:
-        nested = parent[key]
         for _ in range(int(rng.choice([1, 5, 900]))):
-            nested = [nested]
-        parent[key] = nested
-    elif action == 5 and isinstance(parent[key], int):
-        parent[key] = float(parent[key])
-    elif action == 5 and isinstance(parent[key], list) and isinstance(parent[key][0], int):
-        parent[key] = [float(value) for value in parent[key]]
+            parent[key] = [parent[key]]
+    elif action == 5 and isinstance(value, int):
+        parent[key] = float(value)
+    elif action == 5 and isinstance(value, list) and isinstance(value[0], int):
+        parent[key] = [float(number) for number in value]
     else:
         parent[key] = VALUES[rng.integers(len(VALUES))]
 
@@ -91,8 +80,7 @@ def change_nothing(content, rng: np.random.Generator):
     """Things that files may have: keys of their own, another order, whole numbers."""
     if isinstance(content, list):
         rng.shuffle(content)
-    entries = content if isinstance(content, list) else content['annotations']
-    for entry in entries:
+    for entry in content if isinstance(content, list) else content['annotations']:
         if rng.random() < 0.2:
             entry[str(rng.choice(['note', 'Score', 'area', 'iscrowd']))] = rng.choice([0, 1]).item()
         if 'score' in entry and rng.random() < 0.2:
@@ -103,21 +91,12 @@ def change_nothing(content, rng: np.random.Generator):
 
 def change_bytes(data: bytes, rng: np.random.Generator) -> bytes:
     """Some bytes exchanged, left out, doubled, cut off or put in."""
-    at, length = int(rng.integers(len(data))), int(rng.choice([1, 1, 2, 8, 200]))
-    piece, action = data[at : at + length], rng.integers(7)
-    if action == 0:
-        return data[:at]
-    if action == 1:
-        return data[:at] + data[at + length :]
-    if action == 2:
-        return data[:at] + piece * int(rng.choice([2, 3, 50])) + data[at + length :]
-    if action == 3:
-        return data[:at] + rng.bytes(length) + data[at:]
-    if action == 4:
-        other = int(rng.integers(len(data)))
-        return data[:at] + data[other : other + length] + data[at + length :]
-    swapped = bytes(byte ^ (1 << int(rng.integers(8))) for byte in piece[:2])
-    return data[:at] + swapped + data[at + len(swapped) :]
+    at, other, length = *rng.integers(len(data), size=2).tolist(), int(rng.choice([1, 1, 2, 8, 200]))
+    before, piece, after = data[:at], data[at : at + length], data[at + length :]
+    flipped = bytes(byte ^ (1 << int(rng.integers(8))) for byte in piece[:2]) + piece[2:]
+    pieces = (b'', piece * int(rng.choice([2, 3, 50])), rng.bytes(length) + piece, data[other : other + length])
+    action = rng.integers(7)
+    return before if action == 6 else before + (*pieces, flipped, flipped)[action] + after
 
 
 def damaged_json(content, rng: np.random.Generator) -> bytes:
@@ -238,8 +217,7 @@ def test_damaged_coco_files(case, tmp_path):
         rng = np.random.default_rng([2, seed])
         path.write_bytes(damaged_json(truth if seed % 3 else ids, rng))
         with named(path, outcomes, 'image ids'):
-            read_image_ids(path)
-            read_category_ids(path)
+            read_listed(path)
             with named(tmp_path / 'found.json', outcomes, 'submission'):
                 validate_submission(tmp_path / 'found.json', path)
         with named(path, outcomes, 'image set'):

@@ -30,7 +30,7 @@ def test_the_last_checkpoint_of_a_renamed_folder(tmp_path):
 def test_the_newest_run_is_that_of_the_latest_record(tmp_path):
     """A clock that was wrong, or a folder renamed by hand, gave a later name to an earlier run."""
     assert newest(tmp_path, 'r.json') is None
-    for name, started in (('20990101', '2026-05-01T10:00:00'), ('20200101', '2026-05-02T09:00:00')):
+    for name, started in (('20990101', '2026-05-01T10:00:00'), ('20200101', '2026-05-02T22:00:00+02:00')):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'r.json').touch()
         (tmp_path / name / 'record.json').write_text(json.dumps({'time': {'started': started}}))

@@ -21,9 +21,16 @@ def dense_set(tmp_path_factory):
     return make_synthetic(root, num_train=8, num_test=2, cell_scale=0.8, seed=3)
 
 
-def label_maps(folder) -> dict[int, np.ndarray]:
-    paths = {label: folder / f'class{label + 1}.tif' for label in range(CLASSES)}
-    return {label: read_label_map(path) for label, path in paths.items() if path.exists()}
+@pytest.fixture(scope='module')
+def training(dense_set) -> dict[str, tuple[np.ndarray, dict[int, np.ndarray]]]:
+    """The image and the label map of each class of the training folders."""
+    found = {}
+    for name in dense_set.train_cells:
+        folder = dense_set.root / 'train' / name
+        paths = {label: folder / f'class{label + 1}.tif' for label in range(CLASSES)}
+        maps = {label: read_label_map(path) for label, path in paths.items() if path.exists()}
+        found[name] = read_image(folder / 'image.tif').astype(float), maps
+    return found
 
 
 def digests(root) -> dict[str, str]:
@@ -43,7 +50,6 @@ def test_layout(dense_set):
     root = dense_set.root
     folders = sorted(p.name for p in (root / 'train').iterdir())
     assert folders == sorted(dense_set.train_cells)
-    assert len(folders) == 8
     sizes, compressions = set(), set()
     for name in folders:
         with tifffile.TiffFile(root / 'train' / name / 'image.tif') as file:
@@ -53,50 +59,41 @@ def test_layout(dense_set):
             sizes.add(page.shape[:2])
         for path in (root / 'train' / name).glob('class*.tif'):
             with tifffile.TiffFile(path) as file:
-                assert file.pages[0].dtype == np.float64
-                assert file.pages[0].shape == page.shape[:2]
+                assert (file.pages[0].dtype, file.pages[0].shape) == (np.float64, page.shape[:2])
                 compressions.add(int(file.pages[0].compression))
-    assert len(sizes) == 8
+    assert (len(folders), len(sizes)) == (8, 8)
     assert compressions == {1, 5}  # none, and LZW
     entries = json.loads((root / 'test_image_name_to_ids.json').read_text())
     assert [e['id'] for e in entries] == [1, 2]
     for entry in entries:
-        image = read_image(root / 'test_release' / entry['file_name'])
-        assert image.shape == (entry['height'], entry['width'], 3)
+        assert read_image(root / 'test_release' / entry['file_name']).shape == (entry['height'], entry['width'], 3)
 
 
-def test_cells(dense_set):
-    """Ids have gaps, cells are in one piece, do not overlap and touch; the areas are those asked for."""
+def test_cells(dense_set, training):
+    """Ids have gaps, cells are in one piece, do not overlap and touch; the areas and classes are those asked for."""
     areas: dict[int, list[int]] = {label: [] for label in range(CLASSES)}
     touching = 0
-    for name, cells in dense_set.train_cells.items():
-        maps = label_maps(dense_set.root / 'train' / name)
-        assert sum(len(np.unique(m)) - 1 for m in maps.values()) == cells
+    for name, (_, maps) in training.items():
+        assert sum(len(np.unique(m)) - 1 for m in maps.values()) == dense_set.train_cells[name]
         assert max(sum((m > 0).astype(int) for m in maps.values()).ravel()) == 1
         for label, label_map in maps.items():
             ids = np.unique(label_map)[1:]
-            pieces = cv2.connectedComponents((label_map == ids[0]).astype(np.uint8), connectivity=4)[0]
-            assert pieces == 2
+            assert cv2.connectedComponents((label_map == ids[0]).astype(np.uint8), connectivity=4)[0] == 2
             areas[label] += np.bincount(label_map.ravel())[ids].tolist()
-            if len(ids) > 5:
-                assert ids[-1] > len(ids)  # gaps
+            assert len(ids) <= 5 or ids[-1] > len(ids)  # gaps
         whole = sum(m + 10000 * label * (m > 0) for label, m in maps.items())
         left, right = whole[:, :-1], whole[:, 1:]
         touching += len(np.unique(left[(left > 0) & (right > 0) & (left != right)]))
-    assert [len(areas[label]) for label in range(CLASSES)] == dense_set.class_counts
-    assert touching > 0.2 * sum(dense_set.class_counts)
+    counts = np.array(dense_set.class_counts)
+    assert [len(areas[label]) for label in range(CLASSES)] == counts.tolist()
+    assert counts / counts.sum() == pytest.approx([0.46, 0.50, 0.02, 0.02], abs=0.002)
+    assert touching > 0.2 * counts.sum()
     for label in (0, 1):  # hundreds of cells
         assert np.median(areas[label]) == pytest.approx(MEDIAN_AREAS[label] * 0.8**2, rel=0.15)
     assert np.median(areas[3]) > 2 * np.median(areas[2])
-
-
-def test_dense_image_and_missing_classes(dense_set):
     cells = list(dense_set.train_cells.items())
-    assert cells[-1][1] > 700
-    assert list(label_maps(dense_set.root / 'train' / cells[0][0])) == [1]
-    assert dense_set.left_out == 0
-    shares = np.array(dense_set.class_counts) / sum(dense_set.class_counts)
-    assert shares == pytest.approx([0.46, 0.50, 0.02, 0.02], abs=0.002)
+    assert (cells[-1][1] > 700, dense_set.left_out) == (True, 0)
+    assert list(training[cells[0][0]][1]) == [1]  # the classes that the first image lacks have no file
 
 
 def test_deal(rng):
@@ -110,12 +107,9 @@ def test_deal(rng):
     assert np.bincount(np.concatenate(parts), minlength=4).tolist() == [3, 0, 0, 3]
 
 
-def test_stains_vary_and_nuclei_are_darker(dense_set):
+def test_stains_vary_and_nuclei_are_darker(training):
     means = []
-    for name in dense_set.train_cells:
-        folder = dense_set.root / 'train' / name
-        image = read_image(folder / 'image.tif').astype(float)
-        maps = label_maps(folder)
+    for image, maps in training.values():
         ground = image[sum(m > 0 for m in maps.values()) == 0]
         means.append(ground.mean(0))
         assert ground.mean(0)[1] < ground.mean(0)[[0, 2]].min()  # pink to violet: least green
@@ -148,17 +142,12 @@ def test_refusals(tmp_path, options, words):
     with pytest.raises(ValueError, match=words):
         make_synthetic(tmp_path, **options)
     assert not any(tmp_path.iterdir())
-
-
-def test_an_existing_set_stays(tmp_path):
     (tmp_path / 'train').mkdir()
     with pytest.raises(FileExistsError, match='train exists already'):
         make_synthetic(tmp_path)
 
 
 def test_fixture_has_every_class(synthetic_dir):
-    categories = [
-        a['category_id'] for a in json.loads((synthetic_dir / 'annotations/train.json').read_text())['annotations']
-    ]
-    assert np.bincount(categories, minlength=5)[1:].min() >= 2
-    assert len(json.loads((synthetic_dir / 'annotations/test.json').read_text())['images']) == 3
+    train, test = (json.loads((synthetic_dir / f'annotations/{name}.json').read_text()) for name in ('train', 'test'))
+    assert np.bincount([a['category_id'] for a in train['annotations']], minlength=5)[1:].min() >= 2
+    assert len(test['images']) == 3

@@ -1,23 +1,12 @@
 """The thin command lines over data and records: what they print, and what they refuse."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(tool, *arguments):
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        runpy.run_path(str(TOOLS / tool), run_name='__main__')
-        return capsys.readouterr()
-
-    return call
+BALANCE, FOLDS = 'analysis_tools/class_balance.py', 'dataset_converters/split_folds.py'
 
 
 @pytest.fixture
@@ -35,64 +24,84 @@ def ann(tmp_path):
 
 
 def test_class_balance(run, ann):
-    lines = run('analysis_tools/class_balance.py', ann, '--weighting', 'inverse').out.splitlines()
+    lines = run(BALANCE, ann, '--weighting', 'inverse').out.splitlines()
     # N / n = 5 / 4 and 5; image weights 1.25 and 3.125, so the rare class expects 3.125 of 3.75 + 3.125 · 2
     assert lines[-3].split() == ['common', '4', '2', '1.250', '80.00%', '68.75%']
     assert lines[-2].split() == ['rare', '1', '1', '5.000', '20.00%', '31.25%']
 
 
-@pytest.mark.parametrize('tool', ['analysis_tools/class_balance.py', 'dataset_converters/split_folds.py'])
-@pytest.mark.parametrize('content', ['{}', '[1]', '{"images": [], "categories": [], "annotations": [{"image_id": 9}]}'])
-def test_what_is_no_annotation_file_is_named(run, tmp_path, tool, content):
-    (tmp_path / 'bad.json').write_text(content)
-    with pytest.raises(SystemExit, match=r'bad.json: .*(expected a COCO annotation file|expected integers)'):
-        run(tool, tmp_path / 'bad.json', *([tmp_path] if 'folds' in tool else []))
+@pytest.mark.parametrize('tool', [BALANCE, FOLDS])
+def test_a_file_that_is_no_annotation_file_is_named(run, ann, tmp_path, tool):
+    given = [tmp_path, '--folds', 2] if tool == FOLDS else []
+    for content in ('{}', '[1]', '{"images": [], "categories": [], "annotations": [{"image_id": 9}]}'):
+        (tmp_path / 'bad.json').write_text(content)
+        said = run(tool, tmp_path / 'bad.json', *given, code=1).err
+        assert 'bad.json: ' in said
+        assert 'expected a COCO annotation file' in said or 'expected integers' in said
+    for kind in ('images', 'categories'):
+        content = json.loads(ann.read_text())
+        content[kind].append(content[kind][0])
+        (tmp_path / 'twice.json').write_text(json.dumps(content))
+        twice = f'twice.json: {kind}[0] and {kind}[2] have the same id 1, expected'
+        assert twice in run(tool, tmp_path / 'twice.json', *given, code=1).err
 
 
-@pytest.mark.parametrize('tool', ['analysis_tools/class_balance.py', 'dataset_converters/split_folds.py'])
-@pytest.mark.parametrize('kind', ['images', 'categories'])
-def test_ids_that_come_twice_are_named(run, ann, tmp_path, tool, kind):
-    content = json.loads(ann.read_text())
-    content[kind].append(content[kind][0])
-    ann.write_text(json.dumps(content))
-    with pytest.raises(SystemExit, match=rf'train.json: {kind}\[0\] and {kind}\[2\] have the same id 1, expected'):
-        run(tool, ann, *([tmp_path, '--folds', 2] if 'folds' in tool else []))
-
-
-def test_images_without_a_file_name_are_named(run, ann, tmp_path):
+def test_folds_that_cannot_be_are_refused_before_images_are_read(run, ann, tmp_path):
+    assert 'train.json: 5 folds of 2 images' in run(FOLDS, ann, tmp_path, '--groups', 'auto', code=1).err
+    assert not (tmp_path / 'folds.json').exists()
     content = json.loads(ann.read_text())
     del content['images'][1]['file_name']
     ann.write_text(json.dumps(content))
-    with pytest.raises(SystemExit, match=r'train.json: the images with these ids have no file_name: \[2\]'):
-        run('dataset_converters/split_folds.py', ann, tmp_path, '--folds', 2)
-
-
-def test_more_folds_than_images_is_refused_before_images_are_read(run, ann, tmp_path):
-    with pytest.raises(SystemExit, match=r'train.json: 5 folds of 2 images'):
-        run('dataset_converters/split_folds.py', ann, tmp_path, '--groups', 'auto')
-    assert not (tmp_path / 'folds.json').exists()
+    nameless = 'train.json: the images with these ids have no file_name: [2]'
+    assert nameless in run(FOLDS, ann, tmp_path, '--folds', 2, code=1).err
 
 
 def test_folds_are_listed(run, ann, tmp_path):
-    out = run('dataset_converters/split_folds.py', ann, tmp_path / 'out', '--folds', 2).out
-    assert 'fold 0' in out
+    assert 'fold 0' in run(FOLDS, ann, tmp_path / 'out', '--folds', 2).out
     frozen = tmp_path / 'out' / 'folds.json'
     assert sorted(json.loads(frozen.read_text()).values()) == [0, 1]
-    assert run('dataset_converters/split_folds.py', ann, tmp_path / 'again', '--folds', frozen).out.startswith('  ')
+    assert run(FOLDS, ann, tmp_path / 'again', '--folds', frozen).out.startswith('  ')
     for path in frozen.parent.iterdir():
         assert (tmp_path / 'again' / path.name).read_bytes() == path.read_bytes()
-    with pytest.raises(SystemExit, match=r'folds that are read have no use for --groups auto'):
-        run('dataset_converters/split_folds.py', ann, tmp_path, '--folds', frozen, '--groups', 'auto')
+    said = run(FOLDS, ann, tmp_path, '--folds', frozen, '--groups', 'auto', code=1).err
+    assert 'folds that are read have no use for --groups auto' in said
 
 
-def test_runs_without_a_record_are_left_out_with_a_word(run, tmp_path):
+def test_runs_are_compared_by_what_matters(run, tmp_path):
+    """Of all that ``work_dirs/*`` names, only a folder without any record is mentioned."""
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'README.md').write_text('text')
-    (tmp_path / 'run').mkdir()
-    record = {'status': 'finished', 'config': {'values': {'a': 1}}, 'metrics': {'best': {'cell/AP': 0.5}}}
-    (tmp_path / 'run' / 'record.json').write_text(json.dumps(record))
-    printed = run('analysis_tools/compare_runs.py', *sorted(tmp_path.iterdir()), '--sort', 'cell/AP')
-    assert '| run | 0.5000 | finished |' in printed.out
-    assert 'no record.json in ' in printed.err
-    with pytest.raises(SystemExit, match='holds the record of a run'):
-        run('analysis_tools/compare_runs.py', tmp_path / 'empty')
+    for name, path in (('a', 'a'), ('b', 'b'), ('c', 'series/c')):
+        values = {'model.depth': name, 'train_pipeline.1.prob': name, **{f'k.{i}': name for i in range(9)}}
+        record = {'status': 'finished', 'config': {'values': values}}
+        record |= {'metrics': {'best': {'cell/segm_AP50': 0.5, 'cell/segm_AP75': 0.25}}}
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / 'record.json').write_text(json.dumps(record))
+    printed = run('analysis_tools/compare_runs.py', *sorted(tmp_path.iterdir()), '--sort', 'segm_AP50')
+    keys = ' | '.join(f'k.{i}' for i in range(7))
+    assert printed.out.splitlines()[0] == f'| run | model.depth | {keys} | segm_AP50 | status |'
+    assert [line.split(' | ')[0] for line in printed.out.splitlines()[2:]] == ['| a', '| b']
+    assert printed.err == f'no record.json in {tmp_path / "empty"}\n3 more keys differ: --all shows them\n'
+    head = run('analysis_tools/compare_runs.py', *sorted(tmp_path.iterdir()), '--all').out.splitlines()[0]
+    assert {'train_pipeline.1.prob', 'k.8', 'cell/segm_AP75'} <= set(head.split(' | '))
+    said = run('analysis_tools/compare_runs.py', tmp_path / 'empty', code=1).err
+    assert 'holds the record of a run' in said
+
+
+def test_predictions_that_are_the_truth_are_drawn_as_the_truth(run, synthetic_dir, tmp_path):
+    ann = synthetic_dir / 'annotations/train.json'
+    cells = json.loads(ann.read_text())['annotations']
+    (tmp_path / 'results.json').write_text(json.dumps([{**cell, 'score': 0.9} for cell in cells]))
+    words = (tmp_path / 'results.json', ann, '--out', tmp_path / 'drawn.png', '--images', 2)
+    run('analysis_tools/contours.py', *words)
+    drawn = np.asarray(Image.open(tmp_path / 'drawn.png').convert('RGB'))
+    assert (drawn == [230, 60, 60]).all(2).any()  # the first class, of the legend at least
+    largest = max(json.loads(ann.read_text())['images'], key=lambda i: sum(c['image_id'] == i['id'] for c in cells))
+    height, width = 2 * largest['height'], 2 * largest['width']
+    truth, predicted = (drawn[36 : 36 + height, x : x + width] for x in (0, width + 8))
+    assert (truth == predicted).all()
+    run('analysis_tools/contours.py', *words, '--score-thr', 0.95)
+    drawn = np.asarray(Image.open(tmp_path / 'drawn.png').convert('RGB'))
+    assert (drawn[36 : 36 + height, :width] != drawn[36 : 36 + height, width + 8 : 2 * width + 8]).any()
+    said = run('analysis_tools/contours.py', tmp_path / 'no.json', ann, code=1).err
+    assert 'no.json' in said

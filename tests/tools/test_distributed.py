@@ -79,15 +79,8 @@ def test_a_record_and_a_checkpoint_are_written_once(place, trained_by_two):
 
 def test_no_image_is_tested_twice_or_left_out(place, trained_by_two):
     """Five images on two processes: the sampler pads to six, and the predictions are those of one process."""
-    options = [
-        'two/epoch_1.pth',
-        '--format-only',
-        '--show-dir',
-        'shown',
-        '--cfg-options',
-        'test_dataloader.batch_size=2',
-        *DRAWN,
-    ]
+    options = ['two/epoch_1.pth', '--format-only', '--show-dir', 'shown']
+    options += ['--cfg-options', 'test_dataloader.batch_size=2', *DRAWN]
     run_tool(REPO / 'tools/test.py', 'two.py', *options, '--work-dir', 'tested_by_one', cwd=place)
     run_two(REPO / 'tools/test.py', 'two.py', *options, '--work-dir', 'tested_by_two', cwd=place)
     one, two = (list((place / run).rglob('test-results.json')) for run in TESTED)
@@ -113,37 +106,44 @@ def test_dist_train_starts_torchrun(place, trained_by_two):
     assert all(torch.equal(script['state_dict'][name], two['state_dict'][name]) for name in two['state_dict'])
 
 
-def echoing(folder: Path, name: str, **env: str) -> dict[str, str]:
-    """An environment in which a program only says how it was called."""
-    program = folder / name
-    program.write_text('#!/bin/sh\necho "$@"\n')
-    program.chmod(0o755)
-    return {**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}', **env}
+@pytest.fixture
+def called(tmp_path):
+    """A function: runs a script where one program only writes how it was called, and gives these words."""
+
+    def call(program: str, script: str, *words: str, **env: str) -> list[str]:
+        path = tmp_path / program
+        path.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+        path.chmod(0o755)
+        env = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', **env}
+        command = ['bash', str(REPO / 'tools' / script), *words]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    return call
 
 
-def test_dist_scripts_pass_the_nodes_on(tmp_path):
-    env = echoing(tmp_path, 'python', NNODES='3', NODE_RANK='2', MASTER_ADDR='head', PORT='1234')
-    for script, words in (('dist_train.sh', ['c.py']), ('dist_test.sh', ['c.py', 'e.pth'])):
-        command = ['bash', str(REPO / 'tools' / script), *words, '8', '--amp', '--work-dir', 'a folder']
-        said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
-        nodes = '--nnodes=3 --node-rank=2 --master-addr=head --master-port=1234 --nproc-per-node=8'
-        assert nodes in said
-        assert said.strip().endswith(f'{" ".join(words)} --launcher pytorch --amp --work-dir a folder')
+def test_dist_scripts_pass_the_nodes_on(called):
+    env = {'NNODES': '3', 'NODE_RANK': '2', 'MASTER_ADDR': 'head', 'PORT': '1234'}
+    for script, given in (('dist_train.sh', ['c.py']), ('dist_test.sh', ['c.py', 'e.pth'])):
+        words = called('python', script, *given, '8', '--amp', '--work-dir', 'a folder', **env)
+        nodes = ['--nnodes=3', '--node-rank=2', '--master-addr=head', '--master-port=1234', '--nproc-per-node=8']
+        assert words[:7] == ['-m', 'torch.distributed.run', *nodes]
+        assert words[8:] == [*given, '--launcher', 'pytorch', '--amp', '--work-dir', 'a folder']
 
 
-def test_slurm_names_the_processes(tmp_path):
-    """srun is told the job, and each process finds its rank in Slurm's variables."""
-    env = echoing(tmp_path, 'srun', GPUS='4', GPUS_PER_NODE='2')
-    script = str(REPO / 'tools/slurm_train.sh')
-    done = subprocess.run(
-        ['bash', script, 'part', 'job', 'c.py', 'wd', '--amp'], env=env, capture_output=True, text=True, check=True
-    )
-    for words in ('-p part', '--ntasks=4', '--ntasks-per-node=2', 'c.py --work-dir wd --launcher slurm --amp'):
-        assert words in done.stdout
+def test_slurm_scripts_name_the_processes(called):
+    words = called('srun', 'slurm_train.sh', 'part', 'job', 'c.py', 'wd', '--amp', GPUS='4', GPUS_PER_NODE='2')
+    assert words[:5] == ['-p', 'part', '--job-name=job', '--gres=gpu:2', '--ntasks=4']
+    assert '--ntasks-per-node=2' in words
+    assert words[-6:] == ['c.py', '--work-dir', 'wd', '--launcher', 'slurm', '--amp']
+    given = ('part', 'job', 'c.py', 'w.pth', 'my slides/*.svs', '--out', 'd')
+    words = called('sbatch', 'slurm_predict.sh', *given, JOBS='7', SBATCH_ARGS='--time=1 --mem=2')
+    assert words[:4] == ['-p', 'part', '--job-name=job', '--array=1-7']
+    assert {'--time=1', '--mem=2', '--gres=gpu:1'} <= set(words)
+    assert words[-1].endswith(r'predict.py c.py w.pth my\ slides/\*.svs --out d')
 
 
 def test_slurm_variables_become_torchs(monkeypatch, tmp_path):
-    from mmcellseg.runs.distributed import slurm_environment
+    from mmcellseg.runs.processes import slurm_environment
 
     scontrol = tmp_path / 'scontrol'
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')

@@ -1,8 +1,6 @@
 """The command: images and slides into files, again, and what it says when something is wrong."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import cv2
@@ -81,25 +79,3 @@ def test_what_is_wrong_is_said_in_a_line(tiny_trained, slide, tmp_path):
         last = run_tool(TOOL, *words, cwd=tmp_path, code=1).splitlines()[-1]
         assert last.startswith('predict.py: ')
         assert message in last
-
-
-def test_slurm_submits_an_array_that_shares_the_list(tmp_path):
-    program = tmp_path / 'sbatch'
-    program.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
-    program.chmod(0o755)
-    env = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'JOBS': '7', 'SBATCH_ARGS': '--time=1 --mem=2'}
-    command = [
-        'bash',
-        str(REPO / 'tools/slurm_predict.sh'),
-        'part',
-        'job',
-        'c.py',
-        'w.pth',
-        'my slides/*.svs',
-        '--out',
-        'd',
-    ]
-    words = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert words[:4] == ['-p', 'part', '--job-name=job', '--array=1-7']
-    assert {'--time=1', '--mem=2', '--gres=gpu:1'} <= set(words)
-    assert words[-1].endswith(r'predict.py c.py w.pth my\ slides/\*.svs --out d')

@@ -3,6 +3,7 @@
 import json
 import pickle
 import zipfile
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components.models.cell_tta_model import mirrored_views
 from mmcellseg.runs import launch, outputs
+from mmcellseg.structures.coco import CocoError
 
 TEST = REPO / 'tools/test.py'
 
@@ -25,27 +27,18 @@ def tested(tiny_trained):
     return folder
 
 
-def test_format_only_writes_predictions_and_zip(tested):
+def test_predictions_zip_pickle_drawings_and_record(tiny_trained, tested):
     entries = json.loads((tested / 'test-results.json').read_text())
     assert {entry['image_id'] for entry in entries} == {1, 2, 3}
     with zipfile.ZipFile(tested / 'submission.zip') as archive:
         assert archive.namelist() == ['test-results.json']
         assert json.loads(archive.read('test-results.json')) == entries
-
-
-def test_out_dumps_the_predictions(tiny_trained, tested):
     with open(tiny_trained / 'predictions.pkl', 'rb') as file:
         samples = pickle.load(file)
     assert [sample['img_id'] for sample in samples] == [1, 2, 3]
     assert all(len(s['pred_instances']['masks']) == len(s['pred_instances']['scores']) for s in samples)
     assert 'gt_instances' not in samples[0]
-
-
-def test_show_dir_draws_every_image(tested):
     assert len(list((tested / 'shown').iterdir())) == 3
-
-
-def test_the_test_has_its_own_record(tiny_trained, tested):
     record = json.loads((tested / 'record.json').read_text())
     trained = json.loads((tiny_trained / 'run/record.json').read_text())
     assert (record['kind'], record['status']) == ('test', 'finished')
@@ -78,11 +71,6 @@ def test_val_measures_the_validation_images_and_keeps_their_predictions(tiny_tra
 
 def load(tmp_path, extra=''):
     return launch.load_config(str(write_config(tmp_path / 'c.py', tmp_path / 'data', extra)))
-
-
-def test_tta_needs_a_model(tmp_path):
-    with pytest.raises(ValueError, match=r'c\.py: --tta needs a tta_model in the config, such as .*CellTTAModel'):
-        launch.set_tta(load(tmp_path))
 
 
 def test_tta_without_a_pipeline_mirrors_the_test_pipeline(tmp_path):
@@ -124,9 +112,21 @@ def test_a_config_may_ask_for_mirrored_views(tiny_trained, tmp_path):
 TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"
 
 
-def test_tta_that_loses_the_masks_is_refused(tmp_path):
-    with pytest.raises(ValueError, match='tta_model DetTTAModel merges boxes only and would lose the masks'):
-        launch.set_tta(load(tmp_path, TTA.format('DetTTAModel')))
+@pytest.mark.parametrize(
+    ('extra', 'change', 'message'),
+    [
+        ('', launch.set_tta, r'c\.py: --tta needs a tta_model in the config, such as .*CellTTAModel'),
+        (TTA.format('DetTTAModel'), launch.set_tta, 'DetTTAModel merges boxes only and would lose the masks'),
+        (
+            "default_hooks.pop('visualization')\n",
+            partial(launch.set_show_dir, show_dir='shown'),
+            r'c\.py: --show-dir needs a visualization hook',
+        ),
+    ],
+)
+def test_what_a_config_must_have_for_an_option(tmp_path, extra, change, message):
+    with pytest.raises(ValueError, match=message):
+        change(load(tmp_path, extra))
 
 
 def test_tta_that_merges_masks_wraps_the_model(tmp_path):
@@ -138,11 +138,6 @@ def test_tta_that_merges_masks_wraps_the_model(tmp_path):
     launch.set_tta(cfg)
     assert (cfg.model.type, cfg.model.module.type) == ('MergesMasks', 'MaskRCNN')
     assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline
-
-
-def test_show_dir_needs_its_hook(tmp_path):
-    with pytest.raises(ValueError, match=r'c\.py: --show-dir needs a visualization hook'):
-        launch.set_show_dir(load(tmp_path, "default_hooks.pop('visualization')\n"), 'shown')
 
 
 def test_format_only_keeps_the_cell_metric(tmp_path):
@@ -160,16 +155,13 @@ def test_the_list_of_test_images(tmp_path):
     (tmp_path / 'data/annotations').mkdir(parents=True)
     for name in ('annotations/test.json', 'test_image_name_to_ids.json'):
         (tmp_path / 'data' / name).write_text('[]')
+        with pytest.raises(CocoError, match='its list of images is empty'):  # before the test, not after it
+            outputs.find_ids_file(cfg)
+        (tmp_path / 'data' / name).write_text('[{"id": 1, "file_name": "a.tif", "height": 8, "width": 8}]')
         assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
         outputs.find_ids_file(cfg, 'other.json')
 
 
-def test_out_must_be_a_pickle(monkeypatch, capsys):
-    import runpy
-    import sys
-
-    monkeypatch.setattr(sys, 'argv', ['test.py', 'c.py', 'e.pth', '--out', 'a.json'])
-    with pytest.raises(SystemExit, match='2'):
-        runpy.run_path(str(TEST), run_name='__main__')
-    assert '--out a.json: the dump is a pickle' in capsys.readouterr().err
+def test_out_must_be_a_pickle(run):
+    assert '--out a.json: the dump is a pickle' in run('test.py', 'c.py', 'e.pth', '--out', 'a.json', code=2).err

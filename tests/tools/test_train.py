@@ -141,38 +141,25 @@ def test_the_folder_of_another_seed_is_refused(tiny_trained, tmp_path, monkeypat
     assert not list(tiny_trained.glob('run/record_*.json'))
 
 
-def test_a_step_that_trains_nothing_is_not_trained(tiny_trained, tmp_path):
-    write_config(tmp_path / 'tiny.py', tiny_trained / 'data', "weights = 's20'\n")
-    assert 'tiny.py trains nothing: it takes the weights of step s20' in run_tool(
-        TRAIN, 'tiny.py', cwd=tmp_path, code=1
-    )
-
-
-@pytest.mark.parametrize(('config_type', 'amp'), [('OptimWrapper', True), ('AmpOptimWrapper', False)])
-def test_amp_without_an_accelerator_is_fp32(tmp_path, monkeypatch, config_type, amp):
-    monkeypatch.setattr(launch, 'has_accelerator', lambda: False)
-    cfg = launch.load_config(str(config(tmp_path, f"optim_wrapper.update(type='{config_type}', dtype='bfloat16')\n")))
-    launch.set_precision(cfg, amp)
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
-    assert 'dtype' not in cfg.optim_wrapper
-
-
-def test_amp_with_an_accelerator(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, 'has_accelerator', lambda: True)
-    cfg = launch.load_config(str(config(tmp_path)))
-    launch.set_precision(cfg)
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
-    launch.set_precision(cfg, amp=True)
-    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
-
-
-def test_a_config_with_amp_is_trained_as_it_is_where_there_is_an_accelerator(tmp_path, monkeypatch):
-    """A key more in its record would make another experiment of it, and no step would find its training."""
-    monkeypatch.setattr(launch, 'has_accelerator', lambda: True)
-    path = config(tmp_path, "optim_wrapper.update(type='AmpOptimWrapper')\n")
+@pytest.mark.parametrize(
+    ('accelerator', 'asked', 'amp', 'trained'),
+    [
+        (False, 'OptimWrapper', True, 'OptimWrapper'),
+        (False, 'AmpOptimWrapper', False, 'OptimWrapper'),
+        (True, 'OptimWrapper', False, 'OptimWrapper'),
+        (True, 'OptimWrapper', True, 'AmpOptimWrapper'),
+        (True, 'AmpOptimWrapper', False, 'AmpOptimWrapper'),
+    ],
+)
+def test_mixed_precision_wants_an_accelerator(tmp_path, monkeypatch, accelerator, asked, amp, trained):
+    monkeypatch.setattr(launch, 'has_accelerator', lambda: accelerator)
+    path = config(tmp_path, f"optim_wrapper.update(type='{asked}', dtype='bfloat16')\n")
     cfg = launch.load_config(str(path))
-    launch.set_precision(cfg)
-    assert difference(experiment(Config.fromfile(path)), experiment(cfg)) == {}
+    launch.set_precision(cfg, amp)
+    assert cfg.optim_wrapper.type == trained
+    assert ('dtype' in cfg.optim_wrapper) == accelerator
+    if asked == trained and accelerator:  # a key more in its record would make another experiment of it
+        assert difference(experiment(Config.fromfile(path)), experiment(cfg)) == {}
 
 
 def test_the_config_of_a_resumed_run_says_what_it_began_from(tiny_trained, tmp_path):
@@ -189,25 +176,22 @@ def test_the_config_of_a_resumed_run_says_what_it_began_from(tiny_trained, tmp_p
     assert (copy.load_from, copy.resume) == ('begin.pth', False)
 
 
-def test_seed_zero_is_a_seed(tmp_path):
-    cfg = launch.load_config(str(config(tmp_path, 'randomness = dict(seed=7, deterministic=True)\n')))
+def test_what_the_command_line_says_goes_before_the_config(tmp_path):
+    path = str(config(tmp_path, 'randomness = dict(seed=7, deterministic=True)\n'))
+    cfg = launch.load_config(path)
     launch.set_seed(cfg, None)
     assert cfg.randomness.seed == 7
     launch.set_seed(cfg, 0)
     assert cfg.randomness == {'seed': 0, 'deterministic': True}
-
-
-def test_auto_scale_lr_needs_a_batch_size(tmp_path):
-    cfg = launch.load_config(str(config(tmp_path)))
     with pytest.raises(ValueError, match=r'c\.py: --auto-scale-lr needs auto_scale_lr=dict\(base_batch_size'):
         launch.set_auto_scale_lr(cfg)
-
-
-def test_the_folder_of_a_run(tmp_path):
-    path = str(config(tmp_path))
-    assert launch.load_config(path).work_dir == 'work_dirs/c'
+    assert cfg.work_dir == 'work_dirs/c'
     assert launch.load_config(path, {'work_dir': 'x'}).work_dir == 'x'
     assert launch.load_config(path, {'work_dir': 'x'}, 'y').work_dir == 'y'
+    cfg = launch.load_config(path, {'optim_wrapper.optimizer.lr': 1.0, 'auto_scale_lr.enable': True, 'resume': True})
+    assert cfg.optim_wrapper.optimizer.lr == 1.0
+    with pytest.raises(ValueError, match='--cfg-options optim_wraper.optimizer.lr: .*; did you mean optim_wrapper'):
+        launch.load_config(path, {'optim_wraper.optimizer.lr': 1.0})
 
 
 def test_relative_data_are_looked_for_here_and_then_in_the_project(tmp_path, monkeypatch):
@@ -230,14 +214,6 @@ def test_relative_data_are_looked_for_here_and_then_in_the_project(tmp_path, mon
     assert resolved('data/nowhere') == 'data/nowhere'
 
 
-def test_options_that_nothing_reads_are_refused(tmp_path):
-    path = write_config(tmp_path / 'c.py', tmp_path)
-    cfg = launch.load_config(path, {'optim_wrapper.optimizer.lr': 1.0, 'auto_scale_lr.enable': True, 'resume': True})
-    assert cfg.optim_wrapper.optimizer.lr == 1.0
-    with pytest.raises(ValueError, match='--cfg-options optim_wraper.optimizer.lr: .*; did you mean optim_wrapper'):
-        launch.load_config(path, {'optim_wraper.optimizer.lr': 1.0})
-
-
 @pytest.mark.parametrize('tool', [TRAIN, STOCK / 'train.py'])
 def test_a_second_training_into_a_folder_is_refused(tiny_trained, tmp_path, tool):
     """This process holds it; nothing of the run that is there changes."""
@@ -258,12 +234,14 @@ def test_a_second_training_into_a_folder_is_refused(tiny_trained, tmp_path, tool
 
 def test_what_a_user_can_mend_is_a_line(tiny_trained, tmp_path):
     (tmp_path / 'file').touch()
-    for options, line in (
+    write_config(tmp_path / 'step.py', tiny_trained / 'data', "weights = 's20'\n")
+    tiny = tiny_trained / 'tiny.py'
+    for given, line in (
         (('tinny.py',), 'train: tinny.py: there is no such config'),
-        (('--work-dir', 'file'), r'train: file: no folder for a run \(File exists\); give another --work-dir'),
-        (('--cfg-options', 'model.neck.type=FPNN'), r'train: there is no model FPNN; did you mean FPN'),
+        ((tiny, '--work-dir', 'file'), r'train: file: no folder for a run \(File exists\); give another --work-dir'),
+        ((tiny, '--cfg-options', 'model.neck.type=FPNN'), r'train: there is no model FPNN; did you mean FPN'),
+        (('step.py',), 'train: step.py trains nothing: it takes the weights of step s20'),
     ):
-        given = options if options[0].endswith('.py') else (tiny_trained / 'tiny.py', *options)
         output = run_tool(TRAIN, *given, cwd=tmp_path, code=1)
         assert re.match(line, output.splitlines()[-1])
         assert 'Traceback' not in output

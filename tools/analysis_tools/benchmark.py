@@ -20,7 +20,7 @@ from mmcellseg.structures.files import atomic_write
 
 
 def cases() -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules(benchmark_cases.__path__) if m.name != 'measure')
+    return sorted({m.name for m in pkgutil.iter_modules(benchmark_cases.__path__)} - {'cells', 'measure'})
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,19 +6,25 @@
     compare_runs.py --diff work_dirs/a work_dirs/b
 
 A run is a folder with a record.json, which training writes. Beside it lies config.json with all keys of its config; of
-runs without it (a clone has the records alone) those keys are compared that their leaves change. Conditions of --filter
+runs without it (a clone has the records alone) those keys are compared that their leaves change. The table shows the
+main figures and at most eight keys that differ, steps of pipelines left out; --all shows all. Conditions of --filter
 are KEY=VALUE, also with != > < >= <=; a key may be the end of one, as seed for randomness.seed.
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
-from mmcellseg.reporting.comparison import diff_table, table, to_csv, to_markdown
-from mmcellseg.reporting.records import RecordError, read_record
+from mmcellseg.reporting.comparison import diff_table, look_up, table, to_csv, to_markdown
+from mmcellseg.reporting.records import ABSENT, RecordError, read_record
 from mmcellseg.structures.files import atomic_write
 from mmcellseg.structures.run_files import RECORD_NAME
 
+FIGURES = ('segm_AP50', 'segm_AP', 'mPQ+', 'bPQ', 'AJI')
+KEYS = 8  # at most, where --all is not given
+# What follows from other keys, and what says nothing of the model: steps of pipelines, paths, logs.
+ASIDE = re.compile(r'pipeline|meta_keys|ann_file|data_root|^(val|test|tta)_|^(default_hooks|env_cfg|vis|log|filename)')
 BEGIN, END = '<!-- results -->', '<!-- end of results -->'
 
 
@@ -26,8 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', nargs='*', metavar='WORK_DIR', help="folders of runs, or their record.json's")
     parser.add_argument('--diff', nargs=2, metavar=('A', 'B'), help='two runs key by key instead of a table')
-    parser.add_argument('--columns', nargs='+', metavar='KEY', help='these keys instead of all that differ')
-    parser.add_argument('--metrics', nargs='+', default=(), metavar='KEY', help='metrics to show (default: all)')
+    parser.add_argument('--all', action='store_true', help='all keys that differ, and all metrics')
+    parser.add_argument('--columns', nargs='+', metavar='KEY', help='these keys instead of those that differ')
+    parser.add_argument('--metrics', nargs='+', default=(), metavar='KEY', help=f'default: {" ".join(FIGURES)}')
     parser.add_argument('--sort', metavar='KEY', help='highest first')
     parser.add_argument('--ascending', action='store_true', help='sort lowest first')
     parser.add_argument('--filter', nargs='+', default=(), metavar='KEY=VALUE', help='only runs that meet all')
@@ -46,6 +53,32 @@ def is_something_else(path: Path) -> bool:
     return path.exists() and not ((path / RECORD_NAME).is_file() or path.name.startswith('record'))
 
 
+def compared(args: argparse.Namespace) -> list[list[str]]:
+    """The table that was asked for."""
+    runs = [path for path in args.work_dirs if not is_something_else(Path(path))]
+    for path in sorted(set(args.work_dirs) - set(runs)):
+        if Path(path).is_dir() and not any(Path(path).glob(f'*/{RECORD_NAME}')):
+            print(f'no {RECORD_NAME} in {path}', file=sys.stderr)
+    if not runs:
+        raise RecordError(f'none of {", ".join(args.work_dirs)} holds the record of a run')
+    records = [read_record(folder) for folder in runs]
+    metrics = list(args.metrics)
+    if not (metrics or args.all):
+        metrics = [key for key in FIGURES if any(look_up(record, key) != ABSENT for record in records)]
+    rows = table(records, metrics, args.sort, args.ascending, args.filter, args.columns)
+    if not (args.all or args.columns):
+        keys = range(1, len(rows[0]) - len(metrics) - 1) if metrics else ()
+        kept = [k for k in keys if not ASIDE.search(rows[0][k])][:KEYS]
+        dropped = set(keys) - set(kept)
+        if dropped:
+            print(f'{len(dropped)} more keys differ: --all shows them', file=sys.stderr)
+        rows = [[cell for k, cell in enumerate(row) if k not in dropped] for row in rows]
+    beginnings = [row[0].partition('_')[0] for row in rows[1:]]
+    if args.short and len(set(beginnings)) == len(beginnings):
+        rows[1:] = [[name, *row[1:]] for name, row in zip(beginnings, rows[1:])]
+    return rows
+
+
 def put_into(path: Path, text: str) -> None:
     """Replace what stands between the two marks of a text."""
     before, begin, rest = path.read_text().partition(BEGIN)
@@ -58,20 +91,7 @@ def put_into(path: Path, text: str) -> None:
 def main() -> None:
     args = parse_args()
     try:
-        if args.diff:
-            rows = diff_table(*map(read_record, args.diff))
-        else:
-            others = [path for path in args.work_dirs if is_something_else(Path(path))]
-            runs = [path for path in args.work_dirs if path not in others]
-            if others:
-                print(f'no {RECORD_NAME} in {", ".join(others)}', file=sys.stderr)
-            if not runs:
-                raise RecordError(f'none of {", ".join(args.work_dirs)} holds the record of a run')
-            records = [read_record(folder) for folder in runs]
-            rows = table(records, args.metrics, args.sort, args.ascending, args.filter, args.columns)
-            beginnings = [row[0].partition('_')[0] for row in rows[1:]]
-            if args.short and len(set(beginnings)) == len(beginnings):
-                rows[1:] = [[name, *row[1:]] for name, row in zip(beginnings, rows[1:])]
+        rows = diff_table(*map(read_record, args.diff)) if args.diff else compared(args)
         text = to_markdown(rows)
         if args.into:
             put_into(Path(args.into), text)

@@ -11,7 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmcellseg.reporting.curves import draw, save
 from mmcellseg.reporting.run_log import RunLogError, read_run
 
 
@@ -25,6 +24,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    from mmcellseg.reporting.curves import draw, save  # matplotlib: --help does without
+
     try:
         runs = [read_run(run, args.metric) for run in args.runs]
         first = args.runs[0] if args.runs[0].is_dir() else args.runs[0].parent

@@ -11,8 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmcellseg.reporting.report.page import build_page
-from mmcellseg.reporting.report.sources import read_source
 from mmcellseg.structures.files import atomic_write
 
 
@@ -35,6 +33,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    from mmcellseg.reporting.report.page import build_page  # matplotlib: --help does without
+    from mmcellseg.reporting.report.sources import read_source
+
     try:
         sources = [read_source(run, args.ann) for run in args.runs]
         page = build_page(sources, args.images, args.tiles, args.draws, args.score_thr)

@@ -1,2 +1,1 @@
-from .cell_dataset import CellDataset  # registers
-from .class_weighted_dataset import ClassWeightedDataset  # registers
+from . import cell_dataset, class_weighted_dataset

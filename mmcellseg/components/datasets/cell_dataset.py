@@ -39,10 +39,7 @@ class CellDataset(CocoDataset):
     ``LoadCellAnnotations`` or the stock ``LoadAnnotations(with_mask=True)``.
     """
 
-    METAINFO = {
-        'classes': ('class1', 'class2', 'class3', 'class4'),
-        'palette': PALETTE,
-    }
+    METAINFO = {'classes': ('class1', 'class2', 'class3', 'class4'), 'palette': PALETTE}
 
     def __init__(self, *args: Any, filter_cfg: dict | None = None, **kwargs: Any) -> None:
         filter_cfg = {'filter_empty_gt': True} if filter_cfg is None else filter_cfg
@@ -101,14 +98,12 @@ class CellDataset(CocoDataset):
                 f'{self.ann_file}: none of its {len(self.data_list)} images is left with filter_cfg='
                 f'{self.filter_cfg}; without cells a file serves with test_mode=True alone'
             )
-        if len(kept) < len(self.data_list):
+        if left_out := len(self.data_list) - len(kept):
             size = self.filter_cfg.get('min_size', 0)
             small = sum(min(data['width'], data['height']) < size for data in self.data_list)
-            print_log(
-                f'{self.ann_file}: filter_cfg={dict(self.filter_cfg)} leaves out '
-                f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images: {small} under {size} px, '
-                f'{len(self.data_list) - len(kept) - small} without cells of these classes',
-                'current',
-                logging.WARNING,
+            text = (
+                f'{self.ann_file}: filter_cfg={dict(self.filter_cfg)} leaves out {left_out} of {len(self.data_list)} '
+                f'images: {small} under {size} px, {left_out - small} without cells of these classes'
             )
+            print_log(text, 'current', logging.WARNING)
         return kept

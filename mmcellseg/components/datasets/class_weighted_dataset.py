@@ -14,10 +14,9 @@ def instance_counts(dataset: Any) -> np.ndarray:
     Ignored instances do not count: they are no training targets.
     """
     counts = np.zeros((len(dataset), len(dataset.metainfo['classes'])), dtype=np.int64)
-    for row, index in zip(counts, range(len(counts))):
-        instances = dataset.get_data_info(index).get('instances', ())
-        labels = [i['bbox_label'] for i in instances if not i.get('ignore_flag', 0)]
-        row += np.bincount(np.asarray(labels, dtype=np.int64), minlength=counts.shape[1])
+    for index, row in enumerate(counts):
+        for instance in dataset.get_data_info(index).get('instances', ()):
+            row[instance['bbox_label']] += not instance.get('ignore_flag', 0)
     return counts
 
 
@@ -49,8 +48,7 @@ class ClassWeightedDataset:
         class_weights([1], weighting)  # an unknown name is refused here, before annotations are loaded
         image_weights(np.ones((1, 1)), [1], by)
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.weighting = weighting
-        self.by = by
+        self.weighting, self.by = weighting, by
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
@@ -84,13 +82,3 @@ class ClassWeightedDataset:
             object.__setattr__(self, name, value)
         else:
             setattr(self.dataset, name, value)
-
-    def get_subset_(self, indices: Any) -> None:
-        """Cut the inner data set down to ``indices`` and weigh again."""
-        self.dataset.get_subset_(indices)
-        self._fully_initialized = False
-        self.full_init()
-
-    def get_subset(self, indices: Any) -> 'ClassWeightedDataset':
-        """A new wrapper of the inner data set's subset."""
-        return type(self)(self.dataset.get_subset(indices), self.weighting, self.by)

@@ -1,11 +1,13 @@
-from .atomic_checkpoint_hook import AtomicCheckpointHook  # registers
-from .bfloat16_hook import BFloat16Hook  # registers
-from .cell_visualization_hook import CellVisualizationHook  # registers
-from .data_fault_hook import DataFaultHook  # registers
-from .detection_cap_hook import DetectionCapHook  # registers
-from .ensemble_hook import EnsembleHook  # registers
-from .epoch_seed_hook import EpochSeedHook  # registers
-from .exposure_hook import ExposureHook  # registers
-from .record_hook import RecordHook  # registers
-from .train_split_metric_hook import TrainSplitMetricHook  # registers
-from .validation_loss_hook import ValidationLossHook  # registers
+from . import (
+    atomic_checkpoint_hook,
+    bfloat16_hook,
+    cell_visualization_hook,
+    data_fault_hook,
+    detection_cap_hook,
+    ensemble_hook,
+    epoch_seed_hook,
+    exposure_hook,
+    record_hook,
+    train_split_metric_hook,
+    validation_loss_hook,
+)

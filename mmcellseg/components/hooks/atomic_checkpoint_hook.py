@@ -1,7 +1,6 @@
 """Checkpoints that a kill, a full disk or a foreign file cannot spoil."""
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 from mmdet.registry import HOOKS
@@ -19,43 +18,30 @@ from ..plain_checkpoint import history_needed, make_plain, trim_histories
 _SCORE = re.compile(r'(?:.*/)?(?:bbox_|segm_)?[bm]?(?:AP|PQ|F1|Dice|AJI)')
 
 
-def checked_rule(key: str, rule: str | None) -> str | None:
-    """The direction in which a metric gets better: ``rule``, or where it is None what the metric's name says.
-
-    None if neither does.
-
-    Raises:
-        ValueError: If ``rule`` would keep the worst checkpoint.
-    """
-    score = _SCORE.match(key) is not None
-    natural = 'greater' if score else 'less' if 'loss' in key.lower() else None
-    if natural is not None and rule in ('greater', 'less') and rule != natural:
-        raise ValueError(
-            f'AtomicCheckpointHook: rule={rule!r} with save_best={key!r} would keep the worst checkpoint: '
-            f'leave rule out, or expected rule={natural!r}'
-        )
-    return natural if rule is None else rule
+def _natural_rule(key: str) -> str | None:
+    """The direction in which a metric gets better by its name; None if that does not say it."""
+    if _SCORE.match(key):
+        return 'greater'
+    return 'less' if 'loss' in key.lower() else None
 
 
-def _by_epoch(runner: Runner) -> bool:
-    return not isinstance(runner.train_loop, IterBasedTrainLoop)
-
-
-def validation_is_due(runner: Runner) -> bool:
+def _validation_is_due(runner: Runner) -> bool:
     """Whether the loop validates at the place (epoch or iteration) that the run has reached."""
     loop = runner.train_loop
     if runner.val_loop is None:
         return False
     loop._decide_current_val_interval()
-    done, end = (loop.epoch, loop.max_epochs) if _by_epoch(runner) else (loop.iter, loop.max_iters)
+    by_iter = isinstance(loop, IterBasedTrainLoop)
+    done, end = (loop.iter, loop.max_iters) if by_iter else (loop.epoch, loop.max_epochs)
     return done >= loop.val_begin and (done % loop.val_interval == 0 or done == end)
 
 
-def _tell_place(runner: Runner) -> None:
-    """Put the last trained epoch and iteration into the message hub, where they stand in any validation."""
-    if _by_epoch(runner):
-        runner.message_hub.update_info('epoch', runner.epoch - 1)
-    runner.message_hub.update_info('iter', runner.iter - 1)
+def _early_stopping(runner: Runner) -> list[EarlyStoppingHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
+
+
+def _states(runner: Runner) -> list[dict]:
+    return [{'wait_count': hook.wait_count, 'best_score': hook.best_score} for hook in _early_stopping(runner)]
 
 
 @HOOKS.register_module()
@@ -79,9 +65,8 @@ class AtomicCheckpointHook(CheckpointHook):
             or none for a key that does not say it.
     """
 
-    # As of before a validation, which resuming repeats.
-    _states: list[dict] = []
-    _loaded: list[dict] = []
+    # Early stopping as loaded, or as of before the validation that runs, which resuming repeats.
+    _before: list[dict] | None = None
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -95,20 +80,17 @@ class AtomicCheckpointHook(CheckpointHook):
         self.backend_args = {'backend': AtomicBackend.__name__}
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
-        if len(rules) == 1:
-            rules = rules * len(key_indicators)
-        # The key 'auto' is the first metric's, known after a validation.
-        rules = [rule if key == 'auto' else self._rule(key, rule) for key, rule in zip(key_indicators, rules)]
+        rules = rules * len(key_indicators) if len(rules) == 1 else rules
+        natural = [_natural_rule(key) for key in key_indicators]
+        if (self.greater_keys, self.less_keys) == (self._default_greater_keys, self._default_less_keys):
+            rules = [said if rule is None else rule for rule, said in zip(rules, natural)]
         super()._init_rule(rules, key_indicators)
-
-    def _rule(self, key: str, rule: str | None) -> str | None:
-        """What is given, else what greater_keys and less_keys say where they are given, else the key's name."""
-        defaults = (self._default_greater_keys, self._default_less_keys)
-        if rule is None and (self.greater_keys, self.less_keys) != defaults:
-            with suppress(ValueError):  # in none of them
-                super()._init_rule([None], [key])
-                rule = self.rules[0]
-        return checked_rule(key, rule)
+        for key, rule, said in zip(key_indicators, self.rules, natural):
+            if said not in (None, rule):
+                raise ValueError(
+                    f'AtomicCheckpointHook: rule={rule!r} with save_best={key!r} would keep the worst checkpoint: '
+                    f'leave rule out, or expected rule={said!r}'
+                )
 
     def before_run(self, runner: Runner) -> None:
         if isinstance(runner._train_loop, BaseLoop) and is_main_process():
@@ -120,21 +102,29 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
         if is_main_process():
-            self.file_backend.remove_outdated()
             for leftover in Path(self.out_dir).glob('.*.pth.tmp'):
                 leftover.unlink(missing_ok=True)
-        self._keep_early_stopping(runner)
-        if runner.iter > 0:  # only resuming moves the loop's counters
-            for hook, state in zip(_early_stopping(runner), self._loaded):
-                hook.wait_count, hook.best_score = state['wait_count'], state['best_score']
-            self._keep_early_stopping(runner)
-            if validation_is_due(runner):
-                runner.logger.info('Repeating the validation due at the checkpoint.')
-                _tell_place(runner)
-                runner.val_loop.run()
+        loaded, self._before = self._before or (), None
+        if runner.iter == 0:  # only resuming moves the loop's counters
+            return
+        for hook, state in zip(_early_stopping(runner), loaded):
+            hook.wait_count, hook.best_score = state['wait_count'], state['best_score']
+        if _validation_is_due(runner):
+            runner.logger.info('Repeating the validation due at the checkpoint.')
+            # The last trained epoch and iteration stand in the message hub in any validation.
+            if not isinstance(runner.train_loop, IterBasedTrainLoop):
+                runner.message_hub.update_info('epoch', runner.epoch - 1)
+            runner.message_hub.update_info('iter', runner.iter - 1)
+            runner.val_loop.run()
+
+    def before_val(self, runner: Runner) -> None:
+        self._before = _states(runner)
+
+    def after_val(self, runner: Runner) -> None:
+        self._before = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint['early_stopping'] = self._states
+        checkpoint['early_stopping'] = _states(runner) if self._before is None else self._before
         trim_histories(checkpoint['message_hub'], history_needed(runner.log_processor))
         plain = make_plain(checkpoint)
         checkpoint.clear()
@@ -143,30 +133,14 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
             check_resumable(checkpoint, runner._load_from or runner.work_dir)
-        self._states = self._loaded = checkpoint.get('early_stopping', [])
-
-    def _keep_early_stopping(self, runner: Runner) -> None:
-        self._states = [
-            {'wait_count': hook.wait_count, 'best_score': hook.best_score} for hook in _early_stopping(runner)
-        ]
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        self._keep_early_stopping(runner)
-        super().after_train_epoch(runner)
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if not self.by_epoch:
-            self._keep_early_stopping(runner)
-        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        self._before = checkpoint.get('early_stopping')
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         # Stock: the oldest file goes first, and last_checkpoint is written in place.
-        if is_main_process():
-            self.file_backend.remove_outdated()  # a better one is there
         outdated = None
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                outdated = self.keep_ckpt_ids.popleft()
+                outdated = Path(self.out_dir) / self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         filename = self.filename_tmpl.format(step)
@@ -185,7 +159,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             atomic_write(Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt)
             if outdated is not None:
-                (Path(self.out_dir) / self.filename_tmpl.format(outdated)).unlink(missing_ok=True)
+                outdated.unlink(missing_ok=True)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         unknown = [key for key in (self.key_indicators if self.save_best else ()) if key not in {'auto', *metrics}]
@@ -194,12 +168,5 @@ class AtomicCheckpointHook(CheckpointHook):
                 f'AtomicCheckpointHook: save_best={", ".join(unknown)} is no metric of the validation: '
                 f'set it to one of {", ".join(sorted(metrics))}'
             )
-        if not hasattr(self, 'file_backend'):
-            return  # a validation by itself: nothing is trained
-        super()._save_best_checkpoint(runner, metrics)
-        if is_main_process():
-            self.file_backend.remove_outdated()
-
-
-def _early_stopping(runner: Runner) -> list[EarlyStoppingHook]:
-    return [hook for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
+        if hasattr(self, 'file_backend'):  # not in a validation by itself, where nothing is trained
+            super()._save_best_checkpoint(runner, metrics)

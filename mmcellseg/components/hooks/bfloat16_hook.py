@@ -1,6 +1,6 @@
 """Convolutions and linear layers in bfloat16, also where MMEngine's mixed precision asks for an accelerator."""
 
-from collections.abc import Iterator
+import logging
 from typing import Any
 
 import torch
@@ -16,14 +16,11 @@ from ..models.unwrap import unwrapped
 PARTS = ('backbone', 'neck', 'rpn_head', 'roi_head.bbox_head', 'roi_head.mask_head')
 
 
-def network_parts(model: nn.Module) -> Iterator[nn.Module]:
+def network_parts(model: nn.Module) -> list[nn.Module]:
     """The modules of a detector that hold its layers and call none of each other; a cascade's heads one by one."""
-    for name in PARTS:
-        try:
-            part = model.get_submodule(name)
-        except AttributeError:
-            continue
-        yield from part if isinstance(part, nn.ModuleList) else [part]
+    modules = dict(model.named_modules())
+    found = [modules[name] for name in PARTS if name in modules]
+    return [part for one in found for part in (one if isinstance(one, nn.ModuleList) else [one])]
 
 
 def to_float(value: Any) -> Any:
@@ -35,14 +32,12 @@ def to_float(value: Any) -> Any:
 
 # Forward hooks, not a replaced forward(): a copy of the model, such as EMAHook makes, would call the original's.
 def _enter(module: nn.Module, args: tuple, enabled: bool = True) -> None:
-    context = torch.autocast(next(module.parameters()).device.type, dtype=torch.bfloat16, enabled=enabled)
-    context.__enter__()
-    module.bfloat16_context = context
+    module.bfloat16_context = torch.autocast(next(module.parameters()).device.type, torch.bfloat16, enabled)
+    module.bfloat16_context.__enter__()
 
 
 def _leave(module: nn.Module, args: tuple, output: Any) -> Any:
-    context = module.__dict__.pop('bfloat16_context')
-    context.__exit__(None, None, None)
+    module.__dict__.pop('bfloat16_context').__exit__(None, None, None)
     return to_float(output)
 
 
@@ -64,12 +59,9 @@ def _add_bias(module: nn.Module, args: tuple, output: torch.Tensor | None) -> to
     return None if output is None else output + module.bias.to(output.dtype)[:, None, None]
 
 
-def avoid_slow_gradients(part: nn.Module) -> None:
-    """Keep two kinds of layers out of PyTorch's slow paths on a CPU, with the same results but for rounding.
-
-    On a core with bfloat16 instructions a depthwise convolution's backward pass takes four times as long in bfloat16
-    as in float32, and the gradient of a transposed convolution's bias three times as long as all else in that layer.
-    """
+def _avoid_slow_gradients(part: nn.Module) -> None:
+    # On a core with bfloat16 instructions a depthwise convolution's backward pass takes four times as long in bfloat16
+    # as in float32, and the gradient of a transposed convolution's bias three times as long as all else in that layer.
     for layer in part.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
             layer.register_forward_pre_hook(_enter_float)
@@ -83,10 +75,8 @@ def use_bfloat16(model: nn.Module) -> None:
     """Let the parts of a detector compute in bfloat16, and hand on float32.
 
     Losses, box coding, NMS and RoIAlign stay in float32: mmcv's have no bfloat16 on a CPU. Weights stay float32, in
-    channels-last order, which is the faster one. A second call changes nothing.
-
-    Args:
-        model: The detector, without a distributed wrapper; changed in place.
+    channels-last order, which is the faster one. ``model``, a detector without a wrapper, is changed in place; a
+    second call changes nothing.
     """
     for part in network_parts(model):
         if _enter in part._forward_pre_hooks.values():
@@ -95,7 +85,7 @@ def use_bfloat16(model: nn.Module) -> None:
         part.register_forward_pre_hook(_enter)
         part.register_forward_hook(_leave, always_call=True)
         if next(part.parameters()).device.type == 'cpu':
-            avoid_slow_gradients(part)
+            _avoid_slow_gradients(part)
 
 
 def has_bfloat16(device: str | torch.device) -> bool:
@@ -107,10 +97,8 @@ def has_bfloat16(device: str | torch.device) -> bool:
 class BFloat16Hook(Hook):
     """Train and test with convolutions and linear layers in bfloat16, on a CPU too.
 
-    A CPU without instructions for it goes on in float32, with a warning.
-
-    Raises:
-        ValueError: Before the run, beside an ``AmpOptimWrapper``, which does the same on an accelerator.
+    A CPU without instructions for it goes on in float32, with a warning. An ``AmpOptimWrapper``, which does the same
+    on an accelerator, is refused beside it.
     """
 
     priority = 'VERY_HIGH'  # before EMAHook, whose copy of the model is to have it too
@@ -122,4 +110,6 @@ class BFloat16Hook(Hook):
         if has_bfloat16(next(model.parameters()).device):
             use_bfloat16(model)
         else:
-            print_log('BFloat16Hook: this CPU has no bfloat16 instructions: float32 is used', 'current', 30)
+            print_log(
+                'BFloat16Hook: this CPU has no bfloat16 instructions: float32 is used', 'current', logging.WARNING
+            )

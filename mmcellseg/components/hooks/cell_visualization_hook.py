@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.registry import HOOKS
 from mmdet.structures import DetDataSample
@@ -15,6 +14,13 @@ from ..transforms.load_tiff_image import LoadTiffImage
 from ..visualizer import CellVisualizer
 
 
+def picture_name(sample: DetDataSample) -> str:
+    """File name of the drawn image, different for different images."""
+    path = Path(sample.img_path)
+    name = path.parent.name if path.stem == 'image' else path.stem
+    return f'{sample.img_id}_{name}.png' if 'img_id' in sample else f'{name}.png'
+
+
 @HOOKS.register_module()
 class CellVisualizationHook(DetVisualizationHook):
     """The stock hook, with the project's reader in place of a second one that knows no such TIFFs.
@@ -22,8 +28,6 @@ class CellVisualizationHook(DetVisualizationHook):
     Images are read by the scale rule and the page of the data set's own :class:`LoadTiffImage`. With
     ``test_out_dir`` each test image becomes ``<image id>_<name>.png`` there, since every training image is called
     image.tif (its folder gives the name); a relative folder lies under the run's log folder.
-
-    Args: those of :class:`mmdet.engine.hooks.DetVisualizationHook`.
 
     Raises:
         TypeError: It shall draw, but the run's visualizer cannot draw RLE masks.
@@ -43,47 +47,29 @@ class CellVisualizationHook(DetVisualizationHook):
         """Draw the first image of every ``interval``-th batch."""
         step = runner.iter + batch_idx
         if self.draw and step % self.interval == 0:
-            self._add('val_img', read_seen(outputs[0].img_path, runner.val_dataloader), outputs[0], step, None)
+            self._add('val_img', runner.val_dataloader, outputs[0], step)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
     ) -> None:
         """Draw all images."""
-        if not self.draw:
-            return
-        for sample in outputs:
+        for sample in outputs if self.draw else ():
             self._test_index += 1
-            out_file = None
-            if self.test_out_dir is not None:
-                out_file = Path(runner.log_dir, self.test_out_dir, picture_name(sample))
-            image = read_seen(sample.img_path, runner.test_dataloader)
-            self._add('test_img', image, sample, self._test_index, out_file)
+            folder = None if self.test_out_dir is None else Path(runner.log_dir, self.test_out_dir)
+            self._add('test_img', runner.test_dataloader, sample, self._test_index, folder)
 
-    def _add(self, name: str, image: np.ndarray, sample: DetDataSample, step: int, out_file: Path | None) -> None:
+    def _add(self, name: str, loader: DataLoader, sample: DetDataSample, step: int, folder: Path | None = None) -> None:
+        transforms = getattr(getattr(loader.dataset, 'pipeline', None), 'transforms', ())
+        reader = next((t for t in transforms if isinstance(t, LoadTiffImage)), None)
+        as_seen = {} if reader is None else {'page': reader.page, 'scale': reader.scale}
         self._visualizer.add_datasample(
             Path(sample.img_path).name if self.show else name,
-            image,
+            read_image(sample.img_path, **as_seen),
             data_sample=sample,
             draw_gt=len(sample.get('gt_instances', ())) > 0,  # stock: an undrawn copy beside every test image
             show=self.show,
             wait_time=self.wait_time,
             pred_score_thr=self.score_thr,
-            out_file=None if out_file is None else str(out_file),
+            out_file=None if folder is None else str(folder / picture_name(sample)),
             step=step,
         )
-
-
-def read_seen(path: str, loader: DataLoader) -> np.ndarray:
-    """The image as the loader's pipeline reads it, RGB (H, W, 3); by the reader's own defaults if it does not say."""
-    steps = getattr(getattr(loader.dataset, 'pipeline', None), 'transforms', ())
-    for step in steps:
-        if isinstance(step, LoadTiffImage):
-            return read_image(path, page=step.page, scale=step.scale)
-    return read_image(path)
-
-
-def picture_name(sample: DetDataSample) -> str:
-    """File name of the drawn image, different for different images."""
-    path = Path(sample.img_path)
-    name = path.parent.name if path.stem == 'image' else path.stem
-    return f'{sample.img_id}_{name}.png' if 'img_id' in sample else f'{name}.png'

@@ -1,11 +1,8 @@
 """A cap on detections that was reached is said."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmdet.registry import HOOKS
-from mmdet.structures import DetDataSample
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -27,25 +24,16 @@ class DetectionCapHook(Hook):
 
     before_test_epoch = before_val_epoch
 
-    def _after_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[DetDataSample] | None = None,
-        mode: str = 'train',
-    ) -> None:
-        if mode == 'train':
-            return
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         for sample in outputs or ():
             if 'pred_instances' in sample:
                 path = Path(str(sample.get('img_path', sample.get('img_id'))))
                 name = '/'.join(path.parts[-2:])  # of training images the folder alone tells them apart
                 self.counts[name] = sample.get('most_detections', len(sample.pred_instances))
 
+    after_test_iter = after_val_iter
+
     def after_run(self, runner: Runner) -> None:
-        counts: dict[str, int] = {}
-        for of_rank in all_gather_object(self.counts):
-            counts |= of_rank
+        counts = {name: number for of_rank in all_gather_object(self.counts) for name, number in of_rank.items()}
         for message in caps_reached(counts, detection_caps(getattr(unwrapped(runner.model), 'test_cfg', None) or {})):
             runner.logger.warning(message)

@@ -11,12 +11,13 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ...ensemble.build import build_fusion
+from ...ensemble import build_fusion
 from ...ensemble.driver import merge_files
 from ...ensemble.members import Member, check_members, find_results, open_members, read_image_set
-from ...ensemble.scoring import MERGED, flat_scores, score_files
+from ...ensemble.selection import MERGED, score_files
 from ...export.submission import write_submission
-from ...structures.run_files import RESULTS_NAME
+from ...structures.run_files import RESULTS_NAME, ZIP_NAME
+from ..metrics.cell_metric import write_beside_log
 
 
 @HOOKS.register_module()
@@ -59,55 +60,43 @@ class EnsembleHook(Hook):
         if name in (member.name for member in self.others):
             raise ValueError(f'EnsembleHook: a member is named {name!r}, as the run itself; rename one of them')
         self.fusion = build_fusion(fusion)
-        self.ann_file = ann_file
-        self.ids_file = ids_file
-        self.name = name
-        self.weight = weight
+        self.ann_file, self.ids_file = ann_file, ids_file
+        self.name, self.weight = name, weight
         self.workers = workers or os.cpu_count() or 1
         self.metrics = metrics
 
-    @staticmethod
-    def _metric(runner: Runner) -> Any:
-        """The test metric that writes the run's predictions."""
-        for metric in runner.test_loop.evaluator.metrics:
-            if getattr(metric, 'results_file', None) is not None:
-                return metric
-        raise ValueError(
-            "EnsembleHook: no metric of the test evaluator writes the run's predictions; "
-            "set results_file='test-results.json' in its CellMetric"
-        )
-
-    def _ann_file(self, metric: Any) -> str:
-        ann_file = self.ann_file or getattr(metric, 'ann_file', None)
-        if ann_file is None:
-            raise ValueError('EnsembleHook: neither it nor the test metric has an ann_file that lists the images')
-        return ann_file
-
     def before_test(self, runner: Runner) -> None:
         """Refuse members that cannot be merged before hours of inference."""
-        metric = self._metric(runner)
-        if getattr(metric, 'out_dir', '') is None:
-            metric.out_dir = runner.log_dir
-        images = read_image_set(self._ann_file(metric))
+        writers = [m for m in runner.test_loop.evaluator.metrics if getattr(m, 'results_file', None) is not None]
+        if not writers:
+            raise ValueError(
+                "EnsembleHook: no metric of the test evaluator writes the run's predictions; "
+                "set results_file='test-results.json' in its CellMetric"
+            )
+        self.metric = writers[0]
+        if self.ann_file is None:
+            self.ann_file = getattr(self.metric, 'ann_file', None)
+        if self.ann_file is None:
+            raise ValueError('EnsembleHook: neither it nor the test metric has an ann_file that lists the images')
+        write_beside_log(runner)
+        self.images = read_image_set(self.ann_file)
         if is_main_process() and self.others:
-            check_members(open_members(self.others, images), images)
+            check_members(open_members(self.others, self.images), self.images)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Merge, write, and add the figures to ``metrics``."""
         if not is_main_process():
             return
-        metric = self._metric(runner)
-        ann_file = self._ann_file(metric)
-        images = read_image_set(ann_file)
-        members = [Member(self.name, str(metric.results_file), self.weight), *self.others]
+        members = [Member(self.name, str(self.metric.results_file), self.weight), *self.others]
         out_dir = Path(runner.log_dir) / 'ensemble'
-        merged = merge_files(members, self.fusion, images, out_dir / RESULTS_NAME, self.workers)
-        print_log(f'{out_dir / RESULTS_NAME}: {merged.written} cells, merged from {merged.read}', 'current')
-        if images.annotated and metrics is not None:
-            files = {m.name: find_results(m.results) for m in members} | {MERGED: out_dir / RESULTS_NAME}
-            metrics.update(flat_scores(score_files(files, ann_file, self.metrics)))
+        results = out_dir / RESULTS_NAME
+        merged = merge_files(members, self.fusion, self.images, results, self.workers)
+        print_log(f'{results}: {merged.written} cells, merged from {merged.read}', 'current')
+        if self.images.annotated and metrics is not None:
+            files = {m.name: find_results(m.results) for m in members} | {MERGED: results}
+            for member, figures in score_files(files, self.ann_file, self.metrics).items():
+                prefix = 'ensemble' if member == MERGED else f'ensemble/{member}'
+                metrics.update({f'{prefix}/{figure}': value for figure, value in figures.items()})
         if self.ids_file is not None:
-            zipped = write_submission(
-                out_dir / RESULTS_NAME, self.ids_file, out_dir / 'submission.zip', images.categories
-            )
+            zipped = write_submission(results, self.ids_file, out_dir / ZIP_NAME, self.images.categories)
             print_log(str(zipped), 'current')

@@ -14,7 +14,7 @@ from torch.utils.data import get_worker_info
 _EPOCH, _MODEL, _WORKER = range(3)
 
 
-def seed_everything(*key: int) -> None:
+def _seed_everything(*key: int) -> None:
     """Seed Python, NumPy and torch (all devices) from several numbers."""
     state = [int(n) for n in np.random.SeedSequence(key).generate_state(3)]
     random.seed(state[0])
@@ -22,19 +22,17 @@ def seed_everything(*key: int) -> None:
     torch.manual_seed(state[2])
 
 
-def seed_worker(
+def _seed_worker(
     worker_id: int, seed: int, rank: int, place: torch.Tensor, before: Callable[[int], None] | None
 ) -> None:
-    """Make a data worker reseed itself at the first batch of every epoch, persistent workers too.
+    """Make a data worker, a persistent one too, reseed itself at the first batch of every epoch.
 
     ``place`` is shared memory that holds the epoch. The fetcher asks a data set for a batch through
     ``__getitems__`` where it has one; here it gets one, in this worker only.
     """
     if before is not None:
         before(worker_id)
-    info = get_worker_info()
-    assert info is not None
-    dataset = info.dataset
+    dataset = get_worker_info().dataset  # type: ignore[union-attr]
     fetch = getattr(dataset, '__getitems__', lambda indices: [dataset[i] for i in indices])
     seeded = -1
 
@@ -42,7 +40,7 @@ def seed_worker(
         nonlocal seeded
         if seeded != int(place):
             seeded = int(place)
-            seed_everything(seed, seeded, rank, _WORKER, worker_id)
+            _seed_everything(seed, seeded, rank, _WORKER, worker_id)
         return fetch(indices)
 
     dataset.__getitems__ = items
@@ -65,9 +63,8 @@ class EpochSeedHook(Hook):
     def before_train(self, runner: Runner) -> None:
         loader = runner.train_dataloader
         loader.worker_init_fn = partial(
-            seed_worker, seed=runner.seed, rank=runner.rank, place=self.place, before=loader.worker_init_fn
+            _seed_worker, seed=runner.seed, rank=runner.rank, place=self.place, before=loader.worker_init_fn
         )
-
         # A resumed run has the checkpoint's seed, but its sampler was built before that was known.
         own_seed = 'seed' in ((runner.cfg.get('train_dataloader') or {}).get('sampler') or {})
         by_rank = (runner.cfg.get('randomness') or {}).get('diff_rank_seed')
@@ -79,10 +76,10 @@ class EpochSeedHook(Hook):
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         self.place.fill_(runner.epoch if by_epoch else runner.iter)
         self.model_is_seeded = False
-        seed_everything(runner.seed, int(self.place), runner.rank, _EPOCH)
+        _seed_everything(runner.seed, int(self.place), runner.rank, _EPOCH)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         # Starting workers draws from this process's generator, and persistent workers start once only.
         if not self.model_is_seeded:
             self.model_is_seeded = True
-            seed_everything(runner.seed, int(self.place), runner.rank, _MODEL)
+            _seed_everything(runner.seed, int(self.place), runner.rank, _MODEL)

@@ -1,7 +1,5 @@
 """How many cells of each class a training run gets to see."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from mmdet.registry import HOOKS
@@ -30,14 +28,13 @@ class ExposureHook(Hook):
         self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
-        dataset = runner.train_dataloader.dataset
+        loader = runner.train_dataloader
+        dataset = loader.dataset
         self.names = list(dataset.metainfo['classes'])
         counts = getattr(dataset, 'image_counts', None)
         self.counts = instance_counts(dataset) if counts is None else counts
         # Only a sampler that draws by weight makes the balance other than plain.
-        batch_sampler = getattr(runner.train_dataloader, 'batch_sampler', None)
-        sampler = getattr(batch_sampler, 'sampler', runner.train_dataloader.sampler)
-        drawn_by = getattr(sampler, 'weights', None)
+        drawn_by = getattr(getattr(loader.batch_sampler, 'sampler', loader.sampler), 'weights', None)
         weights = getattr(dataset, 'class_weights', None)
         if weights is None:
             weights = class_weights(self.counts.sum(0), 'none')
@@ -45,30 +42,22 @@ class ExposureHook(Hook):
         table = exposure_table(self.names, self.counts, weights, drawn_by)
         runner.logger.info(f'Class balance of the training images:\n{table}')
         self.row_of = {dataset.get_data_info(i)['img_path']: i for i in range(len(dataset))}
+        self.found = np.zeros((2, len(self.names)), dtype=np.int64)  # drawn, seen
         self._publish(runner)
-        self._start()
 
-    def _start(self) -> None:
-        self.drawn = np.zeros(len(self.names), dtype=np.int64)
-        self.seen = np.zeros(len(self.names), dtype=np.int64)
-
-    def _publish(self, runner: Runner, **measured: Sequence[int]) -> None:
-        runner.message_hub.update_info(
-            'exposure',
-            {
-                'classes': self.names,
-                'instances': self.counts.sum(0).tolist(),
-                'images': (self.counts > 0).sum(0).tolist(),
-                'expected_share': self.expected.tolist(),
-                **{f'{name}_share': shares(counts).tolist() for name, counts in measured.items()},
-            },
-        )
+    def _publish(self, runner: Runner, **measured: list[float]) -> None:
+        expected = {
+            'classes': self.names,
+            'instances': self.counts.sum(0).tolist(),
+            'images': (self.counts > 0).sum(0).tolist(),
+            'expected_share': self.expected.tolist(),
+        }
+        runner.message_hub.update_info('exposure', expected | measured)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         for sample in data_batch['data_samples']:
-            self.drawn += self.counts[self.row_of[sample.img_path]]
-            labels = sample.gt_instances.labels.cpu().numpy()
-            self.seen += np.bincount(labels, minlength=len(self.names))
+            self.found[0] += self.counts[self.row_of[sample.img_path]]
+            self.found[1] += np.bincount(sample.gt_instances.labels.cpu().numpy(), minlength=len(self.names))
         if not isinstance(runner.train_loop, EpochBasedTrainLoop) and self.every_n_train_iters(runner, self.interval):
             self._report(runner, f'the last {self.interval} iterations')
 
@@ -77,12 +66,12 @@ class ExposureHook(Hook):
             self._report(runner, f'epoch {runner.epoch + 1}')
 
     def _report(self, runner: Runner, span: str) -> None:
-        both = torch.from_numpy(np.stack([self.drawn, self.seen]))
+        both = torch.from_numpy(self.found.copy())
         all_reduce(both)
         drawn, seen = both.cpu().numpy()
+        self.found[:] = 0
         columns = zip(self.names, self.expected, shares(drawn), shares(seen), drawn, seen)
         rows = [(n, f'{e:.2%}', f'{d:.2%}', f'{s:.2%}', f'{a:,}', f'{b:,}') for n, e, d, s, a, b in columns]
         head = ('class', 'expected share', 'drawn share', 'seen share', 'cells drawn', 'cells seen')
         runner.logger.info(f'Exposure of {span}:\n{text_table(head, rows)}')
-        self._publish(runner, drawn=drawn, seen=seen)
-        self._start()
+        self._publish(runner, drawn_share=shares(drawn).tolist(), seen_share=shares(seen).tolist())

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.registry import HOOKS
-from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...reporting import records
@@ -25,24 +23,6 @@ def _now() -> str:
     return datetime.now().isoformat(timespec='seconds')
 
 
-def folder_is_chosen(cfg: Config) -> bool:
-    """Whether the run's folder was given on the command line, instead of by the config or its name."""
-    if cfg.filename is None or not Path(cfg.filename).is_file():
-        return True
-    default = Config.fromfile(cfg.filename).get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem
-    return Path(default).resolve() != Path(cfg.work_dir).resolve()
-
-
-def check_work_dir(cfg: Config, resumed: bool = False) -> dict[str, list]:
-    """Refuse a folder that holds the record of another config or seed, unless asked to take it.
-
-    Returns the differing keys. Resuming, a folder given on the command line, and ``overwrite_record=True`` in the
-    config ask for it.
-    """
-    allowed = resumed or bool(cfg.get('resume') or cfg.get('overwrite_record')) or folder_is_chosen(cfg)
-    return ledger.check_folder(cfg.work_dir, cfg, allowed)
-
-
 @HOOKS.register_module()
 class RecordHook(Hook):
     """Writes ``record.json`` into the run's folder: at the start of training, after every epoch, and at the end.
@@ -50,8 +30,9 @@ class RecordHook(Hook):
     It holds the keys in which the config, command line included, differs from its parent, the model's size, the code,
     whose weights, the machine, the seed, the data, and what the run reached; ``status`` is ``'unfinished'`` until the
     run ends. All keys of the config are in ``config.json`` beside it. A test run's record goes into its own
-    ``<timestamp>`` folder. A folder that holds the record of another experiment is refused (:func:`check_work_dir`);
-    a record that makes room for a new one keeps its content under another name.
+    ``<timestamp>`` folder. A folder that holds the record of another experiment is refused
+    (:func:`~mmcellseg.components.record.check_work_dir`); a record that makes room for a new one keeps its content
+    under another name.
     """
 
     # Its before_train comes before the checkpoint hook's, which validates first when a run is resumed.
@@ -61,13 +42,13 @@ class RecordHook(Hook):
         self.record: dict[str, Any] = {}
         self.complete = False
 
-    def _facts(self, runner: Runner, *kinds: str) -> dict[str, Any]:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-        files = dict.fromkeys(filter(None, map(annotation_file, config_datasets(runner.cfg, *kinds))))
+    def _facts(self, runner: Runner, kind: str, *datasets: str) -> dict[str, Any]:
+        sizes = [(p.numel(), p.requires_grad) for p in runner.model.parameters()]
+        files = dict.fromkeys(filter(None, map(annotation_file, config_datasets(runner.cfg, *datasets))))
+        weights = runner._load_from  # None, a file, or an address, which has no hash
         return {
             'status': 'unfinished',
-            'kind': 'test' if kinds == ('test',) else 'train',
+            'kind': kind,
             'config': ledger.config_facts(runner.cfg),
             'seed': runner.seed,
             'processes': runner.world_size,
@@ -77,7 +58,9 @@ class RecordHook(Hook):
                 'trainable': sum(n for n, trained in sizes if trained),
             },
             'code': provenance.git_state(),
-            'weights': ledger.weights_fact(runner._load_from),
+            'weights': {'file': weights.removeprefix(ledger.HERE), 'sha256': provenance.sha256(weights)}
+            if weights and Path(weights).is_file()
+            else None,
             'versions': provenance.package_versions(),
             'hardware': provenance.hardware(),
             'data': {
@@ -85,47 +68,47 @@ class RecordHook(Hook):
                 for path in files
                 if Path(path).is_file()
             },
+            'metrics': {'best': None, 'last': None},
         }
 
+    def _begin(self, runner: Runner, record: dict[str, Any], begun: dict[str, Any]) -> None:
+        self.record = {**record, 'time': dict(begun)}
+        self.wall_before, self.clock = begun.get('wall_s', 0.0), time.monotonic()
+        self._update(runner, ledger.experiment(runner.cfg))
+
     def before_train(self, runner: Runner) -> None:
-        differing = check_work_dir(runner.cfg, runner._resume)
+        differing = ledger.check_work_dir(runner.cfg, runner._resume)
         if not is_main_process():
             return
         self.folder = Path(runner.work_dir)
-        facts, values = self._facts(runner, 'train', 'val'), ledger.experiment(runner.cfg)
-        resumed = runner.iter > 0 and (self.folder / RECORD_NAME).is_file()
-        earlier = records.read_record(self.folder) if resumed else {}
-        self.complete = earlier.get('status') == 'finished' and runner.iter >= runner.max_iters
+        if runner.iter > 0 and (self.folder / RECORD_NAME).is_file():
+            return self._go_on(runner, records.read_record(self.folder))
+        kept = records.set_aside(self.folder)
+        if differing:
+            keys = ', '.join(differing)
+            runner.logger.warning(f'Took the folder of another experiment, whose record is now {kept}: {keys} differ')
+        elif kept is not None:
+            runner.logger.warning(
+                f'Restarting in the folder of an earlier run of this config, whose record is now {kept}; its '
+                'checkpoints will be overwritten. --resume continues instead'
+            )
+        self._begin(runner, self._facts(runner, 'train', 'train', 'val'), {'started': _now(), 'wall_s': 0.0})
+
+    def _go_on(self, runner: Runner, earlier: dict[str, Any]) -> None:
+        self.complete = earlier['status'] == 'finished' and runner.iter >= runner.max_iters
         if self.complete:  # nothing is left to train: what was recorded stays
             self.record = earlier
             return
-        if resumed:
-            begun = earlier['time']
-            kept = {key: earlier[key] for key in ('metrics', 'exposure', 'weights') if key in earlier}
-            code = {**earlier['code'], 'dirty': earlier['code']['dirty'] or facts['code']['dirty']}
-            self.record = {**facts, **kept, 'code': code}
-            changed = ledger.changes_since(earlier, values)
-            start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
-            if earlier['status'] == 'unfinished':
-                start['after'] = earlier.get('error', 'an end without a note, as when killed')
-            self.record['resumed'] = [*earlier.get('resumed', []), {**start, 'changed': changed}]
-        else:
-            kept = records.set_aside(self.folder)
-            if differing:
-                keys = ', '.join(differing)
-                runner.logger.warning(
-                    f'Took the folder of another experiment, whose record is now {kept}: {keys} differ'
-                )
-            elif kept is not None:
-                runner.logger.warning(
-                    f'Restarting in the folder of an earlier run of this config, whose record is now {kept}; its '
-                    'checkpoints will be overwritten. --resume continues instead'
-                )
-            begun = {'started': _now(), 'wall_s': 0.0}
-            self.record = {**facts, 'metrics': {'best': None, 'last': None}}
-        self.record['time'] = {'started': begun['started'], 'wall_s': begun['wall_s']}
-        self.wall_before, self.clock = begun['wall_s'], time.monotonic()
-        self._update(runner, values)
+        facts = self._facts(runner, 'train', 'train', 'val')
+        facts |= {key: earlier[key] for key in ('metrics', 'exposure', 'weights') if key in earlier}
+        start = {'at': _now(), 'commit': facts['code']['commit'], 'epoch': runner.epoch, 'iter': runner.iter}
+        facts['code'] = {**earlier['code'], 'dirty': earlier['code']['dirty'] or facts['code']['dirty']}
+        if earlier['status'] == 'unfinished':
+            start['after'] = earlier.get('error', 'an end without a note, as when killed')
+        start['changed'] = ledger.changes_since(earlier, ledger.experiment(runner.cfg))
+        facts['resumed'] = [*earlier.get('resumed', []), start]
+        begun = earlier['time']
+        self._begin(runner, facts, {'started': begun['started'], 'wall_s': begun['wall_s']})
 
     def _update(self, runner: Runner, values: dict[str, Any] | None = None) -> None:
         self.record['time']['updated'] = _now()
@@ -137,8 +120,7 @@ class RecordHook(Hook):
             self.record['exposure'] = {**(self.record.get('exposure') or {}), **exposure}
         if self.record['kind'] == 'train':
             loop = runner.train_loop
-            done = {'epoch': loop.epoch, 'max_epochs': loop.max_epochs}
-            self.record['progress'] = {**done, 'iter': loop.iter, 'max_iters': loop.max_iters}
+            self.record['progress'] = {key: getattr(loop, key) for key in ('epoch', 'max_epochs', 'iter', 'max_iters')}
         records.write_record(self.folder, self.record, values)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -159,13 +141,9 @@ class RecordHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         write_beside_log(runner)  # MMDetection's own test.py does not
-        if not is_main_process():
-            return
-        self.folder = Path(runner.log_dir)
-        self.record = {**self._facts(runner, 'test'), 'metrics': {'best': None, 'last': None}}
-        self.record['time'] = {'started': _now()}
-        self.wall_before, self.clock = 0.0, time.monotonic()
-        self._update(runner, ledger.experiment(runner.cfg))
+        if is_main_process():
+            self.folder = Path(runner.log_dir)
+            self._begin(runner, self._facts(runner, 'test', 'test'), {'started': _now()})
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if is_main_process():
@@ -175,9 +153,12 @@ class RecordHook(Hook):
         if not is_main_process() or not self.record:
             return
         if self.record['kind'] == 'train':
+            hub = runner.message_hub
+            paths = {name: hub.get_info(f'{name}_ckpt') for name in ('last', 'best')}
             self.record['checkpoint'] = {
                 name: {'file': Path(path).name, 'sha256': provenance.sha256(path)}
-                for name, path in _checkpoints(runner).items()
+                for name, path in paths.items()
+                if path and Path(path).is_file()
             }
         if self.complete:  # its checkpoint may have been written anew
             records.write_record(self.folder, self.record)
@@ -187,20 +168,9 @@ class RecordHook(Hook):
         self._update(runner)
 
 
-def _checkpoint_hook(runner: Runner) -> CheckpointHook | None:
-    return next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
-
-
 def _monitored(runner: Runner, metrics: dict[str, float]) -> tuple[str, bool]:
     """The metric that chooses the best epoch, and whether less is better: as the checkpoint hook has it."""
-    hook = _checkpoint_hook(runner)
+    hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     if hook is not None and hook.save_best and hook.key_indicators[0] in metrics:
         return hook.key_indicators[0], hook.rules[0] == 'less'
     return next(iter(metrics)), False
-
-
-def _checkpoints(runner: Runner) -> dict[str, str]:
-    """Paths of the last and the best checkpoint, those that are there."""
-    hub = runner.message_hub
-    paths = {'last': hub.get_info('last_ckpt'), 'best': hub.get_info('best_ckpt')}
-    return {name: path for name, path in paths.items() if path and Path(path).is_file()}

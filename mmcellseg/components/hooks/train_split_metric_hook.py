@@ -11,13 +11,8 @@ from mmengine.runner import Runner
 
 from ...data.split import subset
 from ...structures.coco import read_coco
-from ..datasets.innermost import innermost
+from ..config_paths import innermost
 from ..metrics.cell_metric import CellMetric
-
-
-def spread_indices(length: int, number: int) -> list[int]:
-    """At most ``number`` indices, spread evenly over ``range(length)``."""
-    return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
 
 
 @HOOKS.register_module()
@@ -50,14 +45,13 @@ class TrainSplitMetricHook(Hook):
         dataset.update(ann_file=train.ann_file, data_root='', data_prefix=dict(train.data_prefix), test_mode=True)
         coco = read_coco(train.ann_file, strays=True)
         # The training set may have left images out, those without cells first of all; test_mode keeps all of them.
-        trained = [train.get_data_info(i)['img_id'] for i in spread_indices(len(train), self.num_images)]
-        ids = set(trained)
+        chosen = np.linspace(0, len(train) - 1, min(len(train), self.num_images)).round().astype(int)
+        ids = {train.get_data_info(i)['img_id'] for i in chosen.tolist()}
         dataset['indices'] = [i for i, image in enumerate(coco['images']) if image['id'] in ids]
         self.loader = runner.build_dataloader(loader, seed=0)
         # Only their annotations: CellMetric would warn that most images were not predicted.
-        metric = CellMetric(subset(coco, ids), self.metric, prefix='train_split')
-        metric.dataset_meta = self.loader.dataset.metainfo
-        self.evaluator = Evaluator([metric])
+        self.evaluator = Evaluator([CellMetric(subset(coco, ids), self.metric, prefix='train_split')])
+        self.evaluator.dataset_meta = self.loader.dataset.metainfo
 
     @torch.no_grad()
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -10,17 +10,14 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from ..datasets.innermost import innermost
+from ..config_paths import innermost
+from ..models.unwrap import unwrapped
 
 
 def check_pipeline(pipeline: Sequence[Any]) -> None:
     """Refuse a validation pipeline whose ground truth a loss could not be computed from.
-
-    Args:
-        pipeline: The transforms, in order.
 
     Raises:
         ValueError: If no transform loads annotations, or one that resizes comes before it: MMDetection's test
@@ -45,8 +42,7 @@ def check_pipeline(pipeline: Sequence[Any]) -> None:
 def forked_random_state(seed: int) -> Iterator[None]:
     """Draw from generators seeded by ``seed`` inside, and leave torch's and numpy's as they were."""
     numpy_state = np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
         try:
@@ -69,8 +65,7 @@ def image_losses(model: torch.nn.Module, data_batch: dict, index: int, seed: int
     preprocessor = model.data_preprocessor
     augments, preprocessor.batch_augments = getattr(preprocessor, 'batch_augments', None), None
     try:
-        # training=True pads the masks as in training
-        data = preprocessor(one, training=True)
+        data = preprocessor(one, training=True)  # pads the masks as in training
     finally:
         preprocessor.batch_augments = augments
     with forked_random_state(seed):
@@ -91,32 +86,28 @@ class ValidationLossHook(Hook):
     # RuntimeInfoHook (VERY_HIGH) copies the metrics for the log: ours must be in them by then.
     priority = 'HIGHEST'
 
-    def before_train(self, runner: Runner) -> None:
-        if runner.val_loop is None:
-            raise ValueError('ValidationLossHook: there is no validation split (val_dataloader); leave the hook out')
-        self._check(runner)
-
-    def before_val(self, runner: Runner) -> None:
-        self._check(runner)
-
-    def _check(self, runner: Runner) -> None:
-        for dataset in innermost(runner.val_dataloader.dataset):
-            check_pipeline(dataset.pipeline.transforms)
-
     def before_run(self, runner: Runner) -> None:
         # The log would show the mean of all validations so far: mmengine smooths whatever is called a loss.
         processor = runner.log_processor
         processor.mean_pattern = re.compile(r'^(?!.*val_loss)(?:' + processor.mean_pattern.pattern + ')')
 
+    def before_train(self, runner: Runner) -> None:
+        if runner.val_loop is None:
+            raise ValueError('ValidationLossHook: there is no validation split (val_dataloader); leave the hook out')
+        self.before_val(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        for dataset in innermost(runner.val_dataloader.dataset):
+            check_pipeline(dataset.pipeline.transforms)
+
     def before_val_epoch(self, runner: Runner) -> None:
         self.losses: dict[Any, dict[str, float]] = {}
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for index, sample in enumerate(data_batch['data_samples']):
             # The seed is the image's own place among the ids, the same on any rank and in any epoch.
             seed = int(sample.img_id) if str(sample.img_id).isdigit() else batch_idx
-            self.losses[sample.img_id] = image_losses(model, data_batch, index, seed)
+            self.losses[sample.img_id] = image_losses(unwrapped(runner.model), data_batch, index, seed)
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         # Ranks may have been given an image twice to even out their shares: by its id it counts once.

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmdet.registry import METRICS
-from mmdet.structures.mask.structures import BaseInstanceMasks
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
@@ -26,11 +24,6 @@ from ...structures.run_files import RESULTS_NAME
 from ..box_masks import BoxMasks
 
 
-def view_file(results_file: str | os.PathLike, view: int) -> Path:
-    """Where the predictions of one view are written: ``test-results.view0.json`` beside ``test-results.json``."""
-    return Path(results_file).with_suffix(f'.view{view}.json')
-
-
 def write_beside_log(runner: Runner) -> None:
     """Let the metrics of a test write into the folder of its log, those that were told no other."""
     for metric in runner.test_evaluator.metrics:
@@ -39,31 +32,14 @@ def write_beside_log(runner: Runner) -> None:
 
 
 def to_rles(masks: Any) -> list[dict]:
-    """COCO RLEs with ``counts`` as str of whatever a mask head yields.
-
-    Args:
-        masks: A list of RLEs, a tensor or array (N, H, W), instance masks, or anything of length 0.
-    """
+    """COCO RLEs with ``counts`` as str of whatever a mask head yields: see :meth:`BoxMasks.of`."""
     if len(masks) == 0:
         return []
-    if isinstance(masks, torch.Tensor):
-        masks = masks.detach().cpu().numpy()
-    elif isinstance(masks, BaseInstanceMasks) and not isinstance(masks, BoxMasks):
-        masks = masks.to_ndarray()
-    if isinstance(masks, np.ndarray):
-        masks = BoxMasks.from_bitmaps(masks)
-    rles = masks.to_rles() if isinstance(masks, BoxMasks) else masks
+    rles = masks if isinstance(masks, list) else BoxMasks.of(masks).to_rles()
     return [
         {'size': [int(v) for v in r['size']], 'counts': c.decode() if isinstance(c := r['counts'], bytes) else c}
         for r in rles
     ]
-
-
-def _mask_boxes(rles: Sequence[dict] | None, points: np.ndarray) -> np.ndarray:
-    """The tight boxes (M, 4) of some of the masks; zeros without masks."""
-    if rles is None:
-        return np.zeros((len(points), 4))
-    return BoxMasks.from_rles([rles[i] for i in points.tolist()], *rles[0]['size']).tight_boxes()
 
 
 @METRICS.register_module()
@@ -76,8 +52,8 @@ class CellMetric(BaseMetric):
     without a box takes its mask's; one that then has none is left out, which is said once.
 
     Args:
-        ann_file: str | Mapping | None = None,
-        metric: str | Sequence[str] = DEFAULT_METRICS,
+        ann_file: COCO json, or its content; None only with ``format_only``.
+        metric: What is computed.
         max_dets: Detections per image and class that count for AP; None: no cap that cuts anything.
         score_thr: Least score of a prediction in PQ, AJI, Dice and F1.
         area_edges: Two areas in px² between small, medium and large; None: terciles of the cells.
@@ -85,10 +61,10 @@ class CellMetric(BaseMetric):
         results_file: Where rank 0 writes the predictions; a relative path lies in ``out_dir``, which a test sets to
             the folder of its log (:func:`write_beside_log`), or else in the working directory. None: no file, or
             test-results.json with ``format_only``. Where the model keeps the views of test-time augmentation, each
-            has a file beside it (``view_file``).
+            has a file beside it: ``test-results.view0.json`` beside ``test-results.json``.
         format_only: Write the results file and compute nothing.
         backend_args: mmengine's file backend for ``ann_file``.
-        collect_device, prefix, collect_dir: See ``mmengine.evaluator.BaseMetric``.
+        kwargs: Those of ``mmengine.evaluator.BaseMetric``: collect_device, prefix, collect_dir.
     """
 
     default_prefix = 'cell'
@@ -104,11 +80,9 @@ class CellMetric(BaseMetric):
         results_file: str | os.PathLike | None = None,
         format_only: bool = False,
         backend_args: dict | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(**kwargs)
         self.metrics = (metric,) if isinstance(metric, str) else tuple(metric)
         if not self.metrics or set(self.metrics) - set(KINDS):
             raise ValueError(f'CellMetric: metric={metric!r}, expected one or more of {KINDS}')
@@ -122,7 +96,7 @@ class CellMetric(BaseMetric):
         self.out_dir: str | os.PathLike | None = None
         self._file = RESULTS_NAME if results_file is None and format_only else results_file
         self._ground_truth: GroundTruth | None = None
-        self._dropping_is_said = False
+        self._said_dropped = False
 
     @property
     def results_file(self) -> str | None:
@@ -153,21 +127,24 @@ class CellMetric(BaseMetric):
             self.results.append(item)
 
     def _item(self, image_id: int, pred: Mapping[str, Any]) -> dict[str, Any]:
-        item: dict[str, Any] = {key: np.asarray(pred[key].detach().cpu()) for key in ('bboxes', 'scores', 'labels')}
-        item['image_id'] = image_id
-        if 'masks' in pred:
-            item['masks'] = to_rles(pred['masks'])
-            if len(item['masks']) != len(item['scores']):
-                raise EvaluationError(f'image {image_id}: {len(item["masks"])} masks for {len(item["scores"])} scores')
-        elif set(self.metrics) != {'bbox'}:
+        boxes, scores, labels = (np.asarray(pred[key].detach().cpu()) for key in ('bboxes', 'scores', 'labels'))
+        masks = to_rles(pred['masks']) if 'masks' in pred else None
+        if masks is None and set(self.metrics) != {'bbox'}:
             raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
-        item['bboxes'], kept = with_mask_boxes(item['bboxes'], lambda points: _mask_boxes(item.get('masks'), points))
-        item['dropped'] = int((~kept).sum())
-        if item['dropped']:  # a submission with a box that is a line or a point is refused
-            item |= {key: item[key][kept] for key in ('bboxes', 'scores', 'labels')}
-            if 'masks' in item:
-                item['masks'] = [mask for mask, stays in zip(item['masks'], kept) if stays]
-        return item
+        if masks is not None and len(masks) != len(scores):
+            raise EvaluationError(f'image {image_id}: {len(masks)} masks for {len(scores)} scores')
+
+        def mask_boxes(points: np.ndarray) -> np.ndarray:
+            if masks is None:
+                return np.zeros((len(points), 4))
+            return BoxMasks.from_rles([masks[i] for i in points.tolist()], *masks[0]['size']).tight_boxes()
+
+        # A submission with a box that is a line or a point is refused.
+        boxes, kept = with_mask_boxes(boxes, mask_boxes)
+        item = {'image_id': image_id, 'bboxes': boxes[kept], 'scores': scores[kept], 'labels': labels[kept]}
+        if masks is not None:
+            item['masks'] = [mask for mask, stays in zip(masks, kept) if stays]
+        return {**item, 'dropped': int((~kept).sum())}
 
     def entries(self, results: Sequence[dict]) -> list[dict]:
         """The predictions of all images as a COCO results list, in the order of the images."""
@@ -188,32 +165,24 @@ class CellMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Write the results file, and evaluate. Called on rank 0 with the items of all ranks."""
         entries = self.entries(results)
-        self._tell_dropped(results)
+        dropped = sum(item['dropped'] for item in results)
+        if dropped and not self._said_dropped:
+            self._said_dropped = True
+            text = f'{dropped} predictions without a pixel, or with a box beyond the edge of the image, were left out'
+            print_log(text, 'current', logging.WARNING)
         if self.results_file is not None:
             number = write_results(self.results_file, entries)
             print_log(f'{number} predictions of {len(results)} images in {self.results_file}', 'current')
             for k, items in enumerate(zip(*(item['views'] for item in results), strict=True)):
-                number = write_results(view_file(self.results_file, k), self.entries(items))
-                print_log(f'{number} predictions of view {k} in {view_file(self.results_file, k)}', 'current')
+                beside = Path(self.results_file).with_suffix(f'.view{k}.json')
+                number = write_results(beside, self.entries(items))
+                print_log(f'{number} predictions of view {k} in {beside}', 'current')
         if self.format_only:
             return {}
         assert self._ground_truth is not None, 'dataset_meta has not been set'
         seen = [item['image_id'] for item in results]
-        if len(set(seen)) < len(self._ground_truth.images):
-            print_log(
-                f'{len(set(seen))} of the {len(self._ground_truth.images)} images of {self.ann_file} were '
-                'predicted; the figures are of these',
-                'current',
-                logging.WARNING,
-            )
+        found, listed = len(set(seen)), len(self._ground_truth.images)
+        if found < listed:
+            text = f'{found} of the {listed} images of {self.ann_file} were predicted; the figures are of these'
+            print_log(text, 'current', logging.WARNING)
         return evaluate_results(entries, self._ground_truth, metrics=self.metrics, image_ids=seen, **self.settings)  # type: ignore[arg-type]
-
-    def _tell_dropped(self, results: Sequence[dict]) -> None:
-        number = sum(item['dropped'] for item in results)
-        if number and not self._dropping_is_said:
-            self._dropping_is_said = True
-            print_log(
-                f'{number} predictions without a pixel, or with a box beyond the edge of the image, were left out',
-                'current',
-                logging.WARNING,
-            )

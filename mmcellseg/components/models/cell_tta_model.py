@@ -11,7 +11,7 @@ from mmdet.structures.mask import encode_mask_results
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 
-from ...ensemble.build import build_fusion
+from ...ensemble import build_fusion
 from ...ensemble.detections import Detections
 from ...structures.point_boxes import with_mask_boxes
 from ..box_masks import BoxMasks

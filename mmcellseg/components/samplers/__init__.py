@@ -1,1 +1,1 @@
-from .weighted_random_sampler import InfiniteWeightedRandomSampler, WeightedRandomSampler  # registers
+from . import weighted_random_sampler

@@ -12,15 +12,7 @@ from torch.utils.data import Sampler
 
 
 def weighted_draw(weights: np.ndarray, num_samples: int, seed: int, epoch: int, replacement: bool = True) -> np.ndarray:
-    """The image indices of one epoch: a function of its arguments alone.
-
-    Args:
-        weights: (I,) image weights ≥ 0.
-        num_samples: How many images are drawn.
-
-    Returns:
-        (num_samples,) int64 indices.
-    """
+    """The image indices (num_samples,) of one epoch, by weights (I,) ≥ 0: a function of its arguments alone."""
     generator = np.random.default_rng([seed, epoch])
     return generator.choice(len(weights), num_samples, replacement, weights / weights.sum())
 
@@ -68,14 +60,9 @@ class WeightedRandomSampler(Sampler):
     """
 
     def __init__(
-        self,
-        dataset: Any,
-        seed: int | None = None,
-        num_samples: int | None = None,
-        replacement: bool = True,
-    ):
-        self.dataset = dataset
-        self.weights = find_image_weights(dataset)
+        self, dataset: Any, seed: int | None = None, num_samples: int | None = None, replacement: bool = True
+    ) -> None:
+        self.dataset, self.weights = dataset, find_image_weights(dataset)
         self.seed = sync_random_seed() if seed is None else seed
         self.replacement = replacement
         self.rank, self.world_size = get_dist_info()

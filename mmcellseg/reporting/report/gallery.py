@@ -10,6 +10,7 @@ import numpy as np
 
 from ...data.tiff import ImageReadError, read_image
 from ...evaluation.error_analysis import KINDS, MISSED, RIGHT, WRONG_CLASS, image_pairs, match_cells, sort_errors
+from ...structures.masks import InstanceMasks
 from .measures import Measured
 
 SWITCHES = ('right', 'wrong class', 'missed', 'spurious')
@@ -17,15 +18,11 @@ LONGEST, THUMB = 1000, 176  # px, long side of the whole image and of its thumbn
 _TOLERANCE = 0.6  # px that a drawn contour may lie off the mask's border
 
 
-def svg_path(window: np.ndarray, x: int, y: int) -> str:
-    """The outline of a mask, holes included, as SVG path data in whole px: its border pixels' places.
-
-    Args:
-        window: uint8 (h, w) bitmap.
-        x, y: Place of its upper left pixel in the image.
-    """
+def svg_path(masks: InstanceMasks, index: int) -> str:
+    """The outline of a mask, holes included, as SVG path data in whole px: its border pixels' places."""
     parts = []
-    lines, _ = cv2.findContours(window, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    corner = masks.boxes[index, :2].tolist()
+    lines, _ = cv2.findContours(masks.window(index), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=corner)
     for line in lines:
         points = cv2.approxPolyDP(line, _TOLERANCE, True)[:, 0]
         steps = ' '.join(f'{dx} {dy}' for dx, dy in np.diff(points, axis=0).tolist()) or '0 0'
@@ -43,23 +40,21 @@ def shapes(measured: Measured, image_id: int, score_thr: float) -> list[list[Any
     cell_of = match_cells(pairs)
     kinds, _ = sort_errors(pairs, cell_of)
     column = {c: k for k, c in enumerate(truth.categories)}
+    own_class, cell_class = ([column[c] for c in classes.tolist()] for classes in (pairs.pred_class, pairs.gt_class))
     best, best_of_cell = np.zeros(len(pairs.scores)), np.zeros(len(pairs.gt_class))
     np.maximum.at(best, pairs.pred, pairs.iou)
     np.maximum.at(best_of_cell, pairs.gt, pairs.iou)
     rows: list[list[Any]] = []
     masks = predictions.masks(image_id)
-    for k, row in enumerate(pairs.pred_rows.tolist()):
+    for k, (row, cell) in enumerate(zip(pairs.pred_rows.tolist(), cell_of.tolist())):
         switch = {RIGHT: 0, WRONG_CLASS: 1}.get(int(kinds[k]), 3)
-        true = column[int(pairs.gt_class[cell_of[k]])] if cell_of[k] >= 0 else -1
-        path = svg_path(masks.window(row), *masks.boxes[row, :2].tolist())
-        own = column[int(pairs.pred_class[k])]
-        rows.append([switch, own, true, round(float(pairs.scores[k]), 3), round(best[k], 3), KINDS[kinds[k]], path])
+        true = cell_class[cell] if cell >= 0 else -1
+        numbers = [round(float(pairs.scores[k]), 3), round(best[k], 3)]
+        rows.append([switch, own_class[k], true, *numbers, KINDS[kinds[k]], svg_path(masks, row)])
     masks = truth.masks(image_id)
-    for k in np.setdiff1d(np.arange(len(pairs.gt_class)), cell_of).tolist():
-        row = int(pairs.gt_rows[k])
-        path = svg_path(masks.window(row), *masks.boxes[row, :2].tolist())
-        own = column[int(pairs.gt_class[k])]
-        rows.append([2, own, own, -1, round(best_of_cell[k], 3), KINDS[MISSED], path])
+    for k in np.setdiff1d(np.arange(len(cell_class)), cell_of).tolist():
+        path = svg_path(masks, int(pairs.gt_rows[k]))
+        rows.append([2, cell_class[k], cell_class[k], -1, round(best_of_cell[k], 3), KINDS[MISSED], path])
     return rows
 
 
@@ -72,12 +67,6 @@ def data_uri(image: np.ndarray, longest: int, quality: int) -> str:
     return f'data:image/webp;base64,{base64.b64encode(content.tobytes()).decode()}'
 
 
-def find_image(name: str, ann_files: Sequence[Path], folder: Path | None) -> Path | None:
-    """An annotated image: in ``folder``, or in the folder of its annotations or the one above."""
-    roots = [folder] if folder else [root for file in ann_files for root in (file.parent.parent, file.parent)]
-    return next((root / name for root in roots if (root / name).is_file()), None)
-
-
 def tiles(
     runs: Sequence[tuple[str, Measured, Sequence[Path], float]], images: Path | None, number: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
@@ -85,24 +74,23 @@ def tiles(
 
     Args:
         runs: Name, figures, annotation files and score threshold.
-        images: Folder of the images; None: looked for beside the annotations.
+        images: Folder of the images; None: that of the annotations or the one above.
 
     Returns:
         The tiles, and sentences on what is missing.
     """
     found: dict[Path, list[tuple[str, Measured, int, float]]] = {}
     lacking: list[str] = []
-    for name, measured, ann_files, score_thr in runs:
+    for run, measured, ann_files, score_thr in runs:
+        roots = [images] if images else [root for file in ann_files for root in (file.parent.parent, file.parent)]
         for image_id in measured.image_f1:
-            file_name = measured.truth.file_names[image_id]
-            path = find_image(file_name, ann_files, images)
+            name = measured.truth.file_names[image_id]
+            path = next((root / name for root in roots if (root / name).is_file()), None)
             if path is None:
-                lacking.append(file_name)
+                lacking.append(name)
             else:
-                found.setdefault(path.resolve(), []).append((name, measured, image_id, score_thr))
-    said = (
-        [f'{len(lacking)} images are not there ({lacking[0]} …): give their folder with --images.'] if lacking else []
-    )
+                found.setdefault(path.resolve(), []).append((run, measured, image_id, score_thr))
+    said = [f'{len(lacking)} images are not there ({name} …): give their folder with --images.' for name in lacking[:1]]
 
     def mean_f1(path: Path) -> float:
         values = [m.image_f1[i] for _, m, i, _ in found[path]]
@@ -112,25 +100,19 @@ def tiles(
     for path in sorted(found, key=lambda path: (mean_f1(path), str(path))):
         if len(out) == number:
             break
-        measured, image_id = found[path][0][1:3]
         try:
             image = read_image(path)
         except (ImageReadError, OSError) as error:
             said.append(f'{path.name} cannot be shown: {error}.')
             continue
-        height, width = measured.truth.images[image_id]
-        out.append(
-            {
-                'name': measured.truth.file_names[image_id],
-                'f1': mean_f1(path),
-                'cells': len(measured.truth.rows(image_id)),
-                'thumb': data_uri(image, THUMB, 60),
-                'data': {
-                    'size': [width, height],
-                    'image': data_uri(image, LONGEST, 62),
-                    'classes': measured.errors.class_names,
-                    'runs': {name: shapes(m, i, thr) for name, m, i, thr in found[path]},
-                },
-            }
-        )
+        _, measured, image_id, _ = found[path][0]
+        data = {
+            'size': measured.truth.images[image_id][::-1],
+            'image': data_uri(image, LONGEST, 62),
+            'classes': measured.errors.class_names,
+            'runs': {run: shapes(m, i, thr) for run, m, i, thr in found[path]},
+        }
+        about = {'name': measured.truth.file_names[image_id], 'f1': mean_f1(path)}
+        about |= {'cells': len(measured.truth.rows(image_id)), 'thumb': data_uri(image, THUMB, 60)}
+        out.append({**about, 'data': data})
     return out, said

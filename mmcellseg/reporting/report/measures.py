@@ -1,27 +1,20 @@
 """Figures of a run for the report: with intervals, by class, by kind of error, by member."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...ensemble.build import build_fusion
+from ...ensemble import build_fusion
 from ...ensemble.driver import merge_files
 from ...ensemble.members import Member, read_image_set
-from ...ensemble.scoring import MERGED, score_files
+from ...ensemble.selection import score_files
 from ...evaluation.anchor_recall import best_ious, boxes_as_seen, make_anchors, recall_by_side
 from ...evaluation.ap import class_key, precision_table
-from ...evaluation.error_analysis import (
-    RIGHT,
-    ErrorReport,
-    analyse,
-    image_pairs,
-    match_cells,
-    sort_errors,
-)
+from ...evaluation.error_analysis import RIGHT, ErrorReport, analyse, image_pairs, match_cells, sort_errors
 from ...evaluation.evaluate import Evaluation
 from ...evaluation.ground_truth import GroundTruth
 from ...evaluation.intervals import bootstrap_intervals
@@ -95,33 +88,26 @@ def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: flo
 
 
 def figure_table(figures: Mapping[str, float], intervals: Intervals, names: Sequence[str]) -> list[list[str]]:
-    """A header, and a row each figure: of all classes, then of each. A cell's interval
-    is on its second line."""
+    """A header, and a row each figure: of all classes, then of each. A cell's interval is on its second line."""
 
     def cell(key: str) -> str:
         value, (low, high) = figures.get(key, np.nan), intervals.get(key, (np.nan, np.nan))
         ends = f'\n{low:.4f} to {high:.4f}' if np.isfinite(low) else ''
         return f'{value:.4f}{ends}' if np.isfinite(value) else ''
 
-    def of_class(key: str, name: str) -> str:
-        return class_key(key.removeprefix('m'), name)  # mPQ+ is the mean of PQ+_{class}
-
-    whole = [key for key in figures if key != 'max_dets']
-    classes = {of_class(key, name) for key in whole for name in names}
-    rows = [key for key in whole if key not in classes]
-    return [['', 'all', *names], *([key, cell(key), *(cell(of_class(key, name)) for name in names)] for key in rows)]
+    # mPQ+ is the mean of PQ+_{class}.
+    rows = {k: [class_key(k.removeprefix('m'), name) for name in names] for k in figures if k != 'max_dets'}
+    classes = {key for keys in rows.values() for key in keys}
+    return [['', 'all', *names], *([k, cell(k), *map(cell, keys)] for k, keys in rows.items() if k not in classes)]
 
 
 def over_folds(folds: Sequence[Mapping[str, float]], draws: int) -> tuple[dict[str, float], Intervals]:
     """Mean of each figure over the folds that define it, and its bootstrap interval over folds."""
     keys = list(dict.fromkeys(key for fold in folds for key in fold))
-    values = np.array([[fold.get(key, np.nan) for key in keys] for fold in folds], np.float64)
+    values = np.ma.masked_invalid([[fold.get(key, np.nan) for key in keys] for fold in folds])
 
     def means(drawn: np.ndarray) -> dict[str, float]:
-        chosen = values[drawn]
-        there = np.isfinite(chosen)
-        sums, numbers = np.where(there, chosen, 0).sum(0), there.sum(0)
-        return {key: s / n if n else np.nan for key, s, n in zip(keys, sums.tolist(), numbers.tolist())}
+        return dict(zip(keys, values[drawn].mean(0).filled(np.nan).tolist()))
 
     return means(np.arange(len(folds))), bootstrap_intervals(means, len(folds), draws) if draws else {}
 
@@ -135,26 +121,23 @@ def anchor_table(values: Mapping[str, Any], ann_file: Path) -> list[list[str]]:
     Raises:
         KeyError: The keys of anchors are not among them.
     """
-    head, pipeline = 'test_dataloader.dataset.pipeline.', {}  # type: ignore[var-annotated]
+    head = 'test_dataloader.dataset.pipeline.'
+    pipeline: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         if key.startswith(head):
             number, _, rest = key.removeprefix(head).partition('.')
             pipeline.setdefault(number, {})[rest] = value
-    anchors = make_anchors(
-        *(values[f'model.rpn_head.anchor_generator.{key}'] for key in ('scales', 'ratios', 'strides'))
-    )
+    generator = [values[f'model.rpn_head.anchor_generator.{key}'] for key in ('scales', 'ratios', 'strides')]
     divisor = values.get('model.data_preprocessor.pad_size_divisor', 1)
     boxes, sizes = boxes_as_seen(json.loads(ann_file.read_text()), list(pipeline.values()), divisor)
-    rows = recall_by_side(boxes, best_ious(boxes, sizes, anchors))
-    numbers = [
-        [f'{number:.3f}' if number == number else '' for number in (*recall, mean)] for _, _, recall, mean in rows
-    ]
-    head_row = ['side in px', 'cells', 'recall at IoU 0.5', 'recall at IoU 0.7', 'mean best IoU']
-    return [head_row, *([row[0], f'{row[1]:,}', *texts] for row, texts in zip(rows, numbers))]
+    table = [['side in px', 'cells', 'recall at IoU 0.5', 'recall at IoU 0.7', 'mean best IoU']]
+    for band, number, recall, mean in recall_by_side(boxes, best_ious(boxes, sizes, make_anchors(*generator))):
+        table.append([band, f'{number:,}', *('' if n != n else f'{n:.3f}' for n in (*recall, mean))])
+    return table
 
 
-def member_table(ensemble: Mapping[str, Any], metric: str = 'segm_AP50') -> Iterator[list[str]]:
-    """Rows of each member: its own figure, that of all others merged, and what it adds to them.
+def member_table(ensemble: Mapping[str, Any], metric: str = 'segm_AP50') -> list[list[str]]:
+    """A header, and a row each member: its own figure, that of all others merged, and what it adds to them.
 
     Raises:
         ResultsError, ValueError, OSError: The members' predictions or annotations are gone.
@@ -162,18 +145,21 @@ def member_table(ensemble: Mapping[str, Any], metric: str = 'segm_AP50') -> Iter
     members, ann_file = [Member(**member) for member in ensemble['members']], ensemble['ann_file']
     fusion, images = build_fusion(ensemble['fusion']), read_image_set(ann_file)
     with TemporaryDirectory() as folder:
-        files: dict[str, Any] = {MERGED: Path(folder, 'merged.json')}
-        merge_files(members, fusion, images, files[MERGED], progress=False)
-        for member in members:
-            files[f'is {member.name}'] = member.results
-            others = [other for other in members if other is not member]
-            if others:
-                files[f'no {member.name}'] = Path(folder, f'{len(files)}.json')
-                merge_files(others, fusion, images, files[f'no {member.name}'], progress=False)
+
+        def merged(name: str, chosen: Sequence[Member]) -> str:
+            path = Path(folder, f'{name}.json')
+            merge_files(chosen, fusion, images, path, progress=False)
+            return str(path)
+
+        files = {'all': merged('all', members)}
+        for k, member in enumerate(members):
+            files[f'is {k}'] = member.results
+            if len(members) > 1:
+                files[f'no {k}'] = merged(f'no {k}', members[:k] + members[k + 1 :])
         scores = {name: figures[metric] for name, figures in score_files(files, ann_file).items()}
-    yield ['member', 'weight', metric, 'all others merged', 'it adds']
-    for member in members:
-        without = scores.get(f'no {member.name}', 0.0)
-        own = [f'{scores[f"is {member.name}"]:.4f}', f'{without:.4f}', f'{scores[MERGED] - without:+.4f}']
-        yield [member.name, f'{member.weight:g}', *own]
-    yield [f'all {len(members)} merged', '', f'{scores[MERGED]:.4f}', '', '']
+    rows = [['member', 'weight', metric, 'all others merged', 'it adds']]
+    for k, member in enumerate(members):
+        without = scores.get(f'no {k}', 0.0)
+        own = [f'{scores[f"is {k}"]:.4f}', f'{without:.4f}', f'{scores["all"] - without:+.4f}']
+        rows.append([member.name, f'{member.weight:g}', *own])
+    return [*rows, [f'all {len(members)} merged', '', f'{scores["all"]:.4f}', '', '']]

@@ -4,7 +4,8 @@ import base64
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ...evaluation.ap import RECALLS
-from ...evaluation.error_analysis import KINDS
+from ...evaluation.error_analysis import KINDS, ErrorReport
 from ...evaluation.instances import EvaluationError
-from ...structures.results import ResultsError
 from ..comparison import all_values
 from ..curves import COLOURS, draw
 from ..records import ABSENT
@@ -70,17 +70,14 @@ def score_curves(measured: Measured) -> Figure:
 def facts(source: Source) -> dict[str, str]:
     """What was run, where, when and on what; only what the record tells."""
     record = source.record or {}
-    config, code, time = (record.get(key) or {} for key in ('config', 'code', 'time'))
-    hardware, progress = record.get('hardware') or {}, record.get('progress') or {}
-    gpus = hardware.get('gpus') or []
+    parts = ('config', 'code', 'time', 'hardware', 'progress', 'weights', 'peak_memory')
+    config, code, time, hardware, progress, weights, memory = (record.get(part) or {} for part in parts)
+    machine = [*map(str, hardware.get('gpus') or [])] or [f'{hardware.get("cpu")}, {hardware.get("cores")} cores']
     started = [f'from commit {start["commit"]}, epoch {start["epoch"]}' for start in record.get('resumed') or []]
     data = [
-        f'{file} ({facts["images"]} images, {sum(facts["cells"].values()):,} cells)'
-        for file, facts in (record.get('data') or {}).items()
+        f'{file} ({of_file["images"]} images, {sum(of_file["cells"].values()):,} cells)'
+        for file, of_file in (record.get('data') or {}).items()
     ]
-    machine = [str(gpu) for gpu in gpus] or [f'{hardware.get("cpu")}, {hardware.get("cores")} cores'] * bool(hardware)
-    weights = record.get('weights') or {}
-    memory = (record.get('peak_memory') or {}).get('process_mb')
     rows = {
         'status': ' – '.join(filter(None, [record.get('status'), record.get('error')])),
         'about': record.get('about'),
@@ -89,10 +86,10 @@ def facts(source: Source) -> dict[str, str]:
         'commit': code.get('commit') and f'{code["commit"]}{" with changes" if code.get("dirty") else ""}',
         'seed': record.get('seed'),
         'weights from': weights.get('step') or weights.get('file'),
-        'machine': '; '.join(machine),
+        'machine': hardware and '; '.join(machine),
         'started': time.get('started'),
         'time': time.get('wall_s') is not None and f'{time["wall_s"] / 60:,.0f} min',
-        'peak memory': memory is not None and f'{memory:,} MB',
+        'peak memory': memory.get('process_mb') is not None and f'{memory["process_mb"]:,} MB',
         'done': progress and f'epoch {progress.get("epoch")} of {progress.get("max_epochs")}',
         'resumed': '; '.join(started),
         'data': '; '.join(data),
@@ -102,14 +99,15 @@ def facts(source: Source) -> dict[str, str]:
 
 def differences(sources: Sequence[Source]) -> list[list[str]]:
     """A header, and a row each key of the configs in which the trained runs differ."""
-    recorded = [source for source in sources if source.record and source.record.get('kind') != 'ensemble']
-    values = all_values([source.record for source in recorded if source.record])
-    texts = [{key: '' if v == ABSENT else json.dumps(v) for key, v in flat.items()} for flat in values]
-    keys = dict.fromkeys(key for flat in texts for key in flat)
-    rows = [[key, *(flat.get(key, '') for flat in texts)] for key in keys]
-    cut = [[text if len(text) <= _LONGEST_VALUE else f'{text[:_LONGEST_VALUE]} …' for text in row] for row in rows]
-    differing = [short for row, short in zip(rows, cut) if len(set(row[1:])) > 1]
-    return [['key', *(source.name for source in recorded)], *differing] if differing else []
+    named = {s.name: s.record for s in sources if s.record and s.record.get('kind') != 'ensemble'}
+    texts = [
+        {key: '' if value == ABSENT else json.dumps(value) for key, value in values.items()}
+        for values in all_values(list(named.values()))
+    ]
+    rows = [[key, *(flat.get(key, '') for flat in texts)] for key in dict.fromkeys(chain.from_iterable(texts))]
+    differing = [row for row in rows if len(set(row[1:])) > 1]
+    cut = [[t if len(t) <= _LONGEST_VALUE else f'{t[:_LONGEST_VALUE]} …' for t in row] for row in differing]
+    return [['key', *named], *cut] if cut else []
 
 
 def learning_curves(sources: Sequence[Source]) -> list[str]:
@@ -119,20 +117,19 @@ def learning_curves(sources: Sequence[Source]) -> list[str]:
     return [svg_uri(draw(some)) for some in by_unit if some]
 
 
-def error_table(measured: Measured) -> list[list[str]]:
+def error_table(report: ErrorReport) -> list[list[str]]:
     """Predictions and cells by kind of error."""
-    report = measured.errors
     rows = [[kind, f'{report.predictions[kind]:,}', f'{report.cells[kind]:,}'] for kind in KINDS]
-    absent = {('missed', 1), ('duplicate', 2), ('background', 2)}
-    return [
-        ['kind', 'predictions', 'cells'],
-        *([cell if (row[0], k) not in absent else '' for k, cell in enumerate(row)] for row in rows),
-    ]
+    for row in rows:  # what a kind cannot have is no 0
+        if row[0] == 'missed':
+            row[1] = ''
+        elif row[0] in ('duplicate', 'background'):
+            row[2] = ''
+    return [['kind', 'predictions', 'cells'], *rows]
 
 
-def exposure_table(source: Source) -> list[list[str]]:
+def exposure_table(exposure: Mapping[str, Any] | None) -> list[list[str]]:
     """Cells of each class in the training images, and what share of what the model saw they were."""
-    exposure = (source.record or {}).get('exposure')
     if not exposure:
         return []
     shares = [key for key in ('expected_share', 'drawn_share', 'seen_share') if key in exposure]
@@ -142,49 +139,57 @@ def exposure_table(source: Source) -> list[list[str]]:
     return [head, *map(list, zip(exposure['classes'], *columns))]
 
 
-def _section(source: Source, draws: int, score_thr: float | None) -> tuple[dict[str, Any], Measured | None]:
+def _section(source: Source, draws: int, score_thr: float | None) -> dict[str, Any]:
     """What the page shows of one run, with what is missing noted in ``source.missing``."""
+    record = source.record or {}
+    best = (record.get('metrics') or {}).get('best') or {}
+    recorded = {
+        k.removeprefix('cell/'): v for k, v in ((record.get('validation') or {}).get('metrics') or best).items()
+    }
     threshold = score_thr if score_thr is not None else source.score_threshold or 0.5
-    section: dict[str, Any] = {'source': source, 'facts': facts(source), 'exposure': exposure_table(source)}
-    section |= {'threshold': threshold, 'tables': [], 'anchors': [], 'members': [], 'measured': None}
-    best = ((source.record or {}).get('metrics') or {}).get('best') or {}
-    recorded = ((source.record or {}).get('validation') or {}).get('metrics') or best
-    recorded = {key.removeprefix('cell/'): value for key, value in recorded.items()}
-    section['headline'] = {key: (recorded.get(key), None) for key in _HEADLINE} if 'segm_AP50' in recorded else {}
-    measured = None
+    tables: list[tuple[str, list[list[str]]]] = []
+    section: dict[str, Any] = {
+        'source': source,
+        'facts': facts(source),
+        'exposure': exposure_table(record.get('exposure')),
+        'threshold': threshold,
+        'tables': tables,
+        'anchors': [],
+        'members': [],
+        'measured': None,
+        'headline': {key: (recorded.get(key), None) for key in _HEADLINE} if 'segm_AP50' in recorded else {},
+    }
     if source.results and source.ann_files:
         try:
             measured = measure(source.results, source.ann_files, draws, threshold)
-        except (EvaluationError, ResultsError, OSError) as error:
+        except (EvaluationError, ValueError, OSError) as error:
             source.missing.append(f'The predictions cannot be measured: {error}.')
-    if measured:
-        images = len(measured.truth.images)
-        title = f'95 % intervals from {draws:,} draws of the {images} images' if draws else f'on {images} images'
-        section['tables'].append(
-            (title, figure_table(measured.figures, measured.intervals, measured.errors.class_names))
-        )
-        section |= {'measured': measured, 'curves': svg_uri(score_curves(measured)), 'errors': error_table(measured)}
-        section['headline'] = {key: (measured.figures[key], measured.intervals.get(key)) for key in _HEADLINE}
-    if source.folds and measured:
-        title = f'mean of {len(source.folds)} folds, with 95 % intervals from draws of the folds'
-        section['tables'].append((title, figure_table(*over_folds(source.folds, draws), measured.errors.class_names)))
-    values = ((source.record or {}).get('config') or {}).get('values') or {}
+        else:
+            images, names = len(measured.truth.images), measured.errors.class_names
+            title = f'95 % intervals from {draws:,} draws of the {images} images' if draws else f'on {images} images'
+            tables.append((title, figure_table(measured.figures, measured.intervals, names)))
+            if source.folds:
+                title = f'mean of {len(source.folds)} folds, with 95 % intervals from draws of the folds'
+                tables.append((title, figure_table(*over_folds(source.folds, draws), names)))
+            section |= {'measured': measured, 'curves': svg_uri(score_curves(measured))}
+            section['errors'] = error_table(measured.errors)
+            section['headline'] = {key: (measured.figures[key], measured.intervals.get(key)) for key in _HEADLINE}
     if source.runs:
         cells = [file for file in (source.train_file, *source.ann_files) if file and file.is_file()]
         try:
-            section['anchors'] = anchor_table(values, cells[0])
+            section['anchors'] = anchor_table((record.get('config') or {}).get('values') or {}, cells[0])
         except (KeyError, IndexError, OSError, TypeError, ValueError):
             source.missing.append('Anchor recall: needs the anchors in config.json beside the record, and annotations.')
         if not section['exposure']:
             source.missing.append('Class exposure: not in the record (ExposureHook writes it).')
     if source.ensemble:
         try:
-            section['members'] = list(member_table(source.ensemble))
+            section['members'] = member_table(source.ensemble)
         except (KeyError, OSError, RuntimeError, ValueError) as error:
             source.missing.append(f'What each member adds: {error}.')
-    elif (source.record or {}).get('kind') == 'ensemble':
+    elif record.get('kind') == 'ensemble':
         source.missing.append('What each member adds: no ensemble.json, which merging writes.')
-    return section, measured
+    return section
 
 
 def build_page(
@@ -202,11 +207,11 @@ def build_page(
         draws: Of the images, for the intervals; 0 leaves them out.
         score_thr: Least score for label maps, errors and gallery; None: each run's own, as recorded, or 0.5.
     """
-    sections, measured = zip(*(_section(source, draws, score_thr) for source in sources))
+    sections = [_section(source, draws, score_thr) for source in sources]
     shown = [
-        (section['source'].name, m, section['source'].ann_files, section['threshold'])
-        for section, m in zip(sections, measured)
-        if m
+        (section['source'].name, section['measured'], section['source'].ann_files, section['threshold'])
+        for section in sections
+        if section['measured']
     ]
     gallery, missing = tiles(shown, images, math.ceil(number / max(len(shown), 1)))
     environment = Environment(

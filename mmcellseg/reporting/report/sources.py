@@ -2,15 +2,14 @@
 
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...ensemble.members import find_results
 from ...structures.results import ResultsError
-from ...structures.run_files import ENSEMBLE_NAME, RESULTS_NAME, VALIDATION_NAME, newest
+from ...structures.run_files import ENSEMBLE_NAME, RECORD_NAME, RESULTS_NAME, VALIDATION_NAME, newest
 from ..records import RecordError, read_record
 from ..run_log import Run, RunLogError, read_run
 
@@ -52,7 +51,7 @@ def located(path: str | os.PathLike) -> Path:
     return Path(path) if Path(path).is_file() else _PROJECT / path
 
 
-def read_json(path: Path, missing: list[str]) -> Any:
+def _read(path: Path, missing: list[str]) -> Any:
     """The content of a file; None, and a sentence in ``missing``, if it cannot be read."""
     try:
         return json.loads(path.read_text())
@@ -61,14 +60,11 @@ def read_json(path: Path, missing: list[str]) -> Any:
         return None
 
 
-def _predictions(folder: Path) -> Path | None:
-    own = [folder / name for name in (VALIDATION_NAME, 'oof-results.json', 'results.json')]
-    found = next((path for path in own if path.is_file()), newest(folder, VALIDATION_NAME))
-    if found is None and (path := newest(folder / 'validate', RESULTS_NAME)) is not None:
-        return path
+def _record(folder: Path, missing: list[str]) -> dict[str, Any] | None:
     try:
-        return found or find_results(folder)
-    except ResultsError:
+        return read_record(folder)
+    except RecordError as error:
+        missing.append(f'No record of what was run: {error}.')
         return None
 
 
@@ -76,11 +72,13 @@ def _data_files(record: dict[str, Any] | None) -> list[Path]:
     return [located(path) for path in (record or {}).get('data') or {}]
 
 
-def _record(folder: Path, missing: list[str]) -> dict[str, Any] | None:
+def _predictions(folder: Path) -> Path | None:
+    own = [folder / name for name in (VALIDATION_NAME, 'oof-results.json', 'results.json')]
+    found = [path for path in own if path.is_file()]
+    found += filter(None, [newest(folder, VALIDATION_NAME), newest(folder / 'validate', RESULTS_NAME)])
     try:
-        return read_record(folder)
-    except RecordError as error:
-        missing.append(f'No record of what was run: {error}.')
+        return found[0] if found else find_results(folder)
+    except ResultsError:
         return None
 
 
@@ -95,65 +93,64 @@ def read_source(path: str | os.PathLike, ann_file: str | os.PathLike | None = No
         raise FileNotFoundError(
             f'{path}: there is no such folder; give the folder of a run or ensemble, or predictions'
         )
-    given = [Path(ann_file)] if ann_file else []
+    source = Source(path.stem if path.is_file() else path.resolve().name)
     if path.is_file():
-        source = Source(path.stem, results=path, ann_files=given)
-        return source if given else _without_annotations(source)
-    source = Source(path.resolve().name)
-    if (path / ENSEMBLE_NAME).is_file():
-        source.ensemble = read_json(path / ENSEMBLE_NAME, source.missing)
-    folds = sorted(path.glob('fold*/record.json'), key=lambda file: int(file.parent.name[4:] or 0))
-    if folds:
-        _read_folds(source, path, [file.parent for file in folds])
-    elif (path / 'record.json').is_file() or not source.ensemble:
-        source.record = _record(path, source.missing)
-    if not folds and source.ensemble is None and (source.record or {}).get('kind') != 'ensemble':
-        _read_log(source, path)
-    source.results = _predictions(path)
+        source.results = path
+    else:
+        _read_folder(source, path)
     if source.results is None:
         source.missing.append('No predictions of annotated images: tools/test.py --val writes them.')
         return source
-    beside = source.results.with_name('record.json')
-    tested = _record(beside.parent, []) if beside.parent != path and beside.is_file() else None
-    data = _data_files(source.record)
-    if source.ensemble:
-        source.ann_files = given or [located(source.ensemble['ann_file'])]
-    elif not folds:
-        source.train_file = data[0] if data and (source.record or {}).get('kind') == 'train' else None
-        source.ann_files = given or _data_files(tested)[-1:] or data[1:] or data[-1:]
-    source.ann_files = given or source.ann_files
+    source.ann_files = [Path(ann_file)] if ann_file else source.ann_files
     lacking = [str(file) for file in source.ann_files if not file.is_file()]
-    return _without_annotations(source, ', '.join(lacking)) if lacking or not source.ann_files else source
-
-
-def _without_annotations(source: Source, files: str = '') -> Source:
-    source.missing.append(f'No annotations of the predicted images{files and f" ({files})"}: give them with --ann.')
-    source.ann_files = []
+    if lacking or not source.ann_files:
+        files = f' ({", ".join(lacking)})' if lacking else ''
+        source.missing.append(f'No annotations of the predicted images{files}: give them with --ann.')
+        source.ann_files = []
     return source
 
 
-def _read_log(source: Source, folder: Path) -> None:
-    try:
-        source.runs.append(read_run(folder))
-    except RunLogError as error:
-        with suppress(RunLogError):  # without a metric of this name there is a loss
-            source.runs.append(read_run(folder, 'val_loss'))
-        source.missing.append(f'Learning curves: {error}.')
-        return
-    names = ('train loss', 'val loss', 'train AP', 'val AP')
-    empty = [name for name in names if not getattr(source.runs[-1], name.replace(' ', '_').lower())]
-    if empty:
-        source.missing.append(f'Not in the log: {", ".join(empty)}.')
-
-
-def _read_folds(source: Source, path: Path, folders: Sequence[Path]) -> None:
-    """The curves of all folds, and the annotations that they were validated on."""
-    for folder in folders:
+def _read_folder(source: Source, path: Path) -> None:
+    """Record, logs, predictions and annotations of a run's folder."""
+    if (path / ENSEMBLE_NAME).is_file():
+        source.ensemble = _read(path / ENSEMBLE_NAME, source.missing)
+    source.results = _predictions(path)
+    folds = sorted(path.glob('fold*/record.json'), key=lambda file: (len(str(file)), str(file)))
+    for folder in (file.parent for file in folds):
         record = _record(folder, source.missing)
         source.record = source.record or record
-        source.ann_files += _data_files(record)[1:2]
-        _read_log(source, folder)
-        if source.runs and source.runs[-1].name == folder.name:
-            source.runs[-1].name = f'{source.name} {folder.name}'
-    content = read_json(path / 'cross-validation.json', source.missing)
-    source.folds = content['folds'] if content else []
+        source.ann_files += _data_files(record)[1:2]  # that it was validated on
+        _read_log(source, folder, f'{source.name} {folder.name}')
+    if folds:
+        content = _read(path / 'cross-validation.json', source.missing)
+        source.folds = content['folds'] if content else []
+        return
+    if (path / RECORD_NAME).is_file() or not source.ensemble:
+        source.record = _record(path, source.missing)
+    kind, data = (source.record or {}).get('kind'), _data_files(source.record)
+    if source.ensemble:
+        source.ann_files = [located(source.ensemble['ann_file'])]
+        return
+    if kind != 'ensemble':
+        _read_log(source, path, source.name)
+    if source.results is not None:
+        tested = source.results.with_name(RECORD_NAME)
+        of_test = _data_files(_record(tested.parent, [])) if tested.parent != path and tested.is_file() else []
+        source.train_file = data[0] if data and kind == 'train' else None
+        source.ann_files = of_test[-1:] or data[1:] or data[-1:]
+
+
+def _read_log(source: Source, folder: Path, name: str) -> None:
+    try:
+        run = read_run(folder)
+    except RunLogError as error:
+        with suppress(RunLogError):  # without a metric of this name there is a loss
+            source.runs.append(replace(read_run(folder, 'val_loss'), name=name))
+        source.missing.append(f'Learning curves: {error}.')
+        return
+    source.runs.append(replace(run, name=name))
+    curves = {'train loss': run.train_loss, 'val loss': run.val_loss, 'train AP': run.train_ap, 'val AP': run.val_ap}
+    empty = [curve for curve, points in curves.items() if not points]
+    sentence = f'Not in the log: {", ".join(empty)}.'
+    if empty and sentence not in source.missing:  # folds lack the same
+        source.missing.append(sentence)

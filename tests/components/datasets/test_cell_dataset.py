@@ -21,25 +21,15 @@ def rle(height, width, box):
 
 def annotation(number, image_id=1, category_id=1, bbox=(2, 3, 4, 5), area=20, **more):
     mask = rle(31 if image_id == 2 else 40, 50, (2, 3, 4, 5))
-    return dict(
-        id=number,
-        image_id=image_id,
-        category_id=category_id,
-        bbox=list(bbox),
-        area=area,
-        iscrowd=0,
-        segmentation=mask,
-        **more,
-    )
+    ids = {'id': number, 'image_id': image_id, 'category_id': category_id}
+    return {**ids, 'bbox': list(bbox), 'area': area, 'iscrowd': 0, 'segmentation': mask, **more}
 
 
 @pytest.fixture
 def coco():
     return {
         'images': [
-            {'id': 1, 'file_name': 'a.tif', 'height': 40, 'width': 50},
-            {'id': 2, 'file_name': 'b.tif', 'height': 31, 'width': 50},
-            {'id': 3, 'file_name': 'c.tif', 'height': 40, 'width': 50},
+            {'id': n, 'file_name': f'{n}.tif', 'height': h, 'width': 50} for n, h in ((1, 40), (2, 31), (3, 40))
         ],
         'annotations': [annotation(1), annotation(2, category_id=3), annotation(3, image_id=2)],
         'categories': [{'id': n, 'name': f'class{n}'} for n in range(1, 5)],
@@ -88,29 +78,20 @@ def test_small_images_stay_and_empty_ones_go_with_a_word_in_training_only(build,
     assert 'leaves out 1 of 3 images: 0 under 0 px, 1 without cells' in log[-1][1]
     assert len(build(test_mode=True)) == 3
     assert len(build(filter_cfg={})) == 3
-
-
-def test_images_under_the_inherited_32_px_are_counted(build, log):
     assert len(build(filter_cfg={'filter_empty_gt': True, 'min_size': 32})) == 1
     assert 'leaves out 2 of 3 images: 1 under 32 px, 1 without cells' in log[-1][1]
 
 
 def test_what_mmdetection_drops_is_counted_by_reason(build, coco, log):
-    coco['annotations'] += [
-        annotation(4, bbox=(2, 3, 0.5, 5)),
-        annotation(5, bbox=(2, 3, 5, 0.5)),
-        annotation(6, area=0),
-        annotation(7, bbox=(60, 3, 4, 4)),
-        annotation(8, category_id=9),
-        annotation(9, ignore=True),
-        annotation(10, bbox=(-3, 3, 4, 4)),
-    ]
+    odd = [{'bbox': (2, 3, 0.5, 5)}, {'bbox': (2, 3, 5, 0.5)}, {'area': 0}, {'bbox': (60, 3, 4, 4)}]
+    odd += [{'category_id': 9}, {'ignore': True}, {'bbox': (-3, 3, 4, 4)}, {'image_id': 9}]
+    coco['annotations'] += [annotation(number, **values) for number, values in enumerate(odd, start=4)]
     dataset = build()
     assert sum(len(dataset.get_data_info(i)['instances']) for i in range(len(dataset))) == 4
     assert log[0] == (
         logging.WARNING,
-        f'{dataset.ann_file}: 3 images, 4 cells; left out: 6 cells (1 area of 0 px² or less, '
-        '1 box outside the image, 2 box under 1 px, 1 marked "ignore", 1 unknown category)',
+        f'{dataset.ann_file}: 3 images, 4 cells; left out: 7 cells (1 area of 0 px² or less, 1 box outside the image, '
+        '2 box under 1 px, 1 marked "ignore", 1 of an image that the file does not list, 1 unknown category)',
     )
 
 
@@ -132,36 +113,20 @@ def test_other_classes_or_another_order_is_an_error_that_names_both(build, names
         build(metainfo={'classes': names})
 
 
-def test_a_missing_json_says_how_to_make_it(build):
+def test_what_is_no_annotation_file_is_named(build, coco, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.json: there is no such annotation file; .*cells2coco'):
         build(ann_file='nowhere.json')
-
-
-@pytest.mark.parametrize('text', ['[]', '[{"file_name": "a.tif", "id": 1}]', '{"categories": []}', '{"images": ['])
-def test_what_is_no_annotation_file_is_named(build, tmp_path, text):
-    (tmp_path / 'other.json').write_text(text)
-    with pytest.raises(ValueError, match=r'other\.json: .*(expected a COCO annotation file|not valid JSON)'):
-        build(ann_file='other.json')
-
-
-def test_an_image_id_that_comes_twice_is_refused(build, coco):
-    coco['images'][1]['id'] = 1
-    with pytest.raises(ValueError, match=r'train\.json: images\[0\] and images\[1\] have the same id 1'):
-        build()
-
-
-def test_cells_of_unknown_images_are_counted(build, coco, log):
-    coco['annotations'][0]['image_id'] = 9
-    assert sum(len(build().get_data_info(i)['instances']) for i in range(2)) == 2
-    assert log[0][0] == logging.WARNING
-    assert '2 cells; left out: 1 cells (1 of an image that the file does not list)' in log[0][1]
-
-
-def test_no_image_to_train_on_is_said(build, coco):
+    for text in ('[]', '[{"file_name": "a.tif", "id": 1}]', '{"categories": []}', '{"images": ['):
+        (tmp_path / 'other.json').write_text(text)
+        with pytest.raises(ValueError, match=r'other\.json: .*(expected a COCO annotation file|not valid JSON)'):
+            build(ann_file='other.json')
     coco['annotations'] = []
     with pytest.raises(ValueError, match=r'train\.json: none of its 3 images is left .*test_mode=True'):
         build()
     assert len(build(test_mode=True)) == 3
+    coco['images'][1]['id'] = 1
+    with pytest.raises(ValueError, match=r'train\.json: images\[0\] and images\[1\] have the same id 1'):
+        build()
 
 
 def test_any_number_of_classes_gets_as_many_colours(build, coco):

@@ -16,13 +16,7 @@ def _image(index, labels, ignored=()):
     instances = [
         {'bbox': [0, 0, 4, 4], 'bbox_label': label, 'ignore_flag': int(i in ignored)} for i, label in enumerate(labels)
     ]
-    return {
-        'img_path': f'{index}.tif',
-        'img_id': index,
-        'height': 8,
-        'width': 8 + index,
-        'instances': instances,
-    }
+    return {'img_path': f'{index}.tif', 'img_id': index, 'height': 8, 'width': 8 + index, 'instances': instances}
 
 
 class Cells(BaseDetDataset):
@@ -51,11 +45,8 @@ def test_weights_by_hand_after_the_data_list_was_serialised():
     a, b = log(1 + 5 / 4), log(6)
     np.testing.assert_allclose(wrapped.class_weights, [a, b, 0])
     np.testing.assert_allclose(wrapped.image_weights, [a, (a + b) / 2, a])
-
-
-def test_weighting_by_instance():
-    wrapped = ClassWeightedDataset(make(IMAGES), weighting='inverse', by='instance')
-    np.testing.assert_allclose(wrapped.image_weights, [1.25, (1.25 + 5) / 2, 1.25])
+    by_instance = ClassWeightedDataset(make(IMAGES), weighting='inverse', by='instance')
+    np.testing.assert_allclose(by_instance.image_weights, [1.25, (1.25 + 5) / 2, 1.25])
 
 
 def test_a_concatenated_data_set_is_weighed_as_one():
@@ -79,25 +70,12 @@ def test_everything_else_reaches_the_data_set_inside():
     assert inner.pipeline is wrapped.pipeline
     with pytest.raises(AttributeError, match='no_such_thing'):
         wrapped.no_such_thing  # noqa: B018
-
-
-def test_survives_pickling_and_copying():
     for twin in (
         pickle.loads(pickle.dumps(ClassWeightedDataset(make(IMAGES)))),
         copy.deepcopy(ClassWeightedDataset(make(IMAGES))),
     ):
         assert twin.image_counts.tolist() == [[3, 0, 0], [1, 1, 0], [0, 0, 0]]
         assert twin.get_data_info(1)['img_id'] == 1
-
-
-def test_lazy_init_and_subsets():
-    wrapped = ClassWeightedDataset(make(IMAGES, lazy_init=True), lazy_init=True)
-    assert not hasattr(wrapped, 'image_weights')
-    wrapped.full_init()
-    assert len(wrapped.image_weights) == 3
-    assert wrapped.get_subset([1]).image_counts.tolist() == [[1, 1, 0]]
-    wrapped.get_subset_([0, 2])
-    assert wrapped.image_counts.tolist() == [[3, 0, 0], [0, 0, 0]]
 
 
 def test_unknown_weightings_are_refused_before_loading():

@@ -11,7 +11,7 @@ from mmdet.registry import HOOKS
 from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config, write_data
 
-from mmcellseg.components.hooks.atomic_checkpoint_hook import AtomicCheckpointHook, checked_rule
+from mmcellseg.components.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from mmcellseg.runs import launch
 
 TRAIN = REPO / 'tools/train.py'
@@ -152,54 +152,42 @@ def test_an_iteration_based_run_resumes_to_the_same_images(place):
     assert all(torch.equal(whole['state_dict'][name], cut['state_dict'][name]) for name in whole['state_dict'])
 
 
-@pytest.mark.parametrize(
-    ('key', 'natural'),
-    [
-        ('val_loss', 'less'),
-        ('val_loss_mask', 'less'),
-        ('cell/segm_AP50', 'greater'),
-        ('cell/segm_AP50_glossy', 'greater'),  # a class's name is no loss
-        ('coco/bbox_mAP', 'greater'),
-        ('cell/mPQ+', 'greater'),
-        ('cell/bPQ', 'greater'),
-        ('cell/F1_class1', 'greater'),
-        ('cell/Dice', 'greater'),
-        ('train_split/AJI', 'greater'),
-    ],
-)
+SCORES = ('segm_AP50', 'segm_AP50_glossy', 'mPQ+', 'bPQ', 'F1_class1', 'Dice')  # a class's name is no loss
+NATURAL = {
+    **dict.fromkeys(('val_loss', 'val_loss_mask'), 'less'),
+    **dict.fromkeys((*(f'cell/{score}' for score in SCORES), 'coco/bbox_mAP', 'train_split/AJI'), 'greater'),
+}
+
+
+@pytest.mark.parametrize(('key', 'natural'), NATURAL.items())
 def test_the_rule_comes_from_the_key_and_its_opposite_is_refused(key, natural):
+    for rule in (None, natural):
+        assert AtomicCheckpointHook(save_best=key, rule=rule).rules == [natural]
     opposite = {'less': 'greater', 'greater': 'less'}[natural]
-    assert checked_rule(key, None) == checked_rule(key, natural) == natural
     with pytest.raises(ValueError, match=rf"rule='{opposite}' with .* keep the worst.*expected rule='{natural}'"):
         AtomicCheckpointHook(save_best=key, rule=opposite)
 
 
 def test_a_metric_of_unknown_kind_takes_either_rule_but_not_none():
-    assert checked_rule('score', 'greater') == 'greater'
-    assert checked_rule('score', 'less') == 'less'
-    assert AtomicCheckpointHook(save_best='err', rule='less').rules == ['less']
+    for rule in ('greater', 'less'):
+        assert AtomicCheckpointHook(save_best='err', rule=rule).rules == [rule]
     with pytest.raises(ValueError, match='Cannot infer the rule for key err'):
         AtomicCheckpointHook(save_best='err')
-
-
-def test_given_keys_say_the_rule():
-    hook = AtomicCheckpointHook(
-        save_best=['err', 'val_loss', 'cell/PQ', 'gain'], less_keys=['err'], greater_keys='gain'
-    )
-    assert hook.rules == ['less', 'less', 'greater', 'greater']
+    hook = AtomicCheckpointHook(save_best=['err', 'gain'], less_keys=['err'], greater_keys='gain')
+    assert hook.rules == ['less', 'greater']
     assert hook.is_better_than['err'](0.1, 0.2)
     with pytest.raises(ValueError, match=r"rule='less' with save_best='cell/PQ' would keep the worst"):
         AtomicCheckpointHook(save_best='cell/PQ', less_keys=['PQ'])
 
 
-@pytest.mark.parametrize(
-    'place',
-    [
-        {'out_dir': 's3://bucket/runs'},
-        {'backend_args': {'backend': 'petrel'}},
-        {'file_client_args': {'backend': 'disk'}},
-    ],
-)
+ELSEWHERE = [
+    {'out_dir': 's3://bucket/runs'},
+    {'backend_args': {'backend': 'petrel'}},
+    {'file_client_args': {'backend': 'disk'}},
+]
+
+
+@pytest.mark.parametrize('place', ELSEWHERE, ids=list)
 def test_checkpoints_elsewhere_than_on_disk_are_refused_at_once(place):
     key, value = next(iter(place.items()))
     with pytest.raises(ValueError, match=re.escape(f'{key}={value!r}') + '.*checkpoints go to the local disk'):

@@ -35,13 +35,9 @@ def tiny_detector() -> nn.Module:
     return model
 
 
-def test_parts_are_those_that_are_there():
-    model = tiny_detector()
-    assert list(network_parts(model)) == [model.backbone, model.neck, *model.roi_head.bbox_head]
-
-
 def test_layers_are_bfloat16_and_what_leaves_them_is_float32_and_row_major():
     model, exact = tiny_detector(), tiny_detector()
+    assert list(network_parts(model)) == [model.backbone, model.neck, *model.roi_head.bbox_head]
     use_bfloat16(model)
     x = torch.rand(2, 3, 9, 9)
     features = model.backbone(x)
@@ -105,6 +101,7 @@ def test_a_failure_gives_the_bias_back():
     model = nn.Module()
     model.backbone = Layers()
     use_bfloat16(model)
+    assert to_float((None, 'a', [torch.ones(1, dtype=torch.bfloat16)])) == (None, 'a', [torch.ones(1)])
     names = list(model.state_dict())
     with pytest.raises(RuntimeError, match='channels'):
         model.backbone.upsample(torch.rand(1, 5, 9, 9))
@@ -124,26 +121,16 @@ def test_a_copy_computes_with_its_own_weights():
     assert averaged.backbone(torch.rand(1, 3, 9, 9)).unique().tolist() == [3.0]
 
 
-def test_a_cpu_without_bfloat16_goes_on_in_float32(monkeypatch):
-    monkeypatch.setattr(bfloat16_hook, 'has_bfloat16', lambda device: False)
-    detector = tiny_detector()
-    BFloat16Hook().before_run(SimpleNamespace(model=detector))
-    detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
-    assert detector.neck.seen == [(torch.float32, False)]
-
-
-def test_mirrored_views_in_several_processes_are_predicted_in_bfloat16_too(monkeypatch):
-    monkeypatch.setattr(bfloat16_hook, 'has_bfloat16', lambda device: True)
+@pytest.mark.parametrize('capable', [False, True])
+def test_a_cpu_without_bfloat16_goes_on_in_float32(monkeypatch, capable):
+    """And what wraps the model, mirrored views and several processes, makes no difference."""
+    monkeypatch.setattr(bfloat16_hook, 'has_bfloat16', lambda device: capable)
     detector = tiny_detector()
     detector.test_step = detector.forward
     model = nn.DataParallel(CellTTAModel(module=detector))  # a wrapper as the distributed one, without processes
     BFloat16Hook().before_run(SimpleNamespace(model=model))
     detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
-    assert detector.neck.seen == [(torch.bfloat16, True)]
-
-
-def test_to_float_leaves_other_values():
-    assert to_float((None, 'a', [torch.ones(1, dtype=torch.bfloat16)])) == (None, 'a', [torch.ones(1)])
+    assert detector.neck.seen == [(torch.bfloat16 if capable else torch.float32, capable)]
 
 
 def test_mixed_precision_twice_is_refused():

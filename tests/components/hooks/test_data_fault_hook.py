@@ -1,10 +1,16 @@
 """Images that cannot be read, and workers that die, in a run."""
 
+import copy
 import json
+import pickle
 import shutil
 
 import pytest
+import torch
+from mmengine.dataset import Compose
 from tiny_run import REPO, run_tool, write_config, write_data
+
+from mmcellseg.components.hooks.data_fault_hook import GuardedPipeline, explain_worker_death
 
 TRAIN = REPO / 'tools/train.py'
 WORKERS = """
@@ -66,5 +72,33 @@ def test_images_that_are_not_there_are_refused_before_the_first_step(place, tmp_
 def test_a_worker_that_dies_is_reported_with_its_cause(place):
     extra = "train_dataloader['dataset']['pipeline'].insert(0, dict(type='DieInWorker', index=1))\n"
     output = train(place, extra, 1)
-    assert 'it was killed, as a rule for want of memory' in output
+    assert 'it was killed, as a rule out of memory' in output
     assert 'use fewer workers' in json.loads((place / 'run/record.json').read_text())['error']
+
+
+def test_a_guarded_pipeline_goes_to_workers_and_shows_what_it_guards():
+    again = pickle.loads(pickle.dumps(GuardedPipeline(dict, False, torch.zeros(3, dtype=torch.uint8))))
+    assert again({'sample_idx': 0}) == {'sample_idx': 0}
+    again.pipeline = Compose([])
+    assert copy.deepcopy(again).transforms == []
+
+
+KILLED = 'DataLoader worker (pid 12) is killed by signal: {}. '
+
+
+@pytest.mark.parametrize(
+    ('message', 'cause'),
+    [
+        (KILLED.format('Killed'), 'use fewer workers or smaller images'),
+        (KILLED.format('Bus error') + 'It is possible that workers are out of memory.', 'shared memory'),
+        (KILLED.format('Segmentation fault'), 'num_workers=0 shows which'),
+        (KILLED.format('Hangup'), 'it got signal 1'),
+        ('DataLoader worker (pid(s) 12, 13) exited unexpectedly', 'it was killed, as a rule'),
+    ],
+)
+def test_the_cause_of_a_death(message, cause):
+    assert cause in explain_worker_death(RuntimeError(message))
+    later = RuntimeError('DataLoader worker (pid(s) 12, 13) exited unexpectedly')
+    later.__cause__ = RuntimeError(message)
+    assert cause in explain_worker_death(later)
+    assert explain_worker_death(ValueError('x')) == ''

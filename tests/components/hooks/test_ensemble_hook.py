@@ -16,7 +16,7 @@ from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.hooks.ensemble_hook import EnsembleHook
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import Member, read_image_set
-from mmcellseg.ensemble.scoring import score_files
+from mmcellseg.ensemble.selection import score_files
 from mmcellseg.structures.results import ResultsError, read_results, write_results
 
 SIZE = (40, 60)
@@ -99,12 +99,8 @@ def run_test(folder, metric=None, **hook):
         **hook,
     }
     metric = metric or {'ann_file': str(folder / 'ann.json'), 'results_file': 'test-results.json'}
-    loader = {
-        'batch_size': 1,
-        'num_workers': 0,
-        'dataset': Images(),
-        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
-    }
+    sampler = {'type': 'DefaultSampler', 'shuffle': False}
+    loader = {'batch_size': 1, 'num_workers': 0, 'dataset': Images(), 'sampler': sampler}
     Reciter.calls = 0
     runner = Runner(
         model=Reciter(),
@@ -172,12 +168,9 @@ def test_bad_members_are_refused_before_inference(folder):
     assert Reciter.calls == 0
 
 
-def test_a_metric_without_a_file_is_refused(folder):
+def test_what_cannot_be_merged_is_refused_at_once(folder):
     with pytest.raises(ValueError, match="set results_file='test-results.json'"):
         run_test(folder, {'ann_file': str(folder / 'ann.json')})
     assert Reciter.calls == 0
-
-
-def test_a_member_may_not_have_the_runs_name(folder):
     with pytest.raises(ValueError, match="a member is named 'own'"):
         EnsembleHook([{'name': 'own', 'results': 'x'}], {'type': 'NMSFusion'})

@@ -34,14 +34,8 @@ def runner(name, loop):
     loader = SimpleNamespace(dataset=Data(), batch_sampler=SimpleNamespace(sampler=sampler), sampler=None)
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
-    return SimpleNamespace(
-        train_dataloader=loader,
-        logger=logger,
-        message_hub=MessageHub.get_instance(name),
-        train_loop=loop,
-        epoch=0,
-        iter=1,
-    )
+    place = {'train_loop': loop, 'epoch': 0, 'iter': 1, 'message_hub': MessageHub.get_instance(name)}
+    return SimpleNamespace(train_dataloader=loader, logger=logger, **place)
 
 
 def test_shares_of_an_epoch(caplog):
@@ -64,7 +58,7 @@ def test_shares_of_an_epoch(caplog):
     assert 'balanced share' in before
     assert after.splitlines()[0] == 'Exposure of epoch 1:'
     assert after.splitlines()[3].split() == ['common', '66.67%', '71.43%', '60.00%', '5', '3']
-    assert hook.drawn.tolist() == [0, 0]
+    assert hook.found.tolist() == [[0, 0], [0, 0]]
 
 
 def test_an_iteration_based_loop_reports_by_interval(caplog):

@@ -6,8 +6,8 @@ import pytest
 from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
-from mmcellseg.components.hooks.record_hook import check_work_dir
 from mmcellseg.components.provenance import describe_annotations, sha256
+from mmcellseg.components.record import check_work_dir
 from mmcellseg.reporting.records import RecordError
 
 
@@ -23,7 +23,7 @@ def test_the_record_of_a_finished_run(tiny_trained, record):
     assert record['model']['parameters'] == record['model']['trainable'] > 10_000
     (train,) = record['data'].values()  # the tiny config validates on the training images
     path = tiny_trained / 'data/annotations/train.json'
-    assert train == {'sha256': sha256(path), 'images': 4, 'cells': {'class1': 8, 'class2': 4}}
+    assert train == {'sha256': sha256(path), 'images': 4, 'cells': {'class1': 8, 'class2': 4}, 'median_area': 285.0}
     assert record['checkpoint']['last'] == {'file': 'epoch_2.pth', 'sha256': sha256(tiny_trained / 'run/epoch_2.pth')}
     assert {'torch', 'numpy', 'onedl-mmdetection'} <= record['versions'].keys()
     assert record['hardware']['cores'] > 0
@@ -91,17 +91,18 @@ def taken(tmp_path, monkeypatch):
 
 
 def test_a_folder_of_the_same_experiment_may_be_taken(taken):
-    check_work_dir(config(taken))
+    assert check_work_dir(config(taken)) == {}
 
 
 def test_a_folder_of_another_one_may_not(taken):
-    with pytest.raises(RecordError, match='randomness.seed: 0 there, 1 now'):
-        check_work_dir(config(taken, **{'randomness.seed': 1}))
+    message = r'(?s)another experiment:\n  model.depth: 18 there, 50 now\n  randomness.seed: 0 there, 1 now\n'
+    with pytest.raises(RecordError, match=message + '.*--work-dir.*--resume.*--overwrite'):
+        check_work_dir(config(taken, **{'randomness.seed': 1, 'model.depth': 50}))
 
 
 @pytest.mark.parametrize('permit', [{'resume': True}, {'overwrite_record': True}, {'work_dir': 'runs/other'}])
 def test_unless_it_was_asked_for(taken, permit):
-    check_work_dir(config(taken, **{'randomness.seed': 1}, **permit))
+    assert list(check_work_dir(config(taken, **{'randomness.seed': 1}, **permit))) == ['randomness.seed']
 
 
 def test_describe_annotations_counts_absent_classes(tmp_path):

@@ -13,7 +13,7 @@ from torch import nn
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.models.cell_tta_model import CellTTAModel, read_view
 from mmcellseg.components.transforms.swap_axes import SwapAxes
-from mmcellseg.ensemble.nms_fusion import NMSFusion
+from mmcellseg.ensemble import NMSFusion
 
 HEIGHT, WIDTH = 20, 30
 # An asymmetric cell: an L whose corner is at the top left, without a pixel of one end.

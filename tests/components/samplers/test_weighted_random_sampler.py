@@ -28,12 +28,18 @@ def as_rank(monkeypatch, rank, world_size):
     monkeypatch.setattr(weighted_random_sampler, 'get_dist_info', lambda: (rank, world_size))
 
 
-def test_draws_follow_the_weights():
+def test_draws_follow_the_weights_and_depend_on_seed_and_epoch_only():
     weights = np.array([1.0, 0.0, 3.0, 4.0])
     drawn = np.bincount(weighted_draw(weights, 80_000, seed=3, epoch=0), minlength=4)
     assert drawn[1] == 0
     # standard deviations of the shares are at most sqrt(.25 / 80000) = 0.0018: five of them
     np.testing.assert_allclose(drawn / 80_000, weights / 8, atol=0.009)
+    weights = np.arange(1.0, 21)
+    first = weighted_draw(weights, 20, 0, 1).tolist()
+    np.random.default_rng(9).random(5)
+    assert first == weighted_draw(weights, 20, 0, 1).tolist()
+    # not a function of seed + epoch, which would give run 1 the epochs of run 0
+    assert first not in (weighted_draw(weights, 20, 1, 0).tolist(), weighted_draw(weights, 20, 0, 2).tolist())
 
 
 def test_drawn_shares_of_cells_are_the_expected_ones():
@@ -47,16 +53,6 @@ def test_drawn_shares_of_cells_are_the_expected_ones():
     np.testing.assert_allclose(shares(drawn), expected, atol=0.015)
     # far from the plain share, so that the tolerance could not hide a draw that ignores the weights
     assert expected[1] > expected_shares(counts)[1] + 0.015
-
-
-def test_draws_depend_on_seed_and_epoch_only():
-    weights = np.arange(1.0, 21)
-    first = weighted_draw(weights, 20, 0, 1)
-    np.random.default_rng(9).random(5)
-    assert first.tolist() == weighted_draw(weights, 20, 0, 1).tolist()
-    # not a function of seed + epoch, which would give run 1 the epochs of run 0
-    assert first.tolist() != weighted_draw(weights, 20, 1, 0).tolist()
-    assert first.tolist() != weighted_draw(weights, 20, 0, 2).tolist()
 
 
 @pytest.mark.parametrize('kind', [WeightedRandomSampler, InfiniteWeightedRandomSampler])
@@ -76,9 +72,6 @@ def test_without_replacement_every_image_is_drawn_once():
     assert sorted(sampler) == [0, 1, 2, 3, 4]
     few = WeightedRandomSampler(Weighted(np.array([1.0, 0, 1])), seed=0, replacement=False, num_samples=2)
     assert sorted(few) == [0, 2]
-
-
-def test_length_is_configurable():
     assert len(list(WeightedRandomSampler(Weighted(np.ones(3)), seed=0, num_samples=10))) == 10
 
 
@@ -131,6 +124,8 @@ def test_weights_are_found_through_one_to_one_wrappers():
     assert WeightedRandomSampler(Mixed(dataset=inner, length=4), seed=0).weights.tolist() == [1] * 4
     with pytest.raises(TypeError, match='ClassWeightedDataset'):
         WeightedRandomSampler(Mixed(dataset=inner, length=8), seed=0)
+    with pytest.raises(ValueError, match='the data set holds 5 images'):
+        WeightedRandomSampler(Mixed(image_weights=np.ones(2), length=5), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +143,3 @@ def test_bad_input_is_refused(weights, arguments, error, message):
     dataset = [0, 1] if weights is None else Weighted(weights)
     with pytest.raises(error, match=message):
         WeightedRandomSampler(dataset, seed=0, **arguments)
-
-
-def test_weights_must_fit_the_data_set():
-    class Long(Weighted):
-        def __len__(self):
-            return 5
-
-    with pytest.raises(ValueError, match='the data set holds 5 images'):
-        WeightedRandomSampler(Long(np.ones(2)), seed=0)

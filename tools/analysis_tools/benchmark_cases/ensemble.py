@@ -13,12 +13,12 @@ import psutil
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from mmcellseg.components.box_masks import BoxMasks
+from mmcellseg.ensemble import WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.structures.results import write_results
 
-from .measure import compare, measure
+from .cells import coco_columns, discs
+from .measure import measure, row
 
 TOOL = Path(__file__).resolve().parents[2] / 'ensemble.py'
 FUSIONS = ('NMSFusion', 'WeightedMaskFusion')
@@ -34,14 +34,8 @@ def cells_of_members(members: int, cells: int, side: int, seed: int) -> list[lis
     for _ in range(members):
         middle, size = centre + rng.normal(0, 1, (cells, 2)), radius * rng.uniform(0.85, 1.15, cells)
         boxes = np.clip(np.stack([middle - size[:, None], middle + size[:, None] + 2], 1), 0, side).astype(int)
-        windows = []
-        for (x, y), r, ((x0, y0), (x1, y1)) in zip(middle, size, boxes.tolist()):
-            rows, columns = np.ogrid[y0:y1, x0:x1]
-            windows.append(((rows - y) ** 2 + (columns - x) ** 2 <= r * r).astype(np.uint8))
-        masks = BoxMasks.from_windows(boxes.reshape(-1, 4), windows, side, side)
-        tight = masks.tight_boxes().astype(float)
-        tight[:, 2:] -= tight[:, :2]
-        columns = zip(tight.tolist(), rng.random(cells).tolist(), rng.choice(CLASSES, cells).tolist(), masks.to_rles())
+        found, rles = coco_columns(discs(boxes.reshape(-1, 4), middle, size, side))
+        columns = zip(found, rng.random(cells).tolist(), rng.choice(CLASSES, cells).tolist(), rles)
         out.append([{'bbox': b, 'score': s, 'category_id': c, 'segmentation': m} for b, s, c, m in columns])
     return out
 
@@ -143,5 +137,5 @@ def run(data: Path | None, quick: bool) -> list[dict]:
     if [row[1:] for row in ours] != [row[1:] for row in dense]:
         raise AssertionError('the fusion and its dense reference differ')
     costs = [measure(lambda: subset, lambda s: merge_ours(s, 500)), measure(lambda: subset, merge_dense, repeats=1)]
-    rows.append(compare(f'WeightedMaskFusion, {members} × 1 × {len(subset[0])} on 500 × 500 px, stock dense', *costs))
+    rows.append(row(f'WeightedMaskFusion, {members} × 1 × {len(subset[0])} on 500 × 500 px, stock dense', *costs))
     return rows

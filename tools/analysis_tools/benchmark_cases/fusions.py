@@ -11,10 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mmcellseg.data.convert import read_dataset, write_conversion
+from mmcellseg.ensemble import NMSFusion, SharedMaskFusion, WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
-from mmcellseg.ensemble.nms_fusion import NMSFusion
-from mmcellseg.ensemble.shared_mask_fusion import SharedMaskFusion
-from mmcellseg.ensemble.weighted_mask_fusion import WeightedMaskFusion
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.synthetic.data_set import make_synthetic

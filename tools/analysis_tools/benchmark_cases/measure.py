@@ -4,22 +4,34 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import psutil
 
 
-@dataclass
-class Cost:
+class Cost(NamedTuple):
     """What one variant cost: best time of its repeats in s, highest resident memory above the start in MB."""
 
     seconds: float
     megabytes: float
 
 
-def _watch(process: psutil.Process, peak: list[int], stop: threading.Event) -> None:
-    while not stop.wait(0.002):
-        peak[0] = max(peak[0], process.memory_info().rss)
+def watch(memory: Callable[[], float], peak: list[float], every: float) -> Callable[[], None]:
+    """Keep ``peak[0]`` up to date from a thread, until the function is called that this returns."""
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(every):
+            peak[0] = max(peak[0], memory())
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    return end
 
 
 def _child(prepare, call, repeats, pipe) -> None:
@@ -27,25 +39,22 @@ def _child(prepare, call, repeats, pipe) -> None:
         state = prepare()
         process = psutil.Process()
         start = process.memory_info().rss
-        peak, stop = [start], threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process, peak, stop), daemon=True)
-        watcher.start()
-        best = float('inf')
+        peak, best = [start], float('inf')
+        end = watch(lambda: process.memory_info().rss, peak, 0.002)
         for _ in range(repeats):
             before = time.perf_counter()
             result = call(state)
             best = min(best, time.perf_counter() - before)
             peak[0] = max(peak[0], process.memory_info().rss)
             del result
-        stop.set()
-        watcher.join()
+        end()
         pipe.send(Cost(best, (peak[0] - start) / 2**20))
     except BaseException as error:
         pipe.send(error)
         raise
 
 
-def measure(prepare: Callable[[], object], call: Callable[[object], object], repeats: int = 3) -> Cost:
+def measure(prepare: Callable[[], Any], call: Callable[[Any], object], repeats: int = 3) -> Cost:
     """Run ``call(prepare())`` in a forked process; only ``call`` is measured.
 
     Memory is the peak of the process's resident set while ``call`` runs, less the resident set before it,
@@ -66,10 +75,12 @@ def measure(prepare: Callable[[], object], call: Callable[[object], object], rep
     return cost
 
 
-def compare(name: str, ours: Cost, stock: Cost) -> dict:
-    """A row of the table: both costs and how many times less ours takes."""
+def row(what: str, ours: Cost, stock: Cost | None = None) -> dict[str, Any]:
+    """A row of the table: what ours cost, and with stock beside it how many times less that is."""
+    if stock is None:
+        return {'what': what, 'ours s': ours.seconds, 'ours MB': ours.megabytes}
     return {
-        'what': name,
+        'what': what,
         'ours s': ours.seconds,
         'stock s': stock.seconds,
         'times faster': stock.seconds / ours.seconds,

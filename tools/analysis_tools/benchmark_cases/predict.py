@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ from mmengine.structures import InstanceData
 
 from mmcellseg.components.models.rle_mask_head import RLEMaskHead
 
-from .assign import densest_tile, random_cells, tile_cells
-from .measure import Cost, compare, measure
+from .cells import densest_tile, random_cells
+from .measure import Cost, measure, row
 
 CLASSES = 4
 
@@ -39,25 +38,22 @@ def _prepare(boxes: np.ndarray, height: int, width: int, head: type[FCNMaskHead]
     return predict
 
 
+def _cost(head: type[FCNMaskHead], boxes: np.ndarray, height: int, width: int) -> Cost:
+    return measure(lambda: _prepare(boxes, height, width, head), lambda predict: predict(len(boxes)))
+
+
 def run(data: Path | None, quick: bool) -> list[dict]:
     """1,000 detections on 1000×1000 px (with data: on the densest tile), and 2,000 on 2500×2000 px without stock."""
     number, height, width = (50, 200, 200) if quick else (1000, 1000, 1000)
     kind, boxes = 'random', random_cells(number, height, width)
     if data is not None:
-        masks = tile_cells(densest_tile(data))[0]
+        masks = densest_tile(data)[1]
         cells = np.random.default_rng(0).permutation(masks.tight_boxes())
         kind, height, width = 'real', masks.height, masks.width
         boxes = cells[:number].astype(np.float32)
-
-    def cost(head: type[FCNMaskHead], boxes: np.ndarray, height: int, width: int) -> Cost:
-        def predict(state: Any) -> list[dict]:
-            return state(len(boxes))
-
-        return measure(lambda: _prepare(boxes, height, width, head), predict)
-
     what = f'{len(boxes)} detections ({kind} boxes), {height}×{width} px'
-    rows = [compare(what, cost(RLEMaskHead, boxes, height, width), cost(FCNMaskHead, boxes, height, width))]
+    rows = [row(what, *(_cost(head, boxes, height, width) for head in (RLEMaskHead, FCNMaskHead)))]
     if not quick:
-        ours = cost(RLEMaskHead, random_cells(2000, 2500, 2000), 2500, 2000)
-        rows.append({'what': '2000 detections, 2500×2000 px', 'ours s': ours.seconds, 'ours MB': ours.megabytes})
+        large = _cost(RLEMaskHead, random_cells(2000, 2500, 2000), 2500, 2000)
+        rows.append(row('2000 detections, 2500×2000 px', large))
     return rows

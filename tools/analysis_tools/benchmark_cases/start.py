@@ -9,6 +9,7 @@ LIGHT = (
     *('submit.py', 'export.py', 'dataset_converters/cells2coco.py', 'dataset_converters/split_folds.py'),
     *('dataset_converters/make_synthetic.py', 'analysis_tools/eval_results.py', 'analysis_tools/class_balance.py'),
     *('analysis_tools/compare_runs.py', 'analysis_tools/plot_curves.py', 'analysis_tools/report.py'),
+    'analysis_tools/contours.py',
 )
 
 
@@ -28,7 +29,7 @@ def _start(*arguments: str) -> tuple[float, float]:
 def run(data: Path | None, quick: bool) -> list[dict]:
     """A row a tool, the best of three starts (of one when quick), and one for torch alone."""
     cases = {'python -c "import torch"': ('-c', 'import torch')}
-    cases |= {f'{tool} --help': (str(TOOLS / tool), '--help') for tool in LIGHT if (TOOLS / tool).is_file()}
+    cases |= {f'{tool} --help': (str(TOOLS / tool), '--help') for tool in LIGHT}
     rows = []
     for name, arguments in cases.items():
         seconds, megabytes = min(_start(*arguments) for _ in range(1 if quick else 3))

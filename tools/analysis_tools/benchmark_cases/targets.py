@@ -9,9 +9,8 @@ from mmengine.config import ConfigDict
 
 from mmcellseg.components.box_masks import BoxMasks
 
-from .assign import random_cells
-from .load import dense_cells, ellipses
-from .measure import compare, measure
+from .cells import densest_tile, ellipses, random_cells
+from .measure import measure, row
 
 CONFIG = ConfigDict(mask_size=28)
 
@@ -24,33 +23,29 @@ def _crop(masks: BoxMasks, size: int, number: int) -> BoxMasks:
     return cropped[np.sort(np.random.default_rng(0).permutation(inside)[:number])]
 
 
-def _proposals(masks: BoxMasks, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes about 2 px off the cells, and which cell each is assigned to."""
+def _row(masks: BoxMasks, number: int, repeats: int) -> dict:
+    """Proposals are boxes about 2 px off the cells."""
     rng = np.random.default_rng(1)
     owners = rng.integers(0, len(masks), number)
-    boxes = masks.tight_boxes()[owners] + rng.normal(0, 2, (number, 4))
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    return torch.from_numpy(boxes).float(), torch.from_numpy(owners)
-
-
-def _row(masks: BoxMasks, number: int, repeats: int) -> dict:
-    boxes, owners = _proposals(masks, number)
+    shifted = masks.tight_boxes()[owners] + rng.normal(0, 2, (number, 4))
+    shifted[:, 2:] = np.maximum(shifted[:, 2:], shifted[:, :2] + 1)
+    boxes, assigned = torch.from_numpy(shifted).float(), torch.from_numpy(owners)
 
     def cost(convert, times: int):
         def prepare():
             torch.set_num_threads(1)
             return convert(masks)
 
-        return measure(prepare, lambda m: mask_target([boxes.clone()], [owners], [m], CONFIG), times)
+        return measure(prepare, lambda m: mask_target([boxes.clone()], [assigned], [m], CONFIG), times)
 
     what = f'targets of {number} proposals, {len(masks)} cells, {masks.width}×{masks.height} px'
-    return compare(what, cost(lambda m: m, 10 * repeats), cost(BoxMasks.to_bitmap, repeats))
+    return row(what, cost(lambda m: m, 10 * repeats), cost(BoxMasks.to_bitmap, repeats))
 
 
 def run(data: Path | None, quick: bool) -> list[dict]:
-    whole = dense_cells(data, quick)[1] if data else ellipses(random_cells(300, 512, 512), 512, 512)
-    dense = _crop(whole, 512, 300)
+    whole = densest_tile(data)[1] if data else ellipses(random_cells(300, 512, 512), 512, 512)
     if quick:
         return [_row(_crop(whole, 256, 300), 64, 1)]
+    dense = _crop(whole, 512, 300)
     rows = [_row(dense, number, 3) for number in (128, 512)]  # a stage's usual positives, and every proposal
     return rows if data is None else [*rows, _row(whole, 128, 2)]

@@ -5,16 +5,16 @@ has LoadAnnotations, MaxIoUAssigner and FCNMaskHead where ours has LoadCellAnnot
 RLEMaskHead. With CUDA it is ResNet-50 with mixed precision and batch 8, else a narrow ResNet-18 and batch 2.
 """
 
+import contextlib
 import json
 import logging
 import multiprocessing
 import tempfile
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -30,11 +30,12 @@ from mmcellseg.components.hooks.bfloat16_hook import use_bfloat16
 from mmcellseg.data.convert import read_dataset, write_conversion
 from mmcellseg.synthetic.data_set import make_synthetic
 
+from .measure import watch
+
 MODEL_CONFIGS = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'models'
 
 
-@dataclass
-class Job:
+class Job(NamedTuple):
     """What one process trains."""
 
     root: str
@@ -48,8 +49,7 @@ class Job:
     bfloat16: bool = False
 
 
-@dataclass
-class Outcome:
+class Outcome(NamedTuple):
     """What it took, warm-up left out: images a second, part of the time spent waiting for data, peak MB."""
 
     images_per_second: float
@@ -93,15 +93,14 @@ def _config(job: Job) -> Config:
     return config
 
 
-def _watch(peak: list[float], stop: threading.Event) -> None:
-    """Highest resident memory of this process and its workers, in MB."""
+def _family_memory() -> float:
+    """Resident memory of this process and its workers, in MB."""
     process = psutil.Process()
-    while not stop.wait(0.05):
-        try:
-            family = [process, *process.children(recursive=True)]
-            peak[0] = max(peak[0], sum(p.memory_info().rss for p in family) / 2**20)
-        except psutil.NoSuchProcess:
-            continue
+    total = 0
+    for part in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += part.memory_info().rss
+    return total / 2**20
 
 
 def train(job: Job) -> Outcome:
@@ -119,10 +118,8 @@ def train(job: Job) -> Outcome:
         use_bfloat16(model)
     optimizer = build_optim_wrapper(model, config.optim_wrapper)
     batches = iter(Runner.build_dataloader(config.loader, seed=0))
-    peak, stop = [0.0], threading.Event()
-    watcher = threading.Thread(target=_watch, args=(peak, stop), daemon=True)
-    watcher.start()
-    waited = 0.0
+    peak, waited = [0.0], 0.0
+    end = watch(_family_memory, peak, 0.05)
     for step in tqdm(range(job.steps + 2), desc='stock' if job.stock else 'ours', leave=False):
         if step == 2:
             start, waited = time.perf_counter(), 0.0
@@ -133,8 +130,7 @@ def train(job: Job) -> Outcome:
         if job.cuda:
             torch.cuda.synchronize()  # else the model's time would count as waiting for data
     took = time.perf_counter() - start
-    stop.set()
-    watcher.join()
+    end()
     megabytes = torch.cuda.max_memory_allocated() / 2**20 if job.cuda else peak[0]
     return Outcome(job.steps * job.batch / took, waited / took, megabytes)
 
@@ -149,29 +145,17 @@ def _quickest(jobs: list[Job], rounds: int) -> list[Outcome]:
     return [max(outcomes, key=lambda o: o.images_per_second) for outcomes in found]
 
 
-def _whole_tile(root: Path, ann_file: Path, content: dict, cuda: bool) -> dict:
-    """A row for the densest image uncropped, without stock, whose matrix of anchors would take 20 GB."""
-    side = max(max(image['height'], image['width']) for image in content['images'])
-    ours = _quickest([Job(str(root), str(ann_file), False, cuda, side, 2, 2, 2)], 1)[0]
-    return {
-        'what': f'densest image uncropped ({len(content["annotations"])} cells, {side} px), batch 2',
-        'ours images/s': ours.images_per_second,
-        'ours waits': ours.waiting,
-        'ours MB': ours.megabytes,
-    }
-
-
-def _bfloat16(float32: Outcome, job: Job, rounds: int) -> dict:
-    """A row for the layers in bfloat16 on a CPU, where MMEngine's mixed precision does not go."""
-    ours = _quickest([replace(job, bfloat16=True)], rounds)[0]
-    return {
-        'what': 'the same with BFloat16Hook, against ours in float32',
-        'ours images/s': ours.images_per_second,
-        'float32 images/s': float32.images_per_second,
-        'times faster': ours.images_per_second / float32.images_per_second,
-        'ours waits': ours.waiting,
-        'ours MB': ours.megabytes,
-    }
+def _row(what: str, ours: Outcome, other: Outcome | None = None, kind: str = 'stock') -> dict[str, Any]:
+    """A row of the table, with the kind of training that ours is compared with."""
+    row = {'what': what, 'ours images/s': ours.images_per_second}
+    if other:
+        row[f'{kind} images/s'] = other.images_per_second
+        row['times faster'] = ours.images_per_second / other.images_per_second
+    row |= {'ours waits': ours.waiting, 'ours MB': ours.megabytes}
+    if other and kind == 'stock':
+        row |= {'stock waits': other.waiting, 'stock MB': other.megabytes}
+        row['times less memory'] = other.megabytes / ours.megabytes
+    return row
 
 
 def _images_by_cells(content: dict, number: int) -> dict[str, dict]:
@@ -189,12 +173,17 @@ def _images_by_cells(content: dict, number: int) -> dict[str, dict]:
 
 
 def run(data: Path | None, quick: bool) -> list[dict]:
-    """A row for the densest images, one for the sparsest, and one for the densest image as a whole."""
+    """A row for the densest images, one for the sparsest, and one for the densest image as a whole.
+
+    That one is without stock, whose matrix of anchors would take 20 GB. On a CPU there is a row in bfloat16 for each of
+    the first two, where MMEngine's mixed precision does not go.
+    """
     cuda = torch.cuda.is_available()
     # On the CPU: the batch and workers of a run that is to fit in 4 GB.
     size, batch, workers, steps = (512, 8, 8, 20) if cuda else (512, 2, 2, 4)
+    rounds, machine = 2, 'CUDA with AMP' if cuda else 'CPU'
     if quick:
-        size, workers, steps = 96, 0, 1
+        size, workers, steps, rounds = 96, 0, 1, 1
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         root = data
@@ -203,31 +192,26 @@ def run(data: Path | None, quick: bool) -> list[dict]:
             make_synthetic(root, num_train=8, num_test=0, dense=not quick)
         write_conversion(read_dataset(root), Path(folder))
         content = json.loads((Path(folder) / 'annotations' / 'train.json').read_text())
-        for name, part in _images_by_cells(content, 1 if data is None else 4).items():
-            ann_file = Path(folder) / f'{name}.json'
+
+        def job(part: dict, **options: Any) -> Job:
+            ann_file = Path(folder) / f'{len(part["images"])}-{part["images"][0]["id"]}.json'
             ann_file.write_text(json.dumps(part))
-            jobs = [Job(str(root), str(ann_file), stock, cuda, size, batch, workers, steps) for stock in (False, True)]
-            ours, stock = _quickest(jobs, 1 if quick else 2)
+            return Job(str(root), str(ann_file), **{'stock': False, 'cuda': cuda, 'batch': batch} | options)
+
+        sizes = {'size': size, 'workers': workers, 'steps': steps}
+        for name, part in _images_by_cells(content, 1 if data is None else 4).items():
+            jobs = [job(part, stock=stock, **sizes) for stock in (False, True)]
+            ours, stock = _quickest(jobs, rounds)
             mean = len(part['annotations']) / len(part['images'])
-            rows.append(
-                {
-                    'what': f'{name} images ({mean:.0f} cells), {size} px crops, batch {batch}, '
-                    + ('CUDA with AMP' if cuda else 'CPU'),
-                    'ours images/s': ours.images_per_second,
-                    'stock images/s': stock.images_per_second,
-                    'times faster': ours.images_per_second / stock.images_per_second,
-                    'ours waits': ours.waiting,
-                    'stock waits': stock.waiting,
-                    'ours MB': ours.megabytes,
-                    'stock MB': stock.megabytes,
-                    'times less memory': stock.megabytes / ours.megabytes,
-                }
-            )
+            what = f'{name} images ({mean:.0f} cells), {size} px crops, batch {batch}, {machine}'
+            rows.append(_row(what, ours, stock))
             if not cuda:
-                rows.append(_bfloat16(ours, jobs[0], 1 if quick else 2))
+                narrow = _quickest([job(part, bfloat16=True, **sizes)], rounds)[0]
+                rows.append(_row('the same with BFloat16Hook, against ours in float32', narrow, ours, 'float32'))
         if not quick:
             part = _images_by_cells(content, 1)['densest']
-            whole = Path(folder) / 'whole.json'
-            whole.write_text(json.dumps(part))
-            rows.append(_whole_tile(root, whole, part, cuda))
+            side = max(part['images'][0]['height'], part['images'][0]['width'])
+            ours = _quickest([job(part, size=side, batch=2, workers=2, steps=2)], 1)[0]
+            cells = len(part['annotations'])
+            rows.append(_row(f'densest image uncropped ({cells} cells, {side} px), batch 2', ours))
     return rows

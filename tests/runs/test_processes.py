@@ -9,7 +9,7 @@ import pytest
 from tiny_run import REPO, free_port, start_tool, write_config, write_data
 
 from mmcellseg.reporting import records
-from mmcellseg.runs.noted_end import noted_end
+from mmcellseg.runs.processes import noted_end
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from mmcellseg.ensemble.members import Member
-from mmcellseg.runs import missing_members
-from mmcellseg.runs.missing_members import find_checkpoint, run_missing
+from mmcellseg.runs import ensembles
+from mmcellseg.runs.ensembles import find_checkpoint, run_missing
 from mmcellseg.structures.results import write_results
 
 
@@ -43,7 +43,7 @@ def test_only_members_without_predictions_are_tested(tmp_path, monkeypatch):
         calls.append(words)
         write_results(folder / '20260101_000000' / 'test-results.json', [])
 
-    monkeypatch.setattr(missing_members, 'run_tool', run)
+    monkeypatch.setattr(ensembles, 'run_tool', run)
     assert run_missing(members) == ['todo']
     best = str(folder / 'best_x.pth')
     assert calls == [('test.py', str(config), best, '--format-only', '--work-dir', str(folder))]

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Draw images with the contours of their true cells, and beside each what a model predicts.
+
+    python tools/analysis_tools/contours.py RESULTS ANN --out contours.png [--images 1] [--score-thr 0.5]
+
+RESULTS is a predictions file, ANN the COCO annotations of the same images, whose paths begin at the folder above its
+own. The images with the most cells come first.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmcellseg.data.tiff import read_image
+from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.reporting.overlay import draw_contours, legend
+from mmcellseg.structures.files import atomic_open
+from mmcellseg.structures.palette import PALETTE, extended
+from mmcellseg.structures.results import read_results
+
+ZOOM, LINE, LETTERS, GAP = 2, 3, 24, 8  # px
+
+
+def titled(picture: np.ndarray, title: str) -> np.ndarray:
+    """A picture under a white strip with its title, and white on its right."""
+    strip = Image.new('RGB', (picture.shape[1], 3 * LETTERS // 2), 'white')
+    ImageDraw.Draw(strip).text((0, LETTERS // 5), title, fill='black', font=ImageFont.load_default(LETTERS))
+    whole = np.concatenate([np.asarray(strip), picture])
+    return np.pad(whole, ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
+
+
+def draw(results: Path, ann: Path, number: int, score_thr: float) -> np.ndarray:
+    """The picture, uint8 (H, W, 3): a row an image, the truth on the left."""
+    truth, entries = GroundTruth(ann), read_results(results)
+    palette = extended(PALETTE, len(truth.categories))
+    label = {category: k for k, category in enumerate(truth.categories)}
+    rows = []
+    for image_id in sorted(truth.images, key=lambda i: -len(truth.rows(i)))[:number]:
+        image = read_image(ann.parents[1] / truth.file_names[image_id])
+        found = [e for e in entries if e['image_id'] == image_id and e['score'] >= score_thr]
+        halves = (
+            ('Truth', truth.masks(image_id), truth.category_ids[truth.rows(image_id)].tolist()),
+            ('Predicted', [e['segmentation'] for e in found], [e['category_id'] for e in found]),
+        )
+        drawn = [
+            titled(draw_contours(image, masks, [label[c] for c in classes], palette, LINE, ZOOM), title)
+            for title, masks, classes in halves
+        ]
+        rows.append(np.concatenate(drawn, axis=1))
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return np.concatenate([*rows, legend(list(truth.categories.values()), palette, width, LETTERS)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('results', type=Path, help='predictions file')
+    parser.add_argument('ann', type=Path, help='annotation file')
+    parser.add_argument('--out', type=Path, default=Path('contours.png'), help='default: %(default)s')
+    parser.add_argument('--images', type=int, default=1, help='how many (default: %(default)s)')
+    parser.add_argument('--score-thr', type=float, default=0.5, help='least score (default: %(default)s)')
+    args = parser.parse_args()
+    try:
+        picture = draw(args.results, args.ann, args.images, args.score_thr)
+        with atomic_open(args.out) as file:
+            Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(file, 'PNG', optimize=True)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
+    print(args.out)
+
+
+if __name__ == '__main__':
+    main()
