@@ -13,7 +13,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from tiny import tiny_model, tiny_pipeline
 
-from mmcellseg.ensemble.build import build_fusion
+from mmcellseg.ensemble import build_fusion
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.runs import config_table
 
@@ -44,8 +44,8 @@ def small(model: dict) -> dict:
         model['backbone'].update(deepen_factor=0.167, widen_factor=1 / 16)
         model['neck'].update(in_channels=[16, 32, 64], out_channels=16)
         model['bbox_head'].update(in_channels=16, feat_channels=16)
-        # Its masks begin at a probability of 0.5.
-        model['test_cfg'].update(score_thr=0.0, max_per_img=20, mask_thr_binary=0.49)
+        # Its masks are the same for all pixels at first, at about 0.5.
+        model['test_cfg'].update(score_thr=0.0, max_per_img=20, mask_thr_binary=0.3)
     return model
 
 
@@ -63,6 +63,7 @@ def results(synthetic_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         train = cfg.train_dataloader.dataset.dataset
         train.update(ann_file='annotations/train.json', pipeline=tiny_pipeline(train.pipeline))
         images = DATASETS.build(cfg.train_dataloader.dataset)
+        model.init_weights()
         batch = model.data_preprocessor(pseudo_collate([images[1], images[2]]), training=True)
         loss, parts = model.parse_losses(model.train()(**batch, mode='loss'))
         loss.backward()
