@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes docs/contours.png: draws tissue, trains on it (about ten minutes on one core), and draws what the model predicts
+# Makes docs/contours.png and docs/report.png: draws tissue, trains on it (about ten minutes on one core), and draws what the model predicts
 # on a held-out image beside the truth. Resumes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,3 +16,5 @@ python tools/train.py $CONFIG --work-dir $RUN --resume
 python tools/test.py $CONFIG "$(ls -t $RUN/best_*.pth | head -n 1)" --work-dir $RUN --val
 python tools/analysis_tools/contours.py "$(ls -t $RUN/*/val-results.json | head -n 1)" \
   $DEMO_ROOT/annotations/val_holdout.json --out docs/contours.png
+python tools/analysis_tools/report.py $RUN --ann $DEMO_ROOT/annotations/val_holdout.json --images $DEMO_ROOT \
+  --out $RUN/report.html --picture docs/report.png

@@ -21,7 +21,7 @@ class FolderInUseError(RuntimeError):
 def hold(folder: str | os.PathLike) -> None:
     """Keep other trainings out of a folder until :func:`release` or the end of this process.
 
-    The lock is POSIX's, so that NFS has it too. Where the disk has no locks, it is only said who was there last.
+    The lock is POSIX's, so that NFS has it too. Where the disk has no locks, that is said.
 
     Raises:
         FolderInUseError: Another process holds it; the message names host, process and since when.
@@ -43,20 +43,14 @@ def hold(folder: str | os.PathLike) -> None:
                 'folder'
             ) from None
         except OSError as error:
-            print_log(f'{path}: cannot be locked ({error.strerror}): take care that no other training writes here')
+            text = f'{path}: cannot be locked ({error.strerror}): take care that no other training writes here'
+            print_log(text, 'current', logging.WARNING)
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
             break
         file.close()  # the process that held it has just removed it
-    left, host = file.read().strip(), socket.gethostname()
-    if left and f' on {host} ' not in left:
-        print_log(
-            f'{folder}: {left} trained here and did not end it. Where this disk keeps no locks between machines, see '
-            'that it does not run any more',
-            'current',
-            logging.WARNING,
-        )
+    since = datetime.now().isoformat(' ', timespec='seconds')
     file.truncate(0)
-    file.write(f'process {os.getpid()} on {host} (since {datetime.now().isoformat(" ", timespec="seconds")})')
+    file.write(f'process {os.getpid()} on {socket.gethostname()} (since {since})')
     file.flush()
     _held[path] = file
 

@@ -39,8 +39,7 @@ def config_facts(cfg: Config) -> dict[str, Any]:
     """File, parent, the keys in which a run's config differs from it (with both values), and the hash of all keys.
 
     The parent is what the config's ``_base_`` files give together; without any it is the file itself, so that only
-    the command line makes a difference. Options are merged into a config before anything else sees it, so the file
-    is read again.
+    the command line makes a difference.
     """
     facts: dict[str, Any] = {'file': (cfg.filename or '').removeprefix(HERE), 'parent': None, 'changed': {}}
     if cfg.filename is not None and Path(cfg.filename).is_file():

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,19 +42,19 @@ def to_annotations(cells: LabelledCells, category_id: int) -> list[dict[str, Any
     ]
 
 
+def attempted(read: Callable, path: Path, failed: Finding, *args: Any) -> tuple[Any, list[Finding]]:
+    """What ``read`` gives of a file, with its findings; if it cannot, None and ``failed``, its text after the error."""
+    try:
+        return read(path, failed.file, *args)
+    except (ValueError, OSError, MemoryError) as error:
+        said = str(error) or 'it does not fit into memory'
+        return None, [failed._replace(text=said + failed.text)]
+
+
 def read_class(
     path: Path, file: str, category: str, image_shape: tuple[int, int] | None
 ) -> tuple[LabelledCells | None, list[Finding]]:
-    """Read one class file, of an image of (H, W) if that is known; None for cells that cannot be used."""
-    try:
-        return _cells(path, file, category, image_shape)
-    except (ValueError, OSError, MemoryError) as error:
-        return None, [Finding('unreadable mask', file, category, text=f'{_said(error)}; {UNLABELLED}')]
-
-
-def _cells(
-    path: Path, file: str, category: str, image_shape: tuple[int, int] | None
-) -> tuple[LabelledCells | None, list[Finding]]:
+    """The cells of one class file, of an image of (H, W) if that is known; None if they cannot be placed."""
     values, pages = read_numbers(path), page_count(path)
     if image_shape and values.shape != image_shape:
         found, expected = (' × '.join(map(str, shape)) for shape in (values.shape, image_shape))
@@ -68,19 +68,8 @@ def _cells(
     return cells, findings + check.check_cells(cells)
 
 
-def read_pixels(path: Path, file: str) -> tuple[tuple[int, int] | None, str, list[Finding]]:
-    """The (height, width) of an image and a digest of its pixels; None and a finding if it cannot be read."""
-    try:
-        return _pixels(path, file)
-    except (ValueError, OSError, MemoryError) as error:
-        return None, '', [Finding('unreadable image', file, text=_said(error))]
-
-
-def _said(error: Exception) -> str:
-    return str(error) or 'it does not fit into memory'
-
-
-def _pixels(path: Path, file: str) -> tuple[tuple[int, int], str, list[Finding]]:
+def read_pixels(path: Path, file: str) -> tuple[tuple[tuple[int, int], str], list[Finding]]:
+    """The (height, width) of an image and a digest of its pixels."""
     findings, pages = [], page_count(path)
     try:
         pixels = read_image(path)
@@ -102,7 +91,7 @@ def _pixels(path: Path, file: str) -> tuple[tuple[int, int], str, list[Finding]]
             )
             findings.append(Finding('dark image', file, text=text))
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16)
-    return pixels.shape[:2], digest.hexdigest(), findings
+    return (pixels.shape[:2], digest.hexdigest()), findings
 
 
 def read_training_folder(source: Path, classes: Sequence[str], name: str) -> ReadImage:
@@ -115,14 +104,15 @@ def read_training_folder(source: Path, classes: Sequence[str], name: str) -> Rea
         return ReadImage(None, [], [Finding('unreadable image', place, text=str(error))], '')
     class_files = [f'class{number}.tif' for number in range(1, len(classes) + 1)]
     findings = check.check_names(place, names, ['image.tif', *class_files])
+    image, of_image = None, [Finding('no image', file, text='the folder holds no image.tif')]
     if 'image.tif' in names:
-        shape, digest, of_image = read_pixels(folder / 'image.tif', file)
-    else:
-        shape, digest, of_image = None, '', [Finding('no image', file, text='the folder holds no image.tif')]
+        image, of_image = attempted(read_pixels, folder / 'image.tif', Finding('unreadable image', file))
+    shape, digest = image or (None, '')
     labelled, of_classes = {}, []
     for number, (class_file, category) in enumerate(zip(class_files, classes), start=1):
         if class_file in names:
-            cells, found = read_class(folder / class_file, f'{place}/{class_file}', category, shape)
+            failed = Finding('unreadable mask', f'{place}/{class_file}', category, text=f'; {UNLABELLED}')
+            cells, found = attempted(read_class, folder / class_file, failed, category, shape)
             of_classes += found
             if cells is not None:
                 labelled[number] = cells
@@ -144,7 +134,8 @@ def read_test_image(source: Path, entry: dict[str, Any]) -> ReadImage:
     if not (source / file).is_file():
         text = f'id {entry["id"]} of the id file has no image here'
         return ReadImage(None, [], [Finding('missing test image', file, text=text)], '')
-    shape, digest, findings = read_pixels(source / file, file)
+    image, findings = attempted(read_pixels, source / file, Finding('unreadable image', file))
+    shape, digest = image or (None, '')
     height, width = entry['height'], entry['width']
     if shape not in (None, (height, width)):
         text = f'the image is {shape[0]} × {shape[1]} px (height × width), the id file says {height} × {width}'

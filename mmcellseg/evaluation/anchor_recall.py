@@ -31,12 +31,8 @@ class Suggestion(NamedTuple):
 
 def make_anchors(scales: Sequence[float], ratios: Sequence[float], strides: Sequence[float]) -> Anchors:
     """The anchors of MMDetection's AnchorGenerator: side = scale × stride, ratio = height / width, area kept."""
-    rows = [
-        (scale * stride / ratio**0.5, scale * stride * ratio**0.5, stride)
-        for stride, ratio, scale in itertools.product(strides, ratios, scales)
-    ]
-    table = np.array(rows, dtype=np.float64)
-    return Anchors(table[:, :2], table[:, 2])
+    stride, ratio, scale = np.array(list(itertools.product(strides, ratios, scales)), np.float64).T
+    return Anchors(np.stack([scale * stride / ratio**0.5, scale * stride * ratio**0.5], axis=1), stride)
 
 
 def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndarray:
@@ -60,9 +56,7 @@ def best_ious(boxes: np.ndarray, sizes: np.ndarray, anchors: Anchors) -> np.ndar
 
 def resized(size: tuple[int, int], pipeline: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Width and height of an image after the pipeline's Resize, if it has one, rounded as MMCV does."""
-    for step in pipeline:
-        if step.get('type') != 'Resize':
-            continue
+    for step in (step for step in pipeline if step.get('type') == 'Resize'):
         factor = step.get('scale_factor')
         if factor is None:
             scale = step['scale']
@@ -127,11 +121,8 @@ def best_named(
 ) -> tuple[str, Suggestion] | None:
     """Of named sets (their ``scales``, ``ratios`` and ``strides``) with these strides the one of the best mean IoU,
     the first of equals; None if no set has these strides."""
-    measured = [
-        (name, measure(boxes, sizes, strides, one['scales'], one['ratios']))
-        for name, one in sets.items()
-        if list(one['strides']) == list(strides)
-    ]
+    fitting = {name: one for name, one in sets.items() if list(one['strides']) == list(strides)}
+    measured = [(name, measure(boxes, sizes, strides, s['scales'], s['ratios'])) for name, s in fitting.items()]
     return max(measured, key=lambda found: round(found[1].mean_iou, 4), default=None)
 
 

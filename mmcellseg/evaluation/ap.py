@@ -1,8 +1,8 @@
 """COCO average precision at one detection cap, from sparse overlaps.
 
-pycocotools and the compiled packages that follow it compute the IoU of every prediction with every cell of its image
-and class. In a tile of 2,000 cells nearly all of these are 0, and only pairs of IoU ≥ 0.5 can ever match: here only
-boxes that overlap are looked at. Figures equal pycocotools' (to the rounding of its added 2e-16).
+pycocotools computes the IoU of every prediction with every cell of its image and class. In a tile of 2,000 cells nearly
+all of these are 0, and only pairs of IoU ≥ 0.5 can match: here only boxes that overlap are looked at. Figures equal
+pycocotools' (to the rounding of its added 2e-16).
 """
 
 from collections.abc import Sequence

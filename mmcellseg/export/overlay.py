@@ -38,12 +38,13 @@ class OverlayWriter:
     def __exit__(self, kind: type | None, *error: object) -> None:
         if kind is not None:
             return
-        masks, labels = [], []
+        colours, names = [c.color for c in self.classes], [c.name for c in self.classes]
         if self._parts:
             cells = join(self._parts)
             cells = cells[np.argsort(cells.scores, kind='stable')]
             place = {c.id: k for k, c in enumerate(self.classes)}
-            masks, labels = cells.masks, [place[label] for label in cells.labels.tolist()]
-        colours, names = [c.color for c in self.classes], [c.name for c in self.classes]
-        drawn = draw_overlay(self.image, masks, labels, colours, names)
+            labels = [place[label] for label in cells.labels.tolist()]
+            drawn = draw_overlay(self.image, cells.masks, labels, colours, names)
+        else:
+            drawn = draw_overlay(self.image, [], [], colours, names)
         atomic_write(self.path, cv2.imencode('.png', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())

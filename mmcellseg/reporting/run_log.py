@@ -7,7 +7,6 @@ the name of the best checkpoint, and ``record.json``.
 import json
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,18 +50,17 @@ def read_scalars(path: str | os.PathLike) -> list[dict[str, Any]]:
     Raises:
         RunLogError: A line before the last is no JSON object.
     """
-    texts = [(n, text) for n, text in enumerate(Path(path).read_text(errors='replace').split('\n'), 1) if text.strip()]
-    lines = []
-    for number, text in texts:
+    lines: list[dict[str, Any]] = []
+    broken = ''
+    for number, text in enumerate(Path(path).read_text(errors='replace').split('\n'), 1):
+        if not text.strip():
+            continue
+        if broken:
+            raise RunLogError(broken)
         try:
-            line = json.loads(text)
-            if not isinstance(line, dict):
-                raise ValueError('no object')
-        except ValueError:
-            if number == texts[-1][0]:
-                break
-            raise RunLogError(f'{path}, line {number}: {text[:60]!r} is no JSON object: not a log of a run') from None
-        lines.append(line)
+            lines.append({**json.loads(text)})
+        except (ValueError, TypeError):
+            broken = f'{path}, line {number}: {text[:60]!r} is no JSON object: not a log of a run'
     return lines
 
 
@@ -91,35 +89,30 @@ def join(logs: Iterable[Sequence[dict[str, Any]]]) -> tuple[str, dict[float, lis
         before them.
     """
     logs = list(logs)
-    trained = [line for log in logs for line in log if 'loss' in line]
-    unit = 'epoch' if all('epoch' in line for line in trained) else 'iteration'
+    unit = 'epoch' if all('epoch' in line for log in logs for line in log if 'loss' in line) else 'iteration'
+
+    def position(line: dict[str, Any]) -> float:
+        return line['epoch'] if unit == 'epoch' else line.get('iter', line.get('step', 0))
+
     losses: dict[float, list[float]] = {}
     validations: dict[float, dict] = {}
     for log in logs:
-        starts = [position(line, unit) for line in log if 'loss' in line]
-        if starts:
+        if starts := [position(line) for line in log if 'loss' in line]:
             losses = {x: v for x, v in losses.items() if x < starts[0]}
             validations = {x: v for x, v in validations.items() if x < starts[0]}
-        found = defaultdict(list, losses)
         last = max(losses, default=0)
         for line in log:
             if 'loss' in line:
-                last = position(line, unit)
-                found[last].append(line['loss'])
+                last = position(line)
+                losses.setdefault(last, []).append(line['loss'])
             elif metrics := {key: v for key, v in line.items() if '/' in key or 'loss' in key}:
                 at = line.get('step', 0) if unit == 'epoch' else max(line.get('step', 0), last)
                 if at > 0:  # 0 is a validation of its own, without training
                     validations[at] = metrics
-        losses = dict(found)
     return unit, losses, validations
 
 
-def position(line: dict[str, Any], unit: str) -> float:
-    """Where a training line stands."""
-    return line['epoch'] if unit == 'epoch' else line.get('iter', line.get('step', 0))
-
-
-def chosen_position(folder: Path, unit: str, metric: str) -> float | None:
+def _chosen_position(folder: Path, unit: str, metric: str) -> float | None:
     """Epoch or iteration of the best checkpoint, by its name or the run's record; or of the last one."""
     word = 'epoch' if unit == 'epoch' else 'iter'
     best = best_checkpoints(folder, metric)
@@ -151,7 +144,7 @@ def read_run(run: str | os.PathLike, metric: str = 'segm_AP50') -> Run:
     if not losses and not validations:
         raise RunLogError(f'{run}: neither a training step nor a validation is in {files[-1]}: nothing to draw yet')
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    out = Run(folder.resolve().name, unit, chosen=chosen_position(folder, unit, metric))
+    out = Run(folder.resolve().name, unit, chosen=_chosen_position(folder, unit, metric))
     out.train_loss = [(x, float(np.mean(values))) for x, values in sorted(losses.items())]
     for x, metrics in sorted(validations.items()):
         if 'val_loss' in metrics:

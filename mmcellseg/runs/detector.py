@@ -1,5 +1,6 @@
 """A trained model, or the members of an ensemble, as a function from tiles to cells."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..components.metrics.cell_metric import to_rles
 from ..components.models.unwrap import unwrapped
 from ..ensemble.detections import Detections
 from ..ensemble.fusion import Fusion
+from ..evaluation.caps import caps_reached, detection_caps
 from ..export.cells import CellClass, Cells, join
 from ..slides.stream import Sizes
 from ..structures.masks import InstanceMasks
@@ -89,6 +91,8 @@ class Detector:
         hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
         if any(hook and hook.get('type') == 'BFloat16Hook' for hook in hooks) and has_bfloat16(device):
             use_bfloat16(detector)
+        self.image, self._counts = 'the image', Counter[str]()
+        self._caps = detection_caps(getattr(detector, 'test_cfg', None) or {})
         self._fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
         self._model.to(device).eval()
         self.score_thr = score_thr
@@ -114,7 +118,13 @@ class Detector:
         data = pseudo_collate([self._pack(image, size) for image, size in zip(images, sizes, strict=True)])
         with autocast(enabled=self._fp16):
             samples = self._model.test_step(data)
+        most = max(sample.get('most_detections', len(sample.pred_instances)) for sample in samples)
+        self._counts[self.image] = max(self._counts[self.image], most)
         return [self._cells(sample.pred_instances, size) for sample, size in zip(samples, sizes, strict=True)]
+
+    def caps_reached(self) -> list[str]:
+        """A message for each cap of the model that a tile reached, with the images (``image`` when they were seen)."""
+        return caps_reached(self._counts, self._caps)
 
     def _cells(self, found: Any, size: tuple[int, int]) -> Cells:
         scores = found.scores.double().cpu().numpy()
@@ -154,7 +164,7 @@ class FusedDetector:
         score_thr: float = 0.0,
     ) -> None:
         self._members, self._fusion, self._names, self._weights = members, fusion, names, weights
-        self.score_thr = score_thr
+        self.image, self.score_thr = 'the image', score_thr
         self.classes, self.scale, self.page = members[0].classes, members[0].scale, members[0].page
         for member, name in zip(members, names, strict=True):
             if [c.name for c in member.classes] != [c.name for c in self.classes]:
@@ -163,8 +173,14 @@ class FusedDetector:
                 raise ValueError(f'member {name!r} reads images by another scale or page than {names[0]!r}')
 
     def __call__(self, images: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
+        for member in self._members:
+            member.image = self.image
         views = zip(*(member(images, sizes) for member in self._members))
         return [self._merge(found, size) for found, size in zip(views, sizes, strict=True)]
+
+    def caps_reached(self) -> list[str]:
+        named = zip(self._names, self._members, strict=True)
+        return [f'member {name}: {message}' for name, member in named for message in member.caps_reached()]
 
     def _merge(self, found: Sequence[Cells], size: tuple[int, int]) -> Cells:
         lengths = [len(cells) for cells in found]

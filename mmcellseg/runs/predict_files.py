@@ -146,6 +146,8 @@ def _predict_all(
         now = time.monotonic()
         left = tqdm.format_interval((now - begun) / len(outcome.predicted) * (len(items) - number))
         tqdm.write(f'{number}/{len(items)} {item.name}: {cells} cells in {now - start:.1f} s, about {left} left')
+    for message in predictor.caps_reached():
+        tqdm.write(message)
     return outcome
 
 

@@ -103,6 +103,7 @@ class Predictor:
         seams = Seams(plan.grid, skipped=tiles_without_tissue(image, plan.grid) if skip else None)
         total = int(np.count_nonzero(~seams.skipped))
         areas: list[np.ndarray] = []
+        self.detector.image = image.path
 
         def detect(tiles: Sequence[np.ndarray], sizes: Sizes) -> list[Cells]:
             found = self.detector(tiles, sizes)
@@ -121,7 +122,15 @@ class Predictor:
         """The cells of an image: an RGB array uint8 (H, W, 3), or a file. Raises ``ImageReadError``."""
         with self.open(image) as opened:
             none = no_cells((opened.height, opened.width), self.classes)
-            return replace(join([none, *self.stream(opened)]), mpp=opened.mpp or self.image_mpp)
+            cells = replace(join([none, *self.stream(opened)]), mpp=opened.mpp or self.image_mpp)
+        for message in self.caps_reached():
+            self._say(message, 'caps')
+        return cells
+
+    def caps_reached(self) -> list[str]:
+        """A message for each of the model's caps on detections that tiles of images have reached so far."""
+        known = isinstance(self.detector, Detector | FusedDetector)
+        return [f'{message}; or take smaller tiles' for message in self.detector.caps_reached()] if known else []
 
     def _factor(self, image: RegionImage) -> float:
         """By what an image is resized for the detector; a scale that promises little is warned about."""

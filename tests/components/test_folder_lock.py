@@ -1,5 +1,6 @@
 """One training in a folder at a time."""
 
+import errno
 import os
 import re
 import signal
@@ -50,11 +51,15 @@ def test_a_second_one_is_told_who_is_there_and_a_killed_one_does_not_count(tmp_p
     assert not (tmp_path / LOCK_NAME).exists()
 
 
-def test_a_run_of_another_machine_that_did_not_end_is_mentioned(tmp_path, monkeypatch):
+def test_a_disk_without_locks_is_mentioned(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(folder_lock, 'print_log', lambda message, *_: said.append(message))
-    (tmp_path / LOCK_NAME).write_text('process 7 on elsewhere (since 2026-01-01 00:00:00)')
+
+    def lockf(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(folder_lock.fcntl, 'lockf', lockf)
     hold(tmp_path)
     release(tmp_path)
     assert len(said) == 1
-    assert 'process 7 on elsewhere (since 2026-01-01 00:00:00) trained here and did not end it' in said[0]
+    assert f'{LOCK_NAME}: cannot be locked (No locks available): take care that no other training' in said[0]

@@ -9,33 +9,18 @@ from mmcellseg.reporting import records
 from mmcellseg.reporting.records import ABSENT, RecordError
 
 
-def test_flatten_goes_into_dicts_and_lists_of_them():
+def test_flat_keys_and_their_difference():
     value = {'a': {'b': 1, 'c': [1, 2]}, 'd': [{'e': 1}, {'e': 2}], 'f': {}, 'g': [[0, 1], 2], 'h': []}
     expected = {'a.b': 1, 'a.c': [1, 2], 'd.0.e': 1, 'd.1.e': 2, 'f': {}, 'g.0': [0, 1], 'g.1': 2, 'h': []}
     assert records.flatten(value) == expected
-
-
-def test_difference_names_what_changed_came_and_went():
-    assert records.difference({'a': 1, 'b': None, 'c': 3}, {'a': 2, 'b': None, 'd': 4}) == {
-        'a': [1, 2],
-        'c': [3, ABSENT],
-        'd': [ABSENT, 4],
-    }
-    # None is a value.
-    assert records.difference({}, {'b': None}) == {'b': [ABSENT, None]}
+    found = records.difference({'a': 1, 'b': None, 'c': 3}, {'a': 2, 'b': None, 'd': 4})
+    assert found == {'a': [1, 2], 'c': [3, ABSENT], 'd': [ABSENT, 4]}
+    assert records.difference({}, {'b': None}) == {'b': [ABSENT, None]}  # None is a value
 
 
 def test_an_experiment_is_what_components_read():
-    cfg = Config(
-        {
-            'model': {'type': 'A', 'sizes': (1, 2)},
-            'anchors': {'unused': 1},
-            'work_dir': 'x',
-            'randomness': {'seed': 0},
-            'load_from': 'w.pth',
-            'val_dataloader': None,
-        }
-    )
+    unread = {'anchors': {'unused': 1}, 'work_dir': 'x', 'val_dataloader': None}
+    cfg = Config({'model': {'type': 'A', 'sizes': (1, 2)}, 'randomness': {'seed': 0}, 'load_from': 'w.pth', **unread})
     expected = {'model.type': 'A', 'model.sizes': [1, 2], 'randomness.seed': 0, 'load_from': 'w.pth'}
     assert ledger.experiment(cfg) == expected
     # Where a stock tool resumes, load_from is the checkpoint that the run goes on from.
@@ -63,11 +48,8 @@ def test_differences_from_the_parents_and_from_the_command_line(leaf):
     cfg.merge_from_dict({'optim_wrapper.lr': 0.2, 'randomness.seed': 0})
     cfg.work_dir = 'somewhere'
     facts = ledger.config_facts(cfg)
-    assert facts['changed'] == {
-        'model.neck.width': [64, 32],
-        'optim_wrapper.lr': [0.1, 0.2],
-        'randomness.seed': [ABSENT, 0],
-    }
+    changed = {'model.neck.width': [64, 32], 'optim_wrapper.lr': [0.1, 0.2], 'randomness.seed': [ABSENT, 0]}
+    assert facts['changed'] == changed
     assert facts['parent'] == [str(leaf.parent / 'base/model.py'), str(leaf.parent / 'base/schedule.py')]
     assert facts['sha256'] == records.digest(ledger.experiment(cfg))
     (leaf.parent / 'child.py').write_text("_base_ = 'leaf.py'\n")

@@ -159,19 +159,19 @@ def test_a_mask_of_another_shape_is_left_out_and_broken_ids_go_alone(source):
     assert 'left out: 0 training images, 1 class files of others, 4 cells' in conversion.summary()
 
 
-@pytest.mark.parametrize('kind', ['no image', 'unreadable image'])
-def test_a_folder_without_a_usable_image_is_left_out_with_its_cells(source, kind):
+def test_a_folder_without_a_usable_image_is_left_out_with_its_cells(source):
     path = source / 'train' / 'a' / 'image.tif'
     content = path.read_bytes()
-    path.unlink()
-    if kind == 'unreadable image':
-        path.write_bytes(content[: len(content) // 2])
-    conversion = read_dataset(source)
-    (finding,) = conversion.findings
-    assert (finding.kind, finding.file, finding.left_out) == (kind, 'train/a/image.tif', 4)
-    assert [image['file_name'] for image in conversion.train['images']] == ['train/b/image.tif']
-    assert [a['image_id'] for a in conversion.train['annotations']] == [1, 1]
-    assert 'left out: 1 training images, 0 class files of others, 4 cells' in conversion.summary()
+    for kind in ('no image', 'unreadable image'):
+        path.unlink(missing_ok=True)
+        if kind == 'unreadable image':
+            path.write_bytes(content[: len(content) // 2])
+        conversion = read_dataset(source)
+        (finding,) = conversion.findings
+        assert (finding.kind, finding.file, finding.left_out) == (kind, 'train/a/image.tif', 4)
+        assert [image['file_name'] for image in conversion.train['images']] == ['train/b/image.tif']
+        assert [a['image_id'] for a in conversion.train['annotations']] == [1, 1]
+        assert 'left out: 1 training images, 0 class files of others, 4 cells' in conversion.summary()
 
 
 def test_oddities_are_named_and_kept(source):
@@ -199,22 +199,18 @@ def test_oddities_are_named_and_kept(source):
     assert len(conversion.train['images']) == 3
 
 
-def test_a_test_image_among_the_training_images_is_a_duplicate_in_any_colour_model(source):
+def test_a_test_image_among_the_training_images_unreadable_masks_and_float_images(source):
     rgba = tifffile.imread(source / 'train' / 'a' / 'image.tif')
-    tifffile.imwrite(source / 'test_release' / 'x.tif', rgba[..., :3], photometric='rgb')
+    tifffile.imwrite(source / 'test_release' / 'x.tif', rgba[..., :3], photometric='rgb')  # in any colour model
     ids = [{'file_name': 'x.tif', 'id': 17, 'height': 40, 'width': 50}]
     (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
-    (finding,) = read_dataset(source).findings
-    assert finding[:2] == ('duplicate image', 'test_release/x.tif')
-    assert finding.text == 'the same pixels as train/a/image.tif'
-
-
-def test_unreadable_masks_and_float_images(source):
     (source / 'train' / 'a' / 'class1.tif').write_bytes(b'II*\0nothing')
     tifffile.imwrite(source / 'train' / 'a' / 'class3.tif', np.zeros((40, 50, 3), np.uint8), photometric='rgb')
     tifffile.imwrite(source / 'train' / 'b' / 'image.tif', np.linspace(0, 900, 60 * 45).reshape(60, 45))
     conversion = read_dataset(source)
-    assert kinds(conversion) == ['image needs a scale rule', 'unreadable mask', 'unreadable mask']
+    assert kinds(conversion) == ['duplicate image', 'image needs a scale rule', 'unreadable mask', 'unreadable mask']
+    assert conversion.findings[-1][:2] == ('duplicate image', 'test_release/x.tif')
+    assert conversion.findings[-1].text == 'the same pixels as train/a/image.tif'
     assert len(conversion.train['images']) == 2
     assert 'besides those of unreadable files' in conversion.summary()
 

@@ -12,7 +12,6 @@ import tifffile
 from drawn_cells import coco_of
 
 from mmcellseg.data import same_tissue
-from mmcellseg.data.folds import split_folds
 from mmcellseg.data.same_tissue import (
     EDGE_CORRELATION,
     EDGE_EVIDENCE,
@@ -183,21 +182,6 @@ def test_crops_of_a_real_tile_share_a_group(real, name):
     else:
         assert parted == []
     assert len(real) - 2 <= tissue.max() + 1 <= len(real) + 2 * len(parted)
-
-
-def test_folds_of_real_crops_never_part_a_tile(real, tmp_path):
-    rng = np.random.default_rng(3)
-    crops = [crop for tile in real[:10] for crop in jittered_crops(tile[:600, :600], CROPS['quarters'], rng)]
-    order = rng.permutation(len(crops))
-    paths = [tmp_path / f'{place}.png' for place in range(len(crops))]
-    for path, index in zip(paths, order):
-        cv2.imwrite(str(path), crops[index][..., ::-1])
-    groups = tissue_groups(paths)
-    assert len(set(groups)) >= 5
-    fold_of = [fold for _, fold in sorted(split_folds(coco_of([[1]] * len(paths)), groups, 5).items())]
-    for tile in range(10):
-        assert len({fold_of[i] for i in range(len(paths)) if order[i] // 4 == tile}) == 1
-    assert set(fold_of) == set(range(5))
 
 
 def test_tool_groups_and_says_which(drawn, tmp_path):

@@ -159,25 +159,19 @@ def test_refusals_name_what_was_found(tmp_path, array, options, words):
         read_image(path)
 
 
-@pytest.mark.parametrize('keep', [0, 3, 8, 100, 0.3, 0.7, 0.97, 0.999])
-@pytest.mark.parametrize('options', [{}, {'compression': 'lzw'}, {'rowsperstrip': 1}, {'tile': (16, 16)}])
-def test_truncated_tiff(tmp_path, rgb, keep, options):
-    data = save(tmp_path / 'a.tif', rgb, photometric='rgb', **options).read_bytes()
-    page = tifffile.TiffFile(tmp_path / 'a.tif').pages[0]
-    end = max(map(sum, zip(page.dataoffsets, page.databytecounts)))
-    (tmp_path / 'cut.tif').write_bytes(data[: keep if isinstance(keep, int) else int(keep * end)])
-    with pytest.raises(ImageReadError, match=r'cut\.tif .*(truncated|damaged)'):
-        read_image(tmp_path / 'cut.tif')
-
-
-@pytest.mark.parametrize('suffix', ['png', 'jpg'])
-@pytest.mark.parametrize('keep', [0, 5, 30, 0.5, 0.95])
-def test_truncated_picture(tmp_path, rgb, suffix, keep):
-    path = tmp_path / f'cut.{suffix}'
-    Image.fromarray(rgb).save(path)
-    data = path.read_bytes()
-    path.write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
-    with pytest.raises(ImageReadError, match=r'cut\.(png|jpg) .*truncated'):
+@pytest.mark.parametrize('keep', [0, 3, 8, 30, 100, 0.3, 0.7, 0.95, 0.999])
+@pytest.mark.parametrize('kind', [{}, {'compression': 'lzw'}, {'rowsperstrip': 1}, {'tile': (16, 16)}, 'png', 'jpg'])
+def test_truncated_files(tmp_path, rgb, keep, kind):
+    path = tmp_path / f'cut.{kind if isinstance(kind, str) else "tif"}'
+    if isinstance(kind, str):
+        Image.fromarray(rgb).save(path)
+        end = path.stat().st_size
+    else:
+        page = tifffile.TiffFile(save(path, rgb, photometric='rgb', **kind)).pages[0]
+        end = max(map(sum, zip(page.dataoffsets, page.databytecounts)))
+    path.write_bytes(path.read_bytes()[: keep if isinstance(keep, int) else int(keep * end)])
+    words = 'truncated' if isinstance(kind, str) else '(truncated|damaged)'
+    with pytest.raises(ImageReadError, match=rf'cut\.... .*{words}'):
         read_image(path)
 
 

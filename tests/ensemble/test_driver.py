@@ -4,12 +4,14 @@ import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
+from mmcellseg.ensemble import Fusion, NMSFusion, WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import ImageSet, Member, check_members, open_members
@@ -138,20 +140,53 @@ def test_the_tool_says_what_is_wrong_without_a_traceback(tmp_path, monkeypatch, 
         runpy.run_path(str(TOOL), run_name='__main__')
 
 
-def test_the_tool_merges_scores_and_zips(tmp_path, members, monkeypatch, capsys):
+@pytest.fixture
+def config(tmp_path, members):
+    """A config of the members and of annotations that are the first one's predictions."""
     truth = [{**e, 'id': k + 1, 'area': 9, 'iscrowd': 0} for k, e in enumerate(read_results(members[0].results))]
     images = [{'id': i, 'file_name': f'{i}.tif', 'height': 40, 'width': 60} for i in IMAGES.sizes]
     categories = [{'id': c, 'name': f'class{c}'} for c in IMAGES.categories]
     (tmp_path / 'ann.json').write_text(json.dumps({'images': images, 'categories': categories, 'annotations': truth}))
     (tmp_path / 'ids.json').write_text(json.dumps(images))
-    config = tmp_path / 'c.py'
     rows = [{'name': m.name, 'results': m.results, 'oof': m.results} for m in members]
-    config.write_text(
+    (tmp_path / 'c.py').write_text(
         f"ann_file = oof_ann_file = '{tmp_path}/ann.json'\nids_file = '{tmp_path}/ids.json'\n"
         f"out_dir = '{tmp_path}/out'\nmembers = {rows!r}\nfusion = dict(type='NMSFusion')\n"
         "custom_imports = dict(imports=['mmcellseg.components'])\n"
     )
+    return tmp_path / 'c.py'
 
+
+def test_the_tool_merges_without_torch_and_in_little_memory(config):
+    """A worker holds less than its parent, which is looked at after the merge."""
+    code = (
+        f'import resource, runpy, sys\nsys.argv = [{str(TOOL)!r}, {str(config)!r}, "--workers", "1"]\n'
+        f'runpy.run_path({str(TOOL)!r}, run_name="__main__")\n'
+        'print("torch" in sys.modules, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    torch, megabytes = done.stdout.splitlines()[-1].split()
+    assert torch == 'False'
+    assert float(megabytes) < 150
+
+
+def test_a_fusion_of_anothers_making_is_imported(config, tmp_path, monkeypatch):
+    (tmp_path / 'their_fusion.py').write_text(
+        'from mmcellseg.ensemble import NMSFusion\n\n\nclass TheirFusion(NMSFusion):\n    pass\n'
+    )
+    text = config.read_text().replace('NMSFusion', 'TheirFusion')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Fusion, 'kinds', dict(Fusion.kinds))
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), str(config), '--workers', '1'])
+    for name, message in (('their_fusion', None), ('no_such_module', "No module named 'no_such_module'")):
+        config.write_text(text.replace("'mmcellseg.components'", f"'mmcellseg.components', '{name}'"))
+        with nullcontext() if message is None else pytest.raises(SystemExit, match=message):
+            runpy.run_path(str(TOOL), run_name='__main__')
+    assert (tmp_path / 'out/test-results.json').is_file()
+
+
+def test_the_tool_merges_scores_and_zips(tmp_path, config, monkeypatch, capsys):
     def call(*args):
         monkeypatch.setattr(sys, 'argv', [str(arg) for arg in (TOOL, config, *args)])
         runpy.run_path(str(TOOL), run_name='__main__')

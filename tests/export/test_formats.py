@@ -68,6 +68,9 @@ def test_geojson_is_opened_by_shapely(seed, tmp_path):
     for feature, k in zip(found['features'], filled.tolist()):
         polygon = shape(feature['geometry'])
         assert polygon.is_valid
+        for part in getattr(polygon, 'geoms', [polygon]):  # rings run as RFC 7946 asks
+            assert part.exterior.is_ccw
+            assert not any(hole.is_ccw for hole in part.interiors)
         assert (shapely.contains_xy(polygon, *centres()) == bitmaps[k]).all()
         assert feature['properties']['measurements'] == {
             'Score': cells.scores[k],
@@ -75,15 +78,6 @@ def test_geojson_is_opened_by_shapely(seed, tmp_path):
             'Area µm^2': bitmaps[k].sum() / 16,
             'Agreement': cells.agreement[k],
         }
-
-
-def test_outer_rings_run_as_rfc_7946_asks(tmp_path):
-    cells = random_cells(np.random.default_rng(3), 30, *SIZE)
-    for feature in cells.to_geojson()['features']:
-        parts = shape(feature['geometry'])
-        for polygon in getattr(parts, 'geoms', [parts]):
-            assert polygon.exterior.is_ccw
-            assert not any(hole.is_ccw for hole in polygon.interiors)
 
 
 def test_gzip_holds_the_same_geojson_and_no_time(tmp_path):
@@ -124,7 +118,9 @@ def test_more_than_65535_cells_are_32_bit(tmp_path):
 def test_rois_are_opened_by_roifile(seed, tmp_path):
     cells = random_cells(np.random.default_rng(seed), 30, *SIZE)
     bitmaps = cells.masks.to_ndarray()
-    found = roifile.roiread(write('imagej-roi', tmp_path, cells))
+    path = write('imagej-roi', tmp_path, cells)
+    found = roifile.roiread(path)
+    assert [roi.tobytes() for roi in found] == list(content(path).values())  # what roifile itself writes
     filled = np.flatnonzero(bitmaps.any(axis=(1, 2))).tolist()
     assert len(found) == len(filled)
     for roi, k in zip(found, filled):
@@ -136,15 +132,6 @@ def test_rois_are_opened_by_roifile(seed, tmp_path):
         assert roi.name == f'{k + 1:07d} {name} {cells.scores[k]:.3f}'
         assert roi.stroke_color[1:] == bytes({3: (200, 0, 0), 7: (0, 0, 200)}[cells.labels[k]])
         assert (roi.left, roi.top, roi.right, roi.bottom) == tuple(cells.boxes[k])
-
-
-@pytest.mark.parametrize('seed', range(3))
-def test_rois_are_what_roifile_writes(seed, tmp_path):
-    cells = random_cells(np.random.default_rng(seed), 30, *SIZE)
-    with zipfile.ZipFile(write('imagej-roi', tmp_path, cells)) as archive:
-        for name in archive.namelist():
-            roi = roifile.ImagejRoi.frombytes(archive.read(name))
-            assert roi.tobytes() == archive.read(name)
 
 
 def test_rois_far_from_the_origin_keep_their_place(tmp_path):
@@ -211,11 +198,7 @@ def test_batches_do_not_show_in_the_file(name, seed, tmp_path):
     cells = random_cells(np.random.default_rng(seed), 20, *SIZE)
     whole = content(write(name, tmp_path, cells, mpp=None))
     assert content(write(name, tmp_path, cells, batches=23, mpp=None)) == whole
-
-
-@pytest.mark.parametrize('name', FORMATS)
-def test_an_image_without_cells_has_a_file(name, tmp_path):
-    assert write(name, tmp_path, random_cells(np.random.default_rng(0), 0, *SIZE), batches=2).is_file()
+    assert write(name, tmp_path, cells[:0], batches=2).is_file()  # without cells too
 
 
 def write_two(writer, cells):

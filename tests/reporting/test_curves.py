@@ -29,13 +29,19 @@ def lines(axes, label):
 
 
 def test_one_run_has_four_curves_and_a_star_on_the_chosen_checkpoint():
-    loss, ap = draw([make_run()]).axes
+    run = make_run()
+    loss, ap = draw([run]).axes
     assert (loss.get_title(), ap.get_title(), ap.get_xlabel()) == ('loss', 'segm AP50', 'epoch')
-    np.testing.assert_array_equal(lines(loss, 'train')[0].get_xydata(), [(1, 3), (2, 2), (3, 1)])
-    np.testing.assert_array_equal(lines(loss, 'val')[0].get_xydata(), [(1, 3.5), (2, 2.5), (3, 2.6)])
-    np.testing.assert_array_equal(lines(ap, 'train')[0].get_xydata(), [(1, 0.2), (2, 0.4), (3, 0.6)])
-    np.testing.assert_array_equal(lines(ap, 'val')[0].get_xydata(), [(1, 0.1), (2, 0.3), (3, 0.25)])
-    assert [s.get_xydata().tolist() for s in lines(loss, 'chosen') + lines(ap, 'chosen')] == [[[2, 2.5]], [[2, 0.3]]]
+    for axes, label, points in (
+        (loss, 'train', run.train_loss),
+        (loss, 'val', run.val_loss),
+        (ap, 'train', run.train_ap),
+        (ap, 'val', run.val_ap),
+        (loss, 'chosen', [(2, 2.5)]),
+        (ap, 'chosen', [(2, 0.3)]),
+    ):
+        (line,) = lines(axes, label)
+        np.testing.assert_array_equal(line.get_xydata(), points)
     assert [text.get_text() for text in ap.texts] == ['0.300']
     assert {line.get_color() for line in lines(ap, 'train') + lines(ap, 'val')} == set(COLOURS[:2])
 

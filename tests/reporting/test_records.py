@@ -104,16 +104,12 @@ def test_keys_of_another_run_beside_a_record_are_not_its_own(series):
     assert records.read_record(series / 'b')['config']['values']['lr'] == 0.2
 
 
-def test_a_record_of_the_first_form_still_reads(tmp_path):
-    config = {
-        'file': 'c.py',
-        'differences': {'from_parents': {}, 'from_command_line': {}},
-        'values': {'model.depth': 18},
-    }
-    (tmp_path / 'record.json').write_text(json.dumps({'status': 'unfinished', 'config': config}))
-    assert records.read_record(tmp_path)['config']['values'] == {'model.depth': 18}
+def test_a_record_that_holds_its_keys_reads_and_keeps_them(tmp_path):
+    content = {'status': 'unfinished', 'config': {'file': 'c.py', 'values': {'model.depth': 18}}}
+    (tmp_path / 'record.json').write_text(json.dumps(content))
     records.mark_failed(tmp_path, 'E: x')
-    assert records.read_record(tmp_path)['config']['values'] == {'model.depth': 18}
+    found = records.read_record(tmp_path)
+    assert (found['config']['values'], found['error']) == ({'model.depth': 18}, 'E: x')
 
 
 def test_a_records_keys_make_room_with_it(tmp_path):

@@ -1,6 +1,5 @@
 """The report: its figures by hand, what it says of missing parts, and the page in a real browser."""
 
-import importlib.util
 import json
 import re
 import runpy
@@ -131,18 +130,18 @@ def test_intervals_by_hand(tmp_path: Path) -> None:
     assert ends == {'a': (0.0, 1.0), 'b': (0.5, 0.5)}
 
 
-def load(name: str):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def call(monkeypatch, name: str, *words) -> int:
+    """Run a tool; its exit status."""
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOLS / name), run_name='__main__')
+    return ended.value.code
 
 
 def test_figures_in_the_page_are_those_of_eval_results(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     ann_file, out = tmp_path / 'data' / 'annotations' / 'val.json', tmp_path / 'figures.json'
-    asked = ['eval_results.py', run / 'val-results.json', ann_file, '--intervals', 50, '--json', out]
-    monkeypatch.setattr(sys, 'argv', [str(word) for word in asked])
-    assert load('eval_results').main() == 0
+    asked = [run / 'val-results.json', ann_file, '--intervals', 50, '--json', out]
+    assert call(monkeypatch, 'eval_results.py', *asked) == 0
     expected = json.loads(out.read_text())
     page = build_page([read_source(run)], draws=50)
     body = page[page.index('<h3>Figures') : page.index('<h3>Precision')]
@@ -305,15 +304,11 @@ def test_thirty_dense_tiles_are_below_15_mb(tmp_path: Path, rng: np.random.Gener
     assert 30 * (850 * one + image) < 14e6
 
 
-def test_tool(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_tool_writes_the_page_or_says_why_not(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     out = tmp_path / 'out.html'
-    monkeypatch.setattr(sys, 'argv', ['report.py', str(run), '--out', str(out), '--draws', '0'])
-    with pytest.raises(SystemExit, match='0'):
-        runpy.run_path(str(TOOLS / 'report.py'), run_name='__main__')
+    assert call(monkeypatch, 'report.py', run, '--out', out, '--draws', 0) == 0
     assert f'{out}: ' in capsys.readouterr().out
-    monkeypatch.setattr(sys, 'argv', ['report.py', str(tmp_path / 'gone')])
-    with pytest.raises(SystemExit, match='1'):
-        runpy.run_path(str(TOOLS / 'report.py'), run_name='__main__')
+    assert call(monkeypatch, 'report.py', tmp_path / 'gone') == 1
     assert 'gone: there is no such folder' in capsys.readouterr().err
 
 

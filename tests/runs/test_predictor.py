@@ -93,7 +93,10 @@ def test_a_large_image_is_predicted_in_tiles(tiny_trained, model, tmp_path):
     assert (cells.boxes[:, 2] > 100).any()  # in px of the image, not of a tile
 
 
-def test_members_are_merged_on_each_tile(tiny_trained, model, tmp_path):
+def test_members_are_merged_on_each_tile(tiny_trained, model, tmp_path, monkeypatch):
+    """And a cap that one of them reaches is said once: of 10 detections in a tile, which a score of 0 fills."""
+    said = []
+    monkeypatch.setattr('mmcellseg.runs.predictor.print_log', lambda text, *_: said.append(text))
     config = tmp_path / 'both.py'
     member = f"dict(name='{{}}', results='', config={str(model[0])!r}, checkpoint={str(model[1])!r})"
     config.write_text(
@@ -102,7 +105,15 @@ def test_members_are_merged_on_each_tile(tiny_trained, model, tmp_path):
     )
     image = tiny_trained / 'data/test_1.png'
     merged = predict.load(config, score_thr=0.0)(image)
-    alone = predict.load(*model, score_thr=0.0)(image)
+    single = predict.load(*model, score_thr=0.0)
+    for name in (image, image.with_name('test_2.png')):
+        single(name)
+    found, *others = single.caps_reached()
+    wanted = f'as many detections as model.test_cfg.rcnn.max_per_img=10 allows, so that cells may be missing: {image}'
+    assert wanted in '\n'.join([found, *others])
+    assert next(text for text in said if wanted in text).startswith('member a: 1 of 1 images')
+    assert len([text for text in said if 'cells may be missing' in text]) == 2  # one of each predictor
+    alone = single(image)
     assert set(rows(merged)[0][1:]) <= set(rows(alone)[0][1:])
     assert merged.agreement.tolist() == [1.0] * len(merged)
     assert len(merged) <= len(alone)

@@ -88,6 +88,11 @@ def test_of_many_that_take_over_one_does(tmp_path):
     assert sum(isinstance(c, work_list.Claim) for c in taken) == 1
 
 
+def test_a_claim_that_lives_is_not_stale_whatever_is_asked_for(tmp_path):
+    abandon(tmp_path, 40)  # it is touched every 15 s
+    assert claim(tmp_path, ITEM, stale_minutes=0).endswith('silent for 1 min')
+
+
 def test_a_claim_is_touched_as_long_as_it_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(work_list, '_BEAT', 0.02)
     with claim(tmp_path, ITEM) as taken:

@@ -52,7 +52,8 @@ def test_images_and_slides_become_files_that_others_open(tiny_trained, slide, tm
         assert shapely.box(0, 0, 6 * SIZE, 6 * SIZE).contains(polygon)
     labels = tifffile.imread(out / 'slide.labels.tif')
     assert labels.shape == (10 * SIZE, 10 * SIZE)
-    assert cv2.imread(str(out / 'plain.overlay.png')).shape == (SIZE, SIZE, 3)
+    height, width, _ = cv2.imread(str(out / 'plain.overlay.png')).shape
+    assert (width, height > 8 * SIZE) == (8 * SIZE, True)  # enlarged, with the classes named below
     content = {path: path.read_bytes() for path in out.iterdir()}
     assert run_tool(TOOL, config, weights, *words, cwd=tmp_path).splitlines()[-1] == '2 finished before'
     assert {path: path.read_bytes() for path in out.iterdir()} == content

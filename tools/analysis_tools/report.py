@@ -8,6 +8,7 @@ What is not there is named, and the rest is shown.
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,10 +26,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--score-thr', type=float, help='least score for label maps, errors and gallery (default: as recorded, or 0.5)'
     )
+    parser.add_argument('--picture', type=Path, metavar='PNG', help='also a picture of the gallery, by Chromium')
     args = parser.parse_args()
     if min(args.tiles, args.draws) < 0:
         parser.error('--tiles and --draws: expected 0 or more')
     return args
+
+
+def take_picture(page: Path, picture: Path) -> None:
+    """The gallery with the pointer on a cell. Needs ``playwright`` and a Chromium: apt-get install chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which('chromium'), args=['--no-sandbox'])
+        view = browser.new_page(viewport={'width': 1000, 'height': 760})
+        view.goto(page.resolve().as_uri())
+        view.locator('#gallery').evaluate('element => element.scrollIntoView()')
+        view.locator('#stage .c').first.hover(force=True)
+        view.screenshot(path=picture)
+        browser.close()
 
 
 def main() -> int:
@@ -40,6 +56,8 @@ def main() -> int:
         sources = [read_source(run, args.ann) for run in args.runs]
         page = build_page(sources, args.images, args.tiles, args.draws, args.score_thr)
         print(f'{atomic_write(args.out, page)}: {len(page.encode()) / 1e6:.1f} MB')
+        if args.picture:
+            take_picture(args.out, args.picture)
     except OSError as error:
         print(error, file=sys.stderr)
         return 1

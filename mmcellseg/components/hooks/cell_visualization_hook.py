@@ -1,6 +1,5 @@
 """CellVisualizationHook: draws on the image that the model saw."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet.engine.hooks import DetVisualizationHook
@@ -41,17 +40,13 @@ class CellVisualizationHook(DetVisualizationHook):
                 f"{type(self._visualizer).__name__}; set visualizer=dict(type='CellVisualizer') in the config"
             )
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
         """Draw the first image of every ``interval``-th batch."""
         step = runner.iter + batch_idx
         if self.draw and step % self.interval == 0:
             self._add('val_img', runner.val_dataloader, outputs[0], step)
 
-    def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
-    ) -> None:
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
         """Draw all images."""
         for sample in outputs if self.draw else ():
             self._test_index += 1

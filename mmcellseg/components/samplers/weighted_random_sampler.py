@@ -18,12 +18,7 @@ def weighted_draw(weights: np.ndarray, num_samples: int, seed: int, epoch: int, 
 
 
 def find_image_weights(dataset: Any) -> np.ndarray:
-    """``image_weights`` of a data set or of the data set that it wraps one to one.
-
-    Raises:
-        TypeError: If none has any.
-        ValueError: If they do not fit the data set, or are negative, not finite or all zero.
-    """
+    """``image_weights`` of a data set or of the one that it wraps one to one; what cannot be drawn by is refused."""
     inner = dataset
     while getattr(inner, 'image_weights', None) is None:
         if not hasattr(inner, 'dataset') or len(inner.dataset) != len(dataset):
@@ -53,10 +48,6 @@ class WeightedRandomSampler(Sampler):
         num_samples: Images drawn an epoch over all ranks; None: as many as the data set holds.
         replacement: Whether an image may be drawn more than once an epoch. Without replacement, and with
             ``num_samples`` left None, every image is drawn once and the weights only order them.
-
-    Raises:
-        TypeError: If the data set has no weights.
-        ValueError: If ``num_samples`` is below 1, or without replacement above the number of images with a weight.
     """
 
     def __init__(

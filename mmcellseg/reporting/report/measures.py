@@ -131,8 +131,8 @@ def anchor_table(values: Mapping[str, Any], ann_file: Path) -> list[list[str]]:
     divisor = values.get('model.data_preprocessor.pad_size_divisor', 1)
     boxes, sizes = boxes_as_seen(json.loads(ann_file.read_text()), list(pipeline.values()), divisor)
     table = [['side in px', 'cells', 'recall at IoU 0.5', 'recall at IoU 0.7', 'mean best IoU']]
-    for band, number, recall, mean in recall_by_side(boxes, best_ious(boxes, sizes, make_anchors(*generator))):
-        table.append([band, f'{number:,}', *('' if n != n else f'{n:.3f}' for n in (*recall, mean))])
+    for band, cells, recall, mean in recall_by_side(boxes, best_ious(boxes, sizes, make_anchors(*generator))):
+        table.append([band, f'{cells:,}', *('' if n != n else f'{n:.3f}' for n in (*recall, mean))])
     return table
 
 
