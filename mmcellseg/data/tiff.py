@@ -93,6 +93,8 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
     Raises ImageReadError if the map is not two-dimensional or holds values that are no ids.
     """
     values = read_numbers(path, page)
+    if values.dtype.kind in 'iu' and values.size and values.min() >= 0 and values.max() < LARGEST_ID:
+        return values  # of a slide it may be gigabytes, which nobody copies
     ids, wrong = whole_ids(values)
     with explained(path):
         if wrong.any():
@@ -100,7 +102,7 @@ def read_label_map(path: str | os.PathLike, page: int = 0) -> np.ndarray:
                 f'{_found(values)} with values that are no ids, such as {values[wrong][0]}: a label map holds 0 and '
                 'whole ids below 2⁶³'
             )
-    return values if values.dtype.kind in 'iu' else ids
+    return ids
 
 
 def page_count(path: str | os.PathLike) -> int:

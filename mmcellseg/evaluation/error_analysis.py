@@ -162,14 +162,14 @@ def best_pq(gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int])
         worth[pairs.pred[hit]] = iou[hit]
         found.append([column[pairs.pred_pixels > 0] for column in (image.scores, image.pred_class, worth)])
         cells.append(image.gt_class[pairs.gt_pixels > 0])
-    scores, category, worth = map(np.concatenate, zip(*found))
+    scores, category, ious = map(np.concatenate, zip(*found))
     order = np.argsort(-scores, kind='stable')
     total, defined = np.zeros((2, len(order)))
     for c in gt.categories:
         mine, number = category[order] == c, (np.concatenate(cells) == c).sum()
         own = np.cumsum(mine)
         # TP + FP/2 + FN/2 = (predictions + cells) / 2; a class that neither side has is undefined
-        total += np.cumsum(worth[order] * mine) / np.maximum((own + number) / 2, 0.5)
+        total += np.cumsum(ious[order] * mine) / np.maximum((own + number) / 2, 0.5)
         defined += own + number > 0
     return _best(scores[order], total / np.maximum(defined, 1))
 

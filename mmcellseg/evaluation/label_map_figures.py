@@ -63,8 +63,9 @@ def image_maps(gt: GroundTruth, predictions: Predictions, image_id: int, score_t
     rows = predictions.rows(image_id)
     gt_class, pred_class = gt.category_ids[gt.rows(image_id)], predictions.category_ids[rows]
     maps, numbers = label_maps(gt, predictions, image_id, score_thr), (len(gt_class), len(pred_class))
-    centres = map(centroid_f1.centroids, maps, numbers)
-    return ImageMaps(gt_class, pred_class, predictions.scores[rows], *centres, panoptic.overlap(*maps, *numbers))
+    gt_xy, pred_xy = map(centroid_f1.centroids, maps, numbers)
+    pairs = panoptic.overlap(*maps, *numbers)
+    return ImageMaps(gt_class, pred_class, predictions.scores[rows], gt_xy, pred_xy, pairs)
 
 
 def count(image: ImageMaps, categories: Sequence[int], radius: float) -> Counts:

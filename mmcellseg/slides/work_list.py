@@ -18,10 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..export.label_tiff import LabelTiffWriter
+from ..export.overlay import OverlayWriter
 from .regions import SUFFIXES
 
 SUMMARY_SUFFIX = '.summary.json'
 SETTINGS_NAME = 'predict.json'
+_OUTPUTS = (LabelTiffWriter.suffix, OverlayWriter.suffix)  # images, too: --out may lie in the folder of the images
 _BEAT = 15.0  # s between two touches of a claim
 
 
@@ -40,7 +43,8 @@ class Item:
 def list_images(inputs: Iterable[str | os.PathLike]) -> list[Item]:
     """The images that files, folders and globs name, each once, in their order; folders are sorted.
 
-    What is found below a folder keeps its place there in its outputs' name; any other file gives its own name.
+    What is found below a folder keeps its place there in its outputs' name; any other file gives its own name. Label
+    TIFFs and overlays of an earlier run are left out, unless they are named themselves.
 
     Raises:
         WorkListError: An input names no image, or two would have outputs of one name.
@@ -49,11 +53,11 @@ def list_images(inputs: Iterable[str | os.PathLike]) -> list[Item]:
     for text in map(str, inputs):
         path = Path(text)
         if path.is_dir():
-            found = sorted(p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES and p.is_file())
-            pairs = [(p, p.relative_to(path)) for p in found]
+            found = sorted(p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES)
         else:
-            matches = [text] if path.is_file() else sorted(glob.glob(text, recursive=True))
-            pairs = [(p, Path(p.name)) for p in map(Path, matches) if p.is_file()]
+            found = [path] if path.is_file() else sorted(map(Path, glob.glob(text, recursive=True)))
+        images = [p for p in found if p.is_file() and (p == path or not p.name.endswith(_OUTPUTS))]
+        pairs = [(p, p.relative_to(path) if path.is_dir() else Path(p.name)) for p in images]
         if not pairs:
             raise WorkListError(f'{text}: no image there: expected a file, a folder or a glob of {", ".join(SUFFIXES)}')
         for found_path, place in pairs:

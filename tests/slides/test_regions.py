@@ -109,23 +109,18 @@ def test_plain_images_are_read_whole_and_one_strip_too(tmp_path, picture, monkey
 
 
 @pytest.mark.parametrize(
-    ('resolution', 'unit', 'mpp'),
+    ('options', 'mpp'),
     [
-        ((72, 72), 'INCH', None),
-        ((101600, 101600), 'INCH', 0.25),
-        ((4000, 4000), 'MILLIMETER', 0.25),
-        ((4, 4), 'NONE', None),
+        ({'resolution': (72, 72), 'resolutionunit': 'INCH'}, None),  # a screen's
+        ({'resolution': (101600, 101600), 'resolutionunit': 'INCH'}, 0.25),
+        ({'resolution': (4000, 4000), 'resolutionunit': 'MILLIMETER'}, 0.25),
+        ({'resolution': (4, 4), 'resolutionunit': 'NONE'}, None),
+        ({'resolution': (2, 2), 'imagej': True, 'metadata': {'unit': 'um'}}, 0.5),
     ],
 )
-def test_resolutions_of_screens_are_none(tmp_path, picture, resolution, unit, mpp):
-    tifffile.imwrite(tmp_path / 'a.tif', picture, photometric='rgb', resolution=resolution, resolutionunit=unit)
+def test_resolution_tags(tmp_path, picture, options, mpp):
+    tifffile.imwrite(tmp_path / 'a.tif', picture[..., 0], photometric='minisblack', **options)
     assert open_image(tmp_path / 'a.tif').mpp == (mpp and pytest.approx(mpp))
-
-
-def test_imagej_says_its_unit(tmp_path, picture):
-    grey = picture[..., 0]
-    tifffile.imwrite(tmp_path / 'a.tif', grey, imagej=True, resolution=(2, 2), metadata={'unit': 'um'})
-    assert open_image(tmp_path / 'a.tif').mpp == pytest.approx(0.5)
 
 
 def test_damage_is_named(tmp_path, picture):

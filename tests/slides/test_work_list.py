@@ -30,6 +30,17 @@ def test_folders_keep_their_places_and_globs_give_names(folder):
     assert names('**/c.PNG') == ['c']
 
 
+def test_outputs_of_an_earlier_run_are_no_inputs(folder):
+    for name in ('in/out/a.labels.tif', 'in/out/a.overlay.png'):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert names('in') == ['a', 'b/a', 'b/c']
+    assert names('in/*/a.*') == ['a']
+    with pytest.raises(WorkListError, match='no image there'):
+        names('in/out/*')
+    assert names('in/out/a.labels.tif') == ['a.labels']
+
+
 def test_names_that_clash_and_inputs_without_an_image_are_refused(folder):
     with pytest.raises(WorkListError, match=r'in/a\.tif and other/a\.tif would both be written as a: give a folder'):
         names('in/a.tif', 'other/a.tif')

@@ -57,7 +57,7 @@ def test_images_and_slides_become_files_that_others_open(tiny_trained, slide, tm
     content = {path: path.read_bytes() for path in out.iterdir()}
     assert run_tool(TOOL, config, weights, *words, cwd=tmp_path).splitlines()[-1] == '2 finished before'
     assert {path: path.read_bytes() for path in out.iterdir()} == content
-    refused = run_tool(TOOL, config, weights, 'in', '--out', out, '--tile', 128, cwd=tmp_path, code=1)
+    refused = run_tool(TOOL, config, weights, 'in', '--out', out, '--tile', 128, '--overlap', 24, cwd=tmp_path, code=1)
     (line,) = [line for line in refused.splitlines() if line.startswith('predict.py: ')]
     assert 'holds the output of another run' in line
     assert 'tile 64 there, 128 now' in line
