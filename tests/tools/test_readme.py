@@ -19,7 +19,7 @@ REPO = Path(__file__).resolve().parents[2]
 README = (REPO / 'README.md').read_text()
 PAGES = ['README.md', *(f'docs/{page.name}' for page in sorted((REPO / 'docs').glob('*.md')))]
 LEAF = 'configs/baselines/lite0_a11-256.py'
-# The leaf of README's walk trains for half an hour. In the copy it takes two steps and, being no better then, finds less.
+# The leaf of README's walk trains for half an hour. In the copy it takes two steps and keeps few detections.
 SHORT = """
 model['test_cfg'] = dict(rpn=dict(nms_pre=200, max_per_img=200), rcnn=dict(max_per_img=50))
 train_cfg.update(max_epochs=2, val_interval=1)
