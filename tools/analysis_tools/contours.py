@@ -4,7 +4,8 @@
     python tools/analysis_tools/contours.py RESULTS ANN --out contours.png [--images 1] [--score-thr 0.5]
 
 RESULTS is a predictions file, ANN the COCO annotations of the same images, whose paths begin at the folder above its
-own. The images with the most cells come first.
+own. The images with the most cells come first. Of the predictions those are drawn that a label map takes in: the most
+confident first, without those that lie by more than half under others.
 """
 
 import argparse
@@ -14,9 +15,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mmcellseg.data.tiff import read_image
+from mmcellseg.ensemble.fusion import hidden_by_better
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.reporting.overlay import draw_contours, legend
 from mmcellseg.structures.files import atomic_open
+from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.palette import PALETTE, extended
 from mmcellseg.structures.results import read_results
 
@@ -40,9 +43,12 @@ def draw(results: Path, ann: Path, number: int, score_thr: float) -> np.ndarray:
     for image_id in sorted(truth.images, key=lambda i: -len(truth.rows(i)))[:number]:
         image = read_image(ann.parents[1] / truth.file_names[image_id])
         found = [e for e in entries if e['image_id'] == image_id and e['score'] >= score_thr]
+        found.sort(key=lambda e: -e['score'])
+        masks = InstanceMasks.from_rles([e['segmentation'] for e in found], *image.shape[:2])
+        seen = np.flatnonzero(~hidden_by_better(masks))
         halves = (
             ('Truth', truth.masks(image_id), truth.category_ids[truth.rows(image_id)].tolist()),
-            ('Predicted', [e['segmentation'] for e in found], [e['category_id'] for e in found]),
+            ('Predicted', masks[seen], [found[k]['category_id'] for k in seen]),
         )
         drawn = [
             titled(draw_contours(image, masks, [label[c] for c in classes], palette, LINE, ZOOM), title)
