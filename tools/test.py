@@ -3,6 +3,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import DictAction
@@ -27,6 +28,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', metavar='FILE.pkl', help='also dump the predictions as a pickle')
     parser.add_argument('--show-dir', help="draw the predictions into <run's folder>/<timestamp>/SHOW_DIR")
+    parser.add_argument(
+        '--show-score-thr',
+        type=float,
+        metavar='X',
+        help="least score of what is drawn (default: the run's fitted, or 0.5)",
+    )
     parser.add_argument(
         '--tta',
         action='store_true',
@@ -59,7 +66,11 @@ def test(args: argparse.Namespace) -> None:
     if args.format_only:
         outputs.set_format_only(cfg)
     if args.show_dir:
-        launch.set_show_dir(cfg, args.show_dir)
+        from mmcellseg.predict import DEFAULT_THRESHOLD, fitted_threshold  # not needed otherwise
+
+        fitted = fitted_threshold(args.config, Path(args.checkpoint).parent)
+        least = (fitted[0] if fitted else DEFAULT_THRESHOLD) if args.show_score_thr is None else args.show_score_thr
+        launch.set_show_dir(cfg, args.show_dir, least)
     if args.tta or cfg.get('tta'):
         launch.set_tta(cfg)
     launch.run_test(cfg, args.out, args.ids, args.verbose)

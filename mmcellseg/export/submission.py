@@ -64,10 +64,9 @@ def _unpacked(path: Path) -> bytes:
     most = max(_MOST_RATIO * path.stat().st_size, _SMALL)
     try:
         with zipfile.ZipFile(path) as archive:
-            names, info = archive.namelist(), (archive.infolist() or [zipfile.ZipInfo()])[0]
-            if names != [RESULTS_NAME]:
-                problem = f'the zip holds {short(names)}, expected exactly one file {RESULTS_NAME!r}'
-            elif info.compress_type not in _METHODS:
+            if archive.namelist() != [RESULTS_NAME]:
+                problem = f'the zip holds {short(archive.namelist())}, expected exactly one file {RESULTS_NAME!r}'
+            elif (info := archive.infolist()[0]).compress_type not in _METHODS:
                 problem = f'the zip is packed by method {info.compress_type}, expected deflate: zip the file again'
             elif info.file_size > most:
                 problem = (

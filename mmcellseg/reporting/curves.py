@@ -88,13 +88,14 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
         axes.spines[['top', 'right']].set_visible(False)
     drawn = [line for axes in figure.axes for line in axes.lines]
     handles = []
-    for label, text, colour in zip(('train', 'val'), ('training', 'validation'), COLOURS):
+    for label, text, dashes, colour in (
+        ('train', 'training', '--', COLOURS[0]),
+        ('val', 'validation', '-', COLOURS[1]),
+    ):
         lengths = [len(line.get_xdata()) for line in drawn if line.get_label() == label]  # type: ignore[arg-type]
         if lengths:
-            line = Line2D([], [], color='0.3' if several else colour, ls='--' if label == 'train' else '-', label=text)
-            if max(lengths) == 1:
-                line.set(linestyle='', marker='o')
-            handles.append(line)
+            style = {'marker': 'o', 'ls': ''} if max(lengths) == 1 else {'ls': dashes}
+            handles.append(Line2D([], [], color='0.3' if several else colour, label=text, **style))  # type: ignore[arg-type]
     if any(line.get_label() == 'chosen' for line in drawn):
         handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)

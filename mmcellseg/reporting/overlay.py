@@ -90,14 +90,12 @@ def draw_contours(
             f'expected masks of the image drawn on, {height} x {width} px, but they are of one of '
             f'{masks.height} x {masks.width} px; draw on the image that they were made for'
         )
-    size = (width * zoom, height * zoom)
-    drawn = image.copy() if zoom == 1 else cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    drawn = np.ascontiguousarray(drawn)
+    drawn = cv2.resize(image, (width * zoom, height * zoom), interpolation=cv2.INTER_CUBIC) if zoom > 1 else image
+    drawn = np.array(drawn, order='C')
     for window, box, label in zip(masks.windows(), masks.boxes.tolist(), np.asarray(labels).tolist()):
         if not window.size:
             continue
-        if zoom > 1:
-            window = np.repeat(np.repeat(window, zoom, 0), zoom, 1)
+        window = window.repeat(zoom, 0).repeat(zoom, 1)
         offset = (box[0] * zoom, box[1] * zoom)
         lines, _ = cv2.findContours(window, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=offset)
         # OpenCV draws each step of a contour with round ends: its thickness n makes lines of 2n - 1 px.

@@ -39,6 +39,8 @@ def _model(cfg: Config) -> str:
 
 
 def _anchors(cfg: Config) -> str:
+    if 'rpn_head' not in cfg.model:
+        return 'none'
     generator = TASK_UTILS.build(cfg.model.rpn_head.anchor_generator)
     sides = [((box[2] - box[0]) * (box[3] - box[1])).sqrt().item() for level in generator.base_anchors for box in level]
     sizes = len(generator.scales)
@@ -47,11 +49,15 @@ def _anchors(cfg: Config) -> str:
 
 def _caps(cfg: Config) -> str:
     test = cfg.model.test_cfg
+    if 'rcnn' not in test:
+        return f'→ {test.get("max_per_img", test.get("max_per_image"))}'
     return f'{test.rpn.max_per_img} → {test.rcnn.max_per_img}, {test.rcnn.nms.iou_threshold}'
 
 
 def _rois(cfg: Config) -> str:
-    stages = cfg.model.train_cfg.rcnn
+    stages = cfg.model.train_cfg.get('rcnn')
+    if stages is None:
+        return 'none'
     sampler = (stages[0] if isinstance(stages, list) else stages).sampler
     return f'{sampler.num}, ≤ {sampler.pos_fraction:.0%} cells'
 

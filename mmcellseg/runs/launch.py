@@ -85,12 +85,12 @@ def set_seed(cfg: Config, seed: int | None) -> None:
         cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
 
 
-def set_show_dir(cfg: Config, show_dir: str) -> None:
-    """Draw every test image with its predictions into ``<run's folder>/<timestamp>/show_dir``."""
+def set_show_dir(cfg: Config, show_dir: str, score_thr: float) -> None:
+    """Draw every test image with its predictions above a score into ``<run's folder>/<timestamp>/show_dir``."""
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise ValueError(f'{cfg.filename}: --show-dir needs a visualization hook in default_hooks')
-    hook.update(draw=True, test_out_dir=show_dir)
+    hook.update(draw=True, test_out_dir=show_dir, score_thr=score_thr)
 
 
 def set_tta(cfg: Config) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import runpy
+import sys
 import zipfile
 from functools import partial
 
@@ -109,6 +111,28 @@ def test_a_config_may_ask_for_mirrored_views(tiny_trained, tmp_path):
     assert len(asked) == 5
 
 
+def test_drawings_show_cells_from_the_fitted_threshold_on_or_the_given_one(tiny_trained, tmp_path, monkeypatch):
+    write_config(tmp_path / 'c.py', tiny_trained / 'data', '')
+    (tmp_path / 'run').mkdir()
+    seen = []
+    monkeypatch.setattr(launch, 'run_test', lambda cfg, *_: seen.append(cfg.default_hooks.visualization.score_thr))
+    asked = [
+        'test.py',
+        str(tmp_path / 'c.py'),
+        str(tmp_path / 'run/x.pth'),
+        '--show-dir',
+        'a',
+        '--work-dir',
+        str(tmp_path),
+    ]
+    for more, fitted in (([], None), ([], 0.35), (['--show-score-thr', '0.8'], 0.35)):
+        content = {'status': 'finished', 'config': {}, 'label_map_score_threshold': fitted}
+        (tmp_path / 'run/record.json').write_text(json.dumps(content))
+        monkeypatch.setattr(sys, 'argv', asked + more)
+        runpy.run_path(str(TEST), run_name='__main__')
+    assert seen == [0.5, 0.35, 0.8]
+
+
 TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', transforms=[])]\n"
 
 
@@ -119,7 +143,7 @@ TTA = "tta_model = dict(type='{}')\ntta_pipeline = [dict(type='TestTimeAug', tra
         (TTA.format('DetTTAModel'), launch.set_tta, 'DetTTAModel merges boxes only and would lose the masks'),
         (
             "default_hooks.pop('visualization')\n",
-            partial(launch.set_show_dir, show_dir='shown'),
+            partial(launch.set_show_dir, show_dir='shown', score_thr=0.5),
             r'c\.py: --show-dir needs a visualization hook',
         ),
     ],

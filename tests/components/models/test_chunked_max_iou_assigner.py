@@ -145,12 +145,6 @@ def test_order_keeps_neighbours_together():
     assert sorted(order[:16].tolist()) == [y * 8 + x for y in range(4) for x in range(4)]
 
 
-def test_is_registered_and_refuses_an_empty_chunk():
-    assert isinstance(TASK_UTILS.build(dict(type='ChunkedMaxIoUAssigner', **RPN)), ChunkedMaxIoUAssigner)
-    with pytest.raises(ValueError, match='at least 1, but got 0'):
-        ChunkedMaxIoUAssigner(chunk_size=0, **RPN)
-
-
 @pytest.mark.parametrize('calculator', [{'type': 'BboxOverlaps2D'}, {'type': 'BboxOverlaps2D', 'dtype': 'fp16'}])
 @pytest.mark.parametrize('pairs', [1, 2**14])
 def test_no_block_of_overlaps_is_larger_than_a_chunk(monkeypatch, calculator, pairs):
@@ -175,7 +169,9 @@ def test_no_block_of_overlaps_is_larger_than_a_chunk(monkeypatch, calculator, pa
     assert max(asked) < len(priors) * len(cells) / 25
 
 
-def test_few_pairs_go_the_stock_way(monkeypatch):
+def test_few_pairs_go_the_stock_way_and_an_empty_chunk_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match='at least 1, but got 0'):
+        TASK_UTILS.build(dict(type='ChunkedMaxIoUAssigner', chunk_size=0, **RPN))
     priors, cells = boxes(torch.Generator().manual_seed(2), 50), boxes(torch.Generator().manual_seed(3), 9)
     monkeypatch.setattr(chunked_max_iou_assigner, 'WHOLE_PAIRS', 450)
     monkeypatch.setattr(ChunkedMaxIoUAssigner, '_match', None)

@@ -34,30 +34,26 @@ def some_boxes(generator, n, height, width):
     return torch.cat([centre - size / 2, centre + size / 2], 1)
 
 
-def both(preds, boxes, labels, shape, threshold=0.5, scale=(1.0, 1.0), rescale=True, activate_map=False, **head):
-    """RLEs and boxes of the stock head and of ours."""
+def predict(kind, preds, boxes, labels, shape, threshold=0.5, scale=(1.0, 1.0), rescale=True, activate=False, **head):
+    """What a head of that kind predicts for one image."""
+    results, config = InstanceData(bboxes=boxes.clone(), labels=labels), ConfigDict(mask_thr_binary=threshold)
     meta = {'ori_shape': shape, 'scale_factor': scale}
-    out = []
-    for kind in (FCNMaskHead, RLEMaskHead):
-        results = InstanceData(bboxes=boxes.clone(), labels=labels)
-        kind(**{**HEAD, **head}).predict_by_feat(
-            [preds], [results], [meta], ConfigDict(mask_thr_binary=threshold), rescale, activate_map
-        )
-        out.append(results)
-    stock, ours = out
-    assert torch.equal(stock.bboxes, ours.bboxes)
-    return encode_mask_results(stock.masks.numpy()), ours.masks
+    kind(**{**HEAD, **head}).predict_by_feat([preds], [results], [meta], config, rescale, activate)
+    return results
 
 
 def assert_same(*args, **kwargs):
-    stock, ours = both(*args, **kwargs)
+    """The RLEs of ours, which are those of stock's masks."""
+    stock, ours = (predict(kind, *args, **kwargs) for kind in (FCNMaskHead, RLEMaskHead))
+    assert torch.equal(stock.bboxes, ours.bboxes)
+    stock, ours = encode_mask_results(stock.masks.numpy()), ours.masks
     assert len(ours) == len(stock)
     assert [i for i, (a, b) in enumerate(zip(stock, ours)) if a != b] == []
     return ours
 
 
-@pytest.mark.parametrize('seed', range(6))
 @pytest.mark.parametrize('threshold', [0.5, 0.05, 0.999999])
+@pytest.mark.parametrize('seed', range(6))
 def test_random_boxes_inside_and_cut_by_the_border(seed, threshold):
     generator = torch.Generator().manual_seed(seed)
     height, width = 90 + seed, 131 - seed
@@ -88,11 +84,8 @@ def test_degenerate_boxes():
 def test_boxes_that_stock_cannot_paste_are_empty_masks():
     bad = [[60, 5, 80, 9], [-30, 5, -20, 9], [float('nan')] * 4, [0, 0, float('inf'), 5], [9, 9, 2, 12]]
     preds, labels = torch.full((5, 3, 28, 28), 9.0), torch.zeros(5, dtype=torch.long)
-    results = InstanceData(bboxes=torch.tensor(bad), labels=labels)
-    meta = {'ori_shape': (30, 40), 'scale_factor': (1.0, 1.0)}
-    RLEMaskHead(**HEAD).predict_by_feat([preds], [results], [meta], ConfigDict(mask_thr_binary=0.5), True)
     empty = coco_mask.encode(np.zeros((30, 40), np.uint8, order='F'))
-    assert results.masks == [empty] * 5
+    assert predict(RLEMaskHead, preds, torch.tensor(bad), labels, (30, 40)).masks == [empty] * 5
 
 
 def test_scaled_images_with_and_without_rescale():
@@ -120,7 +113,7 @@ def test_other_inputs():
     generator = torch.Generator().manual_seed(3)
     boxes, labels = some_boxes(generator, 24, 70, 80).clamp(0, 70), torch.randint(0, 3, (24,), generator=generator)
     preds = logits(generator, 24)
-    assert_same(preds.sigmoid(), boxes, labels, (70, 80), activate_map=True)
+    assert_same(preds.sigmoid(), boxes, labels, (70, 80), activate=True)
     assert_same(preds[:, :1], boxes, labels, (70, 80), class_agnostic=True)
     assert_same(preds[..., :14], boxes, labels, (70, 80))
     assert_same(preds.bfloat16(), boxes, labels, (70, 80))
@@ -134,7 +127,7 @@ def test_batches_do_not_show(monkeypatch):
     whole = assert_same(preds, boxes, labels, (300, 300))
     for limit in (1, 900):
         monkeypatch.setattr(rle_mask_head, 'BATCH_PIXELS', limit)
-        assert both(preds, boxes, labels, (300, 300))[1] == whole
+        assert predict(RLEMaskHead, preds, boxes, labels, (300, 300)).masks == whole
 
 
 @pytest.mark.parametrize('threshold', [0.5, 0.02])
@@ -156,16 +149,11 @@ def test_as_off_the_cpu(threshold):
 def test_thresholds_of_nothing_give_the_stock_tensor(threshold, dtype):
     generator = torch.Generator().manual_seed(6)
     boxes, labels = some_boxes(generator, 5, 40, 40).clamp(0, 40), torch.zeros(5, dtype=torch.long)
-    preds, out = logits(generator, 5), []
-    for kind in (FCNMaskHead, RLEMaskHead):
-        results = InstanceData(bboxes=boxes.clone(), labels=labels)
-        meta = {'ori_shape': (40, 40), 'scale_factor': (2.0, 2.0)}
-        config = ConfigDict(mask_thr_binary=threshold)
-        kind(**HEAD).predict_by_feat([preds], [results], [meta], config, rescale=True)
-        out.append(results)
-    assert out[1].masks.dtype == dtype
-    assert torch.equal(out[0].masks, out[1].masks)
-    assert torch.equal(out[0].bboxes, out[1].bboxes)
+    asked = (logits(generator, 5), boxes, labels, (40, 40), threshold, (2.0, 2.0))
+    stock, ours = (predict(kind, *asked) for kind in (FCNMaskHead, RLEMaskHead))
+    assert ours.masks.dtype == dtype
+    assert torch.equal(stock.masks, ours.masks)
+    assert torch.equal(stock.bboxes, ours.bboxes)
 
 
 class LargestTensor(TorchDispatchMode):

@@ -8,6 +8,11 @@ from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.models import roi_targets
 
 
+def proposals(rng: np.random.Generator, number: int, low: float, high: float, longest: float) -> np.ndarray:
+    corner = rng.uniform(low, high, (number, 2))
+    return np.concatenate([corner, corner + rng.uniform(1, longest, (number, 2))], axis=1).astype(np.float32)
+
+
 def scene(rng: np.random.Generator, height: int, width: int, number: int, largest: float) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     centre, radius = rng.uniform(0, [height, width], (number, 2)), rng.uniform(0.4, largest, number)
@@ -52,23 +57,19 @@ def test_hand_computed():
 def test_nothing_to_do():
     masks = BoxMasks.random(2, 8, 8)
     boxes = np.zeros((0, 4), np.float32)
-    assert masks.crop_and_resize(boxes, (4, 5), np.zeros(0, int)).masks.shape == (0, 4, 5)
-    assert masks[:0].crop_and_resize(boxes, (4, 5), np.zeros(0, int)).masks.shape == (0, 4, 5)
-
-
-def test_empty_mask_gives_zeros():
-    masks = BoxMasks.from_bitmaps(np.zeros((1, 8, 8), np.uint8))
-    assert masks.crop_and_resize(np.float32([[0, 0, 5, 5]]), (4, 4), np.array([0])).masks.sum() == 0
+    for some in (masks, masks[:0]):
+        assert some.crop_and_resize(boxes, (4, 5), np.zeros(0, int)).masks.shape == (0, 4, 5)
+    empty = BoxMasks.from_bitmaps(np.zeros((1, 8, 8), np.uint8))
+    assert empty.crop_and_resize(np.float32([[0, 0, 5, 5]]), (4, 4), np.array([0])).masks.sum() == 0
 
 
 def test_through_mmdets_mask_target(rng):
     full = scene(rng, 64, 80, 6, 12)
-    corner = torch.from_numpy(rng.uniform(-5, 60, (20, 2))).float()
-    proposals = torch.cat([corner, corner + torch.from_numpy(rng.uniform(1, 30, (20, 2))).float()], dim=1)
+    boxes = torch.from_numpy(proposals(rng, 20, -5, 60, 30))
     owners = torch.from_numpy(rng.integers(0, 6, 20))
     config = ConfigDict(mask_size=28)
     ours, stock = (
-        mask_target([proposals.clone()], [owners], [m], config)
+        mask_target([boxes.clone()], [owners], [m], config)
         for m in (BoxMasks.from_bitmaps(full), BitmapMasks(full, 64, 80))
     )
     assert ours.shape == stock.shape == (20, 28, 28)
@@ -77,8 +78,7 @@ def test_through_mmdets_mask_target(rng):
 
 def test_exact_under_autocast(rng):
     full = scene(rng, 64, 80, 6, 12)
-    corner = rng.uniform(0, 50, (20, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(1, 30, (20, 2))], axis=1).astype(np.float32)
+    boxes = proposals(rng, 20, 0, 50, 30)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert_targets_agree(full, boxes, rng.integers(0, 6, 20), (28, 28))
 
@@ -86,8 +86,7 @@ def test_exact_under_autocast(rng):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_on_a_gpu(rng):
     full = scene(rng, 90, 110, 8, 25)
-    corner = rng.uniform(0, 60, (40, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(1, 40, (40, 2))], axis=1).astype(np.float32)
+    boxes = proposals(rng, 40, 0, 60, 40)
     owners = rng.integers(0, 8, 40)
     stock = BitmapMasks(full, 90, 110).crop_and_resize(boxes, (28, 28), owners, 'cuda', binarize=False).masks
     for b, o in ((boxes, owners), (torch.from_numpy(boxes).cuda(), torch.from_numpy(owners).cuda())):

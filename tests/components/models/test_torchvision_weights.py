@@ -114,16 +114,12 @@ def test_every_tensor_has_its_place_in_the_mmdet_model(version: str):
     }
 
 
-def test_dropped_heads_are_the_three_last_layers():
-    dropped = set(convert(empty_state('v2'), keep_heads=True)) - set(convert(empty_state('v2')))
-    layers = ('bbox_head.fc_cls', 'bbox_head.fc_reg', 'mask_head.conv_logits')
-    assert dropped == {f'roi_head.{name}.{key}' for name in layers for key in ('weight', 'bias')}
-
-
-def test_a_model_of_five_outputs_keeps_its_four_classes():
-    kept = convert(empty_state('v2', classes=5), keep_heads=True)
-    model = build('v2', num_classes=4)
-    for name in ('roi_head.bbox_head.fc_cls', 'roi_head.bbox_head.fc_reg', 'roi_head.mask_head.conv_logits'):
+def test_without_heads_the_three_last_layers_are_left_out_and_other_classes_are_kept():
+    layers = ('roi_head.bbox_head.fc_cls', 'roi_head.bbox_head.fc_reg', 'roi_head.mask_head.conv_logits')
+    kept, model = convert(empty_state('v2', classes=5), keep_heads=True), build('v2', num_classes=4)
+    dropped = set(kept) - set(convert(empty_state('v2', classes=5)))
+    assert dropped == {f'{name}.{key}' for name in layers for key in ('weight', 'bias')}
+    for name in layers:
         assert kept[f'{name}.weight'].shape == model.get_submodule(name).weight.shape
 
 
@@ -131,9 +127,8 @@ def test_background_goes_last_or_away():
     state = {name: torch.zeros(shape) for name, shape in published('v1').items() if 'predictor' in name}
     numbers = torch.arange(91.0)
     state['roi_heads.box_predictor.cls_score.bias'] = numbers
-    state['roi_heads.box_predictor.bbox_pred.bias'] = numbers.repeat_interleave(4) + torch.tensor(
-        [0, 0.25, 0.5, 0.75]
-    ).repeat(91)
+    sides = torch.tensor([0, 0.25, 0.5, 0.75]).repeat(91)
+    state['roi_heads.box_predictor.bbox_pred.bias'] = numbers.repeat_interleave(4) + sides
     state['roi_heads.mask_predictor.mask_fcn_logits.bias'] = numbers
     kept = convert(state, keep_heads=True)
     assert len(COCO_IDS) == 80

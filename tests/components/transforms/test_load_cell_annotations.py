@@ -183,24 +183,16 @@ def test_transform_that_reads_bitmaps_says_what_to_do(coco):
         erase(load('LoadCellAnnotations', coco, 0))
 
 
-def test_malformed_mask_names_the_image_and_its_index():
-    good = {'size': [2, 2], 'counts': '4'}
-    instances = [
-        {'bbox': [0, 0, 1, 1], 'bbox_label': 0, 'ignore_flag': 0, 'mask': mask}
-        for mask in (good, {'size': [2, 2], 'counts': '3'})
-    ]
-    results = {'img_path': 'a/b.tif', 'ori_shape': (2, 2), 'instances': instances}
+def test_malformed_masks_name_the_image_and_polygon_masks_are_refused():
+    good, bad = {'size': [2, 2], 'counts': '4'}, {'size': [2, 2], 'counts': '3'}
+    instances = [{'bbox': [0, 0, 1, 1], 'bbox_label': 0, 'ignore_flag': 0, 'mask': mask} for mask in (good, bad)]
     with pytest.raises(ValueError, match=r'a/b\.tif.*RLE 1.*it covers 3 px, expected 2 × 2 = 4'):
-        LoadCellAnnotations()(results)
+        LoadCellAnnotations()({'img_path': 'a/b.tif', 'ori_shape': (2, 2), 'instances': instances})
+    with pytest.raises(ValueError, match='poly2mask=True'):
+        LoadCellAnnotations(poly2mask=False)
 
 
 def test_image_without_annotations():
     results = LoadCellAnnotations()({'ori_shape': (7, 9), 'instances': []})
-    assert len(results['gt_masks']) == 0
     assert results['gt_masks'].to_ndarray().shape == (0, 7, 9)
     assert results['gt_bboxes'].tensor.shape == (0, 4)
-
-
-def test_polygon_masks_are_refused():
-    with pytest.raises(ValueError, match='poly2mask=True'):
-        LoadCellAnnotations(poly2mask=False)

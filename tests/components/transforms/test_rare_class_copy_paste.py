@@ -1,6 +1,5 @@
 """Pasted cells, their masks, and what they may cover."""
 
-import copy
 import json
 import pickle
 
@@ -38,16 +37,19 @@ def test_a_pasted_cell_takes_the_pixels_that_it_covers():
     assert there.areas.tolist() == [20, 4]  # the masks before stay as they were
 
 
-@pytest.mark.parametrize(('limit', 'fits'), [(0.125, True), (0.12, False)])
-def test_overlap_limit_of_the_new_cell(limit, fits):
-    # 2 of its 16 pixels lie on the cell of 20: 0.125
-    assert (paste(masks_of((0, 0, 4, 5)), np.ones((4, 4), np.uint8), (3, 3), limit) is not None) == fits
-
-
-@pytest.mark.parametrize(('limit', 'fits'), [(0.5, True), (0.49, False)])
-def test_overlap_limit_of_a_cell_that_is_there(limit, fits):
+def test_overlap_limits():
+    cell, small = masks_of((0, 0, 4, 5)), masks_of((0, 0, 2, 1))
+    # 2 of the 16 pixels of the new cell lie on a cell of 20: 0.125
+    assert paste(cell, np.ones((4, 4), np.uint8), (3, 3), 0.125) is not None
+    assert paste(cell, np.ones((4, 4), np.uint8), (3, 3), 0.12) is None
     # one of the two pixels of a small cell: 0.5
-    assert (paste(masks_of((0, 0, 2, 1)), np.ones((5, 5), np.uint8), (1, 0), limit) is not None) == fits
+    assert paste(small, np.ones((5, 5), np.uint8), (1, 0), 0.5) is not None
+    assert paste(small, np.ones((5, 5), np.uint8), (1, 0), 0.49) is None
+    # 1 of 4 pixels on each of two cells: half of the new one
+    two = masks_of((0, 0, 3, 3), (5, 0, 8, 3))
+    bar = np.ones((1, 4), np.uint8)
+    assert paste(two, bar, (2, 0), 0.5) is not None
+    assert paste(two, bar, (2, 0), 0.49) is None
 
 
 @pytest.fixture
@@ -114,23 +116,20 @@ def test_draws_follow_the_seed(source):
     assert any(o.shape != first.shape or (o != first).any() for o in others)
 
 
-def test_a_cell_is_never_pasted_into_its_own_image(source):
-    results = build(source).transform(sample(source, 'b.png'))
-    assert results['gt_bboxes_labels'].tolist() == [0]
-
-
-def test_no_room_leaves_the_image_alone(source):
+def test_where_nothing_is_pasted_the_image_is_left_alone(source):
     full = sample(source)
     full['gt_masks'] = masks_of((0, 0, 16, 12))
-    before = copy.deepcopy(full)
-    results = build(source, max_overlap=0.0).transform(full)
-    np.testing.assert_array_equal(results['img'], before['img'])
-    assert len(results['gt_masks']) == 1
-
-
-def test_probability_and_pickling(source):
-    transform = pickle.loads(pickle.dumps(build(source, prob=0.0)))
-    assert len(transform.transform(sample(source))['gt_masks']) == 1
+    never = pickle.loads(pickle.dumps(build(source, prob=0.0)))
+    common = RareClassCopyPaste('train.json', str(source))  # without a rare class
+    own = sample(source, 'b.png')  # the rare cell's own image
+    for transform, given in (
+        (build(source, max_overlap=0.0), full),
+        (never, sample(source)),
+        (common, sample(source)),
+        (build(source), own),
+    ):
+        kept = transform.transform(dict(given))
+        assert all(kept[key] is given[key] for key in given)
 
 
 def test_pastes_into_an_image_without_cells(source):
@@ -160,12 +159,6 @@ def test_polygons_are_pasted_and_a_mask_of_another_size_names_its_image(source):
     (source / 'size.json').write_text(json.dumps(coco))
     with pytest.raises(ValueError, match=r'b\.png: mask of a cell to paste: .*expected \[12, 16\]'):
         build(source, ann_file='size.json').transform(sample(source))
-
-
-def test_where_no_class_is_rare_nothing_is_pasted(source):
-    given = sample(source)
-    kept = RareClassCopyPaste('train.json', str(source)).transform(dict(given))
-    assert all(kept[key] is given[key] for key in given)
 
 
 def test_bad_input_is_refused(source):
