@@ -57,7 +57,7 @@ class Driver(NamedTuple):
 def read_driver() -> Driver:
     if shutil.which('nvidia-smi') is None:
         return Driver()
-    queries = (['--query-gpu=name,driver_version', '--format=csv,noheader'], [])
+    queries: tuple[list[str], ...] = (['--query-gpu=name,driver_version', '--format=csv,noheader'], [])
     listed, head = (
         subprocess.run(['nvidia-smi', *query], capture_output=True, text=True, timeout=20) for query in queries
     )

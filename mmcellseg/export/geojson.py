@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -135,6 +136,7 @@ def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list
     """
     names: list[str | None] = []
     boxes, windows = [], []
+    centres = np.arange(max(height, width)) + 0.5
     for index, feature in enumerate(_features(path)):
         try:
             # QuPath's cells have a nucleus besides; the cell is the geometry.
@@ -153,14 +155,14 @@ def read_geojson(path: str | os.PathLike, height: int, width: int) -> tuple[list
             polygon = shape(geometry)
             if polygon.is_empty or not np.isfinite(shapely.get_coordinates(polygon)).all():
                 raise ValueError('it is empty, or a number is not finite')
-            low = np.clip(np.floor(polygon.bounds[:2]), 0, (width, height)).astype(int)
-            high = np.clip(np.ceil(polygon.bounds[2:]), low, (width, height)).astype(int)
+            x1, y1, x2, y2 = polygon.bounds
         except (ValueError, TypeError, LookupError, AttributeError, shapely.GEOSException) as error:
             raise ExportReadError(f'{path}: feature {index} is no polygon of points [x, y] ({error})') from None
         shapely.prepare(polygon)
-        xs, ys = np.meshgrid(*(np.arange(a, b) + 0.5 for a, b in zip(low, high)))
-        boxes.append([*low, *high])
-        windows.append(shapely.contains_xy(polygon, xs, ys).astype(np.uint8))
+        columns = slice(*(min(max(x, 0), width) for x in (math.floor(x1), math.ceil(x2))))
+        rows = slice(*(min(max(y, 0), height) for y in (math.floor(y1), math.ceil(y2))))
+        boxes.append((columns.start, rows.start, columns.stop, rows.stop))
+        windows.append(shapely.contains_xy(polygon, centres[columns], centres[rows, None]).astype(np.uint8))
     return names, InstanceMasks.from_windows(np.reshape(boxes, (-1, 4)), windows, height, width)
 
 
