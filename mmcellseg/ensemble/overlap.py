@@ -43,7 +43,8 @@ def greedy_groups(
     """
     waiting, seeds = np.ones(number, bool), np.zeros(number, bool)
     left = np.arange(len(first))  # pairs whose first one waits
-    found, values = [left[:0]], [np.zeros(0)]
+    found: list[np.ndarray] = [left[:0]]
+    values: list[np.ndarray] = [np.zeros(0)]
     while waiting.any():
         new = waiting.copy()
         new[second[left]] = False

@@ -121,8 +121,9 @@ class TiffImage(RegionImage):
             white = series.dtype.kind in 'iu' and self._photometric != 'MINISWHITE'
             self.levels = []
             for number, level in enumerate(series.levels):
-                for frame in filter(None, level.pages):
-                    check_page(frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame, sparse=True)
+                for frame in level.pages:
+                    if frame is not None:
+                        check_page(frame.aspage() if isinstance(frame, tifffile.TiffFrame) else frame, sparse=True)
                 store = series.aszarr(level=number, fillvalue=self._max if white else 0)  # of tiles without data
                 height = level.shape[self._axes.index('Y')]
                 self.levels.append((self.height / height, zarr.open_array(store, mode='r')))

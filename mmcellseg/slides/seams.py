@@ -129,7 +129,8 @@ class Seams:
         pairs = np.sort(pairs[:, pairs[0] >= 0], axis=0)
         by_whole = whole[pairs[0]]
         # A view that is linked to a better one gives way to it, unless both are cut.
-        groups = greedy_groups(*pairs[:, by_whole], len(ranked), lambda at: np.ones(len(at)), 0.5)
+        first, second = pairs[:, by_whole]
+        groups = greedy_groups(first, second, len(ranked), lambda at: np.ones(len(at)), 0.5)
         seeds, leads = np.zeros((2, len(ranked)), bool)
         seeds[groups.seeds] = leads[groups.leader] = True
         kept = ranked[seeds & whole & (own | leads)]
