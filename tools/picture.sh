@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes docs/contours.png and docs/report.png: draws tissue, trains on it (a few minutes on one core), and draws what the model predicts
-# on a held-out image beside the truth. Resumes.
+# Makes docs/contours.png and docs/report.png: draws tissue, trains on it (a few minutes on one core), and draws what the
+# model predicts on a held-out image beside the truth. Resumes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=${VENV:-$PWD/.venv}/bin:$PATH
