@@ -189,7 +189,7 @@ def run(data: Path | None, quick: bool) -> list[dict]:
         root = data
         if root is None:
             root = Path(folder) / 'synthetic'
-            make_synthetic(root, num_train=8, num_test=0, dense=not quick)
+            make_synthetic(root, num_train=8, num_test=1, dense=not quick)
         write_conversion(read_dataset(root), Path(folder))
         content = json.loads((Path(folder) / 'annotations' / 'train.json').read_text())
 
