@@ -1,4 +1,4 @@
-"""What README's picture shows: EfficientNet-Lite0 on drawn tissue, 200 steps of 4 crops."""
+"""What README's picture shows: EfficientNet-Lite0 on drawn tissue, 600 steps of 4 crops."""
 
 _base_ = [
     '../_base_/models/mask-rcnn_lite0_fpn-64.py',
@@ -9,6 +9,6 @@ _base_ = [
 rois = dict(num=64, pos_fraction=0.5)
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=dict(sampler=rois)))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
-train_cfg = dict(max_epochs=5, val_interval=5)
-param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=5, convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=15, val_interval=5)
+param_scheduler = [*_base_.warmup, dict(type='CosineAnnealingLR', T_max=15, convert_to_iter_based=True)]
 custom_hooks = [*_base_.custom_hooks, _base_.bfloat16_hook]
