@@ -265,13 +265,13 @@ def test_members_cover_what_an_ensemble_needs():
 def test_ladder_steps_follow_from_each_other():
     """From the second step to the eighth each leaf inherits the one before: its text is the experiment.
 
-    No number is given twice; the steps that merge others are in ``ensembles/``.
+    No number is missing or given twice; the steps that merge others are in ``ensembles/``.
     """
     for ladder in 'sg':
         steps = [p for p in NAMED if p.parent.name == 'consep' and p.stem.startswith(ladder)]
         merges = [Path(load(p).out_dir).name for p in (CONFIGS / 'ensembles').glob(f'{ladder}[0-9][0-9]_*.py')]
-        numbers = [int(name[1:3]) for name in [*(p.stem for p in steps), *merges]]
-        assert len(set(numbers)) == len(numbers) > 10
+        numbers = sorted(int(name[1:3]) for name in [*(p.stem for p in steps), *merges])
+        assert numbers == list(range(1, len(numbers) + 1))
         for before, after in itertools.pairwise(steps[:8]):
             assert before.name in after.read_text()
 
