@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/adamw-1e-3_cosine.py',
     '../_base_/default_runtime.py',
 ]
-rois = dict(num=128, pos_fraction=0.5)
+rois = dict(num=64, pos_fraction=0.5)  # a crop holds some 30 cells; 128 make a step half as long again
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=dict(sampler=rois)))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
 train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150pct, *_base_.histology.c256_no_stain[5:]]

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/adamw-1e-3_cosine.py',
     '../_base_/default_runtime.py',
 ]
-stages = [dict(stage, sampler=dict(stage.sampler, num=128, pos_fraction=0.5)) for stage in _base_.model.train_cfg.rcnn]
+stages = [dict(stage, sampler=dict(stage.sampler, num=64, pos_fraction=0.5)) for stage in _base_.model.train_cfg.rcnn]
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=stages))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
 train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150pct, *_base_.histology.c256_no_stain[5:]]
