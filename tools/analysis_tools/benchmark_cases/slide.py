@@ -1,7 +1,7 @@
 """Whole slides: a mosaic through a network, and a million drawn cells through the seams and all formats.
 
 There is no stock way beside them: MMDetection predicts single images. ``MODEL=CONFIG:CHECKPOINT`` names the network of
-the mosaic; without it, it is that of step 35 with random weights, which finds as many cells as a tile may have.
+the mosaic; without it, it is that of step 34 with random weights, which finds as many cells as a tile may have.
 """
 
 import json
@@ -27,7 +27,7 @@ from mmcellseg.slides.work_list import Item
 from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.synthetic.data_set import make_synthetic
 
-CONFIG = Path(__file__).resolve().parents[3] / 'configs/consep/s35_60e.py'
+CONFIG = Path(__file__).resolve().parents[3] / 'configs/consep/s34_lite0.py'
 SHAPES = 64  # different cells, of 12 to 36 px
 OPTIONS = {'tile': 1024, 'overlap': 128}
 
