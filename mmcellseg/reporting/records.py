@@ -95,17 +95,17 @@ def short_figures(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def layout(value: Any, indent: int = 0) -> str:
-    """JSON in few lines: what fits in a line is on one, plain values fill their lines, and a list is never broken."""
+    """JSON in few lines: what fits in a line is on one, such values fill their lines, and a list is never broken."""
     whole = json.dumps(value)
     if isinstance(value, list) and len(whole) + indent > _WIDTH and all(map(_nested, value)):
         return f'[\n{" " * indent} {layout(value[0])},\n{" " * indent} {layout(value[1])}\n{" " * indent}]'
     if not isinstance(value, dict) or len(whole) + indent <= _WIDTH:
         return whole
-    plain = not any(isinstance(item, dict | list) for item in value.values())
     lines: list[str] = []
     for key, item in value.items():
         text = f'{json.dumps(key)}: {layout(item, indent + 1)}'
-        if plain and lines and len(lines[-1]) + len(text) + indent + 3 <= _WIDTH:
+        unbroken = lines and '\n' not in lines[-1] + text
+        if unbroken and len(lines[-1]) + len(text) + indent + 3 <= _WIDTH:
             lines[-1] += f', {text}'
         else:
             lines.append(text)
