@@ -35,4 +35,4 @@ python tools/analysis_tools/training_time.py --out docs/consep-time.png \
   --group 'random start' $records/s{01,02,08,12,13,14,15,16,19,20,21,22,26,24,25,27,28,30,31,32,33}_* \
   --group 'ImageNet start' $records/s3[45]_*[^v]
 python tools/analysis_tools/contours.py $records/s35_lite0_tta-shared/val-results.json \
-  "${CONSEP_ROOT:-data/consep}"/annotations/fold0_val.json --errors --images 3 --out docs/consep-tiles.png
+  "${CONSEP_ROOT:-data/consep}"/annotations/fold0_val.json --errors --images 3 --out docs/consep-tiles.jpg

@@ -6,7 +6,7 @@
 RESULTS is a predictions file, ANN the COCO annotations of the same images, whose paths begin at the folder above its
 own. The images with the most cells come first. Of the predictions those are drawn that a label map takes in: the most
 confident first, without those that lie by more than half under others. With --errors, the images are drawn in a row,
-each with what is right, of another class, missed and spurious.
+each with what is right, of another class, missed and spurious; of a large one the middle.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from mmcellseg.structures.palette import PALETTE, extended
 from mmcellseg.structures.results import read_results
 
 ZOOM, LINE, LETTERS, GAP = 2, 3, 24, 8  # px
+MIDDLE = 500  # px of an image that are drawn with --errors
 OUTCOMES = {'right': (0, 190, 60), 'wrong class': (0, 90, 255), 'missed': (255, 210, 0), 'spurious': (230, 0, 60)}
 
 
@@ -68,23 +69,23 @@ def draw_errors(results: Path, ann: Path, number: int, score_thr: float) -> np.n
     """The picture, uint8 (H, W, 3): images side by side, predictions and missed cells by what became of them."""
     truth = GroundTruth(ann)
     predictions = Predictions(read_results(results), truth, boxes=False)
-    columns = []
+    colours, columns = list(OUTCOMES.values()), []
     for image_id in sorted(truth.images, key=lambda i: -len(truth.rows(i)))[:number]:
         image = read_image(ann.parents[1] / truth.file_names[image_id])
         pairs = image_pairs(truth, predictions, image_id, score_thr)
         cell_of = match_cells(pairs)
-        kinds, _ = sort_errors(pairs, cell_of)
-        missed = np.setdiff1d(np.arange(len(pairs.gt_class)), cell_of)
-        image = draw_contours(
-            image, truth.masks(image_id)[pairs.gt_rows[missed]], [2] * len(missed), list(OUTCOMES.values())
-        )
-        labels = [{RIGHT: 0, WRONG_CLASS: 1}.get(kind, 3) for kind in kinds.tolist()]
-        drawn = draw_contours(image, predictions.masks(image_id)[pairs.pred_rows], labels, list(OUTCOMES.values()))
-        columns.append(titled(drawn, truth.file_names[image_id]))
+        missed = pairs.gt_rows[np.setdiff1d(np.arange(len(pairs.gt_class)), cell_of)]
+        masks = [truth.masks(image_id)[missed], predictions.masks(image_id)[pairs.pred_rows]]
+        labels = [2] * len(missed)
+        labels += [{RIGHT: 0, WRONG_CLASS: 1}.get(kind, 3) for kind in sort_errors(pairs, cell_of)[0].tolist()]
+        drawn = draw_contours(image, InstanceMasks.cat(masks), labels, colours, LINE, ZOOM)
+        top, left = (max(0, (side - MIDDLE) // 2) * ZOOM for side in image.shape[:2])
+        middle = drawn[top : top + MIDDLE * ZOOM, left : left + MIDDLE * ZOOM]
+        columns.append(titled(middle, truth.file_names[image_id]))
     height = max(len(column) for column in columns)
     columns = [np.pad(c, ((0, height - len(c)), (0, 0), (0, 0)), constant_values=255) for c in columns]
     whole = np.concatenate(columns, axis=1)
-    return np.concatenate([whole, legend(list(OUTCOMES), list(OUTCOMES.values()), whole.shape[1], LETTERS)])
+    return np.concatenate([whole, legend(list(OUTCOMES), colours, whole.shape[1], LETTERS)])
 
 
 def main() -> None:
@@ -99,7 +100,10 @@ def main() -> None:
     try:
         picture = (draw_errors if args.errors else draw)(args.results, args.ann, args.images, args.score_thr)
         with atomic_open(args.out) as file:
-            Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(file, 'PNG', optimize=True)
+            if args.out.suffix == '.jpg':
+                Image.fromarray(picture).save(file, 'JPEG', quality=80)
+            else:
+                Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(file, 'PNG', optimize=True)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from error
     print(args.out)
