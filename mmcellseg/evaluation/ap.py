@@ -20,15 +20,6 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 
 
-class Candidates(NamedTuple):
-    """Pairs of one class and image with IoU ≥ 0.5; with a crowd region it is the share of the prediction inside it."""
-
-    pred: np.ndarray  # (K,) rows of the predictions
-    gt: np.ndarray  # (K,) rows of the ground truth
-    iou: np.ndarray  # (K,)
-    areas: np.ndarray  # (N,) px² of every prediction
-
-
 def ranks(predictions: Predictions) -> np.ndarray:
     """Place of each prediction (N,) among those of its image and class: best score first, ties in their order."""
     keys = (-predictions.scores, predictions.category_ids, predictions.image_ids)
@@ -48,8 +39,11 @@ def largest_group(predictions: Predictions) -> int:
 
 def candidates(
     gt: GroundTruth, predictions: Predictions, kind: Literal['bbox', 'segm'], image_ids: Sequence[int]
-) -> Candidates:
-    """All pairs that could match at some IoU threshold."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs (K,) of one class and image with IoU ≥ 0.5: rows of the predictions and of the ground truth, and IoU.
+
+    With a crowd region the IoU is the share of the prediction inside it. And the areas (N,) px² of every prediction.
+    """
     areas = predictions.boxes[:, 2] * predictions.boxes[:, 3]
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for image_id in image_ids:
@@ -73,7 +67,7 @@ def candidates(
         keep = (iou >= IOU_THRESHOLDS[0]) & (predictions.category_ids[i] == gt.category_ids[j])
         found.append((i[keep], j[keep], iou[keep]))
     pred, cell, iou = (np.concatenate(column) for column in zip(*found))
-    return Candidates(pred, cell, iou, areas)
+    return pred, cell, iou, areas
 
 
 class Matches(NamedTuple):
@@ -110,10 +104,9 @@ def match_predictions(
     place = np.full(len(predictions), -1)
     place[order] = np.arange(len(order))
     ids = np.array(sorted(image_ids), np.int64)
-    pairs = candidates(gt, predictions, kind, ids.tolist())
-    counted = place[pairs.pred] >= 0
-    pred, cell, iou = place[pairs.pred][counted], pairs.gt[counted], pairs.iou[counted]
-    areas = pairs.areas[order]
+    pred, cell, iou, areas = candidates(gt, predictions, kind, ids.tolist())
+    counted = place[pred] >= 0
+    pred, cell, iou, areas = place[pred][counted], cell[counted], iou[counted], areas[order]
     (column,) = np.nonzero(np.isin(gt.image_ids, ids))
 
     bins = (0, np.inf), (0, area_edges[0]), area_edges, (area_edges[1], np.inf)

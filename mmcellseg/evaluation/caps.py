@@ -19,9 +19,8 @@ def detection_caps(test_cfg: Mapping, prefix: str = 'model.test_cfg') -> dict[st
 def caps_reached(counts: Mapping[str, int], caps: Mapping[str, int]) -> list[str]:
     """A message for each cap that was reached by the detections of images (name → number), with what to set.
 
-    Proposals are looked at through the detections: a cell takes more than one of them, so that they run out where
-    an image has half as many detections as proposals may be. (The proposals themselves reach their cap in almost
-    every image, most of them with scores of no cell.)
+    Proposals reach their cap in almost every image, most of them with scores of no cell. So they are looked at through
+    the detections: a cell takes more than one, and they run out where half as many detections are found.
     """
     messages = []
     for key, cap in caps.items():

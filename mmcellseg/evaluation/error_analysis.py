@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..structures.overlaps import intersections
-from .evaluate import chosen_images
 from .ground_truth import GroundTruth
 from .label_map_figures import image_maps
 from .matching import match
@@ -174,11 +173,9 @@ def best_pq(gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int])
     return _best(scores[order], total / np.maximum(defined, 1))
 
 
-def analyse(
-    gt: GroundTruth, predictions: Predictions, image_ids: Sequence[int] | None = None, score_thr: float = 0.5
-) -> ErrorReport:
+def analyse(gt: GroundTruth, predictions: Predictions, score_thr: float = 0.5) -> ErrorReport:
     """Errors and confusion matrix of the predictions of score ≥ ``score_thr``, best thresholds over all scores."""
-    ids = chosen_images(gt, image_ids)
+    ids = sorted(gt.images)
     categories = np.array(list(gt.categories), np.int64)
     background = len(categories)
     confusion = np.zeros((background + 1, background + 1), np.int64)

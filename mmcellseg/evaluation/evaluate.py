@@ -58,11 +58,7 @@ class Evaluation:
         f1_radius: px between two centroids that F1 still pairs: 12 at 40× magnification, 6 at 20×.
 
     Attributes: ``image_ids``, the evaluated images, ascending; ``matches``, the hits of ``bbox`` and ``segm`` if asked.
-
-    Raises:
-        EvaluationError: as :class:`GroundTruth` and :class:`Predictions`, or if there is not one annotation or
-            image, or if a setting makes no sense.
-        ResultsError: The results file cannot be read.
+    ``EvaluationError`` says what makes no sense; ``CocoError``, ``ResultsError``: a file cannot be read.
     """
 
     def __init__(
@@ -140,17 +136,10 @@ def evaluate_results(results: Results, ann_file: Annotations, **settings: Any) -
 
 
 def sweep_score_thresholds(
-    results: Results,
-    ann_file: Annotations,
-    thresholds: Sequence[float],
-    *,
-    image_ids: Iterable[int] | None = None,
-    f1_radius: float = RADIUS,
+    results: Results, ann_file: Annotations, thresholds: Sequence[float]
 ) -> dict[float, dict[str, float]]:
     """The ``panoptic`` figures of :func:`evaluate_results` at each score threshold, in one pass over the images."""
-    check_settings(None, None, f1_radius)
     gt = ann_file if isinstance(ann_file, GroundTruth) else GroundTruth(ann_file)
-    chosen = chosen_images(gt, image_ids)
     predictions = checked_predictions(results, gt, ['panoptic'])
-    found = count_images(gt, predictions, chosen, thresholds, f1_radius)
+    found = count_images(gt, predictions, chosen_images(gt, None), thresholds, RADIUS)
     return {t: panoptic_figures(counts, list(gt.categories.values())) for t, counts in zip(thresholds, found)}

@@ -16,11 +16,7 @@ class GroundTruth(Instances):
 
     Cells go by their row, not by their annotation id, of which 0 would count as "no match" in pycocotools. Crowd
     regions (``iscrowd``) and polygons are accepted. ``classes``: names of the categories to evaluate, in order; None
-    takes those of the file by id.
-
-    Raises:
-        CocoError: names the file and the first entry that is wrong (:func:`~mmcellseg.structures.coco.check_coco`),
-            one whose mask does not decode, or a class that the file does not have.
+    takes those of the file by id. ``CocoError`` names the file and the first entry that is wrong.
     """
 
     def __init__(self, ann_file: str | os.PathLike | Mapping, classes: Iterable[str] | None = None) -> None:

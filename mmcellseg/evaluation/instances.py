@@ -40,8 +40,7 @@ class Instances:
         Those of the last image alone are kept: every figure goes through the images once, and decoding is a few
         percent of the work on an image, while the pixels of all images would grow with the data set.
         """
-        if self.runs is None:
-            raise EvaluationError('there are no masks: boxes alone can be evaluated with metrics=["bbox"]')
+        assert self.runs is not None, 'boxes alone were read'
         if self._last is None or self._last[0] != image_id:
             counts, splits = self.runs
             rows = self.rows(image_id)

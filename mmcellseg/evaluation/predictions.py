@@ -16,12 +16,8 @@ _BEARABLE = {BOX_SIZE, EMPTY_MASK, MASK_OUTSIDE, REPEATED, SCORE_RANGE}
 class Predictions(Instances):
     """A COCO results list, checked against the ground truth it is for. ``scores`` is (N,) float64.
 
-    Only what would make the figures meaningless is refused; an empty mask or a box without area counts as a
-    prediction that finds nothing.
-
-    Raises:
-        EvaluationError: names the first entry of an unknown image or category, with a score that is no finite
-            number, or with a box or mask that is missing, broken or of another size than its image.
+    Only what would make the figures meaningless is refused, by the name of the first such entry (``EvaluationError``);
+    an empty mask or a box without area counts as a prediction that finds nothing.
     """
 
     def __init__(self, entries: Sequence[Mapping], gt: GroundTruth, *, boxes: bool = True, masks: bool = True):

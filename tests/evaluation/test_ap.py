@@ -16,9 +16,7 @@ from mmcellseg.evaluation.predictions import Predictions
 SHAPE = (40, 40)
 
 
-def reference(
-    data: dict, results: list[dict], kind: str, max_dets: int, edges: tuple[float, float], image_ids=None
-) -> np.ndarray:
+def reference(data: dict, results: list[dict], kind: str, max_dets: int, edges: tuple[float, float]) -> np.ndarray:
     """pycocotools' precision (10, 101, K, 4) with the same parameters."""
     data, results = copy.deepcopy(data), copy.deepcopy(results)
     if kind == 'segm':
@@ -33,17 +31,14 @@ def reference(
         evaluator.params.maxDets = [max_dets]
         evaluator.params.areaRng = [[0, 1e10], [0, low], [low, high], [high, 1e10]]
         evaluator.params.areaRngLbl = ['all', 'small', 'medium', 'large']
-        if image_ids:
-            evaluator.params.imgIds = image_ids
         evaluator.evaluate()
         evaluator.accumulate()
     return evaluator.eval['precision'][..., 0]
 
 
-def ours(data, results, kind, max_dets, edges, image_ids=None) -> np.ndarray:
+def ours(data, results, kind, max_dets, edges) -> np.ndarray:
     gt = GroundTruth(data)
-    image_ids = image_ids or sorted(gt.images)
-    return precision_table(match_predictions(gt, Predictions(results, gt), kind, max_dets, edges, image_ids))
+    return precision_table(match_predictions(gt, Predictions(results, gt), kind, max_dets, edges, sorted(gt.images)))
 
 
 @pytest.mark.parametrize('kind', ['bbox', 'segm'])
@@ -59,15 +54,6 @@ def test_parity_with_pycocotools(kind: str, max_dets: int, crowd: bool, ties: bo
     if not crowd and not ties:
         other = ours(data, results, kind, 100 if max_dets > 100 else 2000, edges)
         assert np.abs(other - table).max() > 0.01  # the cap bites in this case
-
-
-def test_parity_where_areas_lie_on_the_edges_of_bins() -> None:
-    data, results = random_case(np.random.default_rng(5))
-    areas = np.array([a['area'] for a in data['annotations']], float)
-    edges = tuple(np.sort(areas)[[20, 45]])
-    np.testing.assert_allclose(
-        ours(data, results, 'segm', 2000, edges), reference(data, results, 'segm', 2000, edges), atol=1e-9
-    )
 
 
 @pytest.mark.parametrize('seed', range(8))
@@ -89,12 +75,6 @@ def test_parity_in_a_crush(seed: int) -> None:
         for max_dets in (10, 2000):
             args = data, results, kind, max_dets, (25.5, 36.5)
             np.testing.assert_allclose(ours(*args), reference(*args), rtol=0, atol=1e-9)
-
-
-def test_parity_on_some_of_the_images() -> None:
-    data, results = random_case(np.random.default_rng(6))
-    args = data, results, 'segm', 2000, (60.5, 120.5), [3, 20]
-    np.testing.assert_allclose(ours(*args), reference(*args), atol=1e-9)
 
 
 def test_parity_on_real_labels_with_noise(consep_dir) -> None:
@@ -136,16 +116,6 @@ def test_ap_by_hand() -> None:
         assert np.isnan(figures[f'{kind}_AP50_class2'])
 
 
-def test_iou_thresholds_by_hand() -> None:
-    """A mask of IoU 0.6 counts at 0.50, 0.55 and 0.60."""
-    cell = rectangle(SHAPE, 0, 0, 10, 10)
-    data = annotations({1: SHAPE}, [(1, 1, cell)])
-    figures = evaluate_results(predictions([(1, 1, rectangle(SHAPE, 0, 0, 6, 10), 0.5)]), data, metrics=['segm'])
-    assert figures['segm_AP50'] == 1.0
-    assert figures['segm_AP75'] == 0.0
-    assert figures['segm_AP'] == pytest.approx(0.3, abs=1e-12)
-
-
 @pytest.mark.parametrize('number', [1, 2, 3, 7])
 def test_perfect_prediction_is_exactly_one(number: int) -> None:
     cells = [(1, 1 + k % 2, rectangle(SHAPE, 5 * k, 0, 5 * k + 4, 4)) for k in range(number)]
@@ -171,26 +141,12 @@ def test_default_cap_cuts_nothing_and_a_given_one_holds_everywhere() -> None:
         assert capped[key] == pytest.approx(26 / 101)  # 10 of 40: recalls 0 … 0.25
 
 
-def test_ranks_by_hand() -> None:
+def test_images_of_large_ids_are_ranked_apart() -> None:
     cell = rectangle(SHAPE, 0, 0, 9, 9)
-    data = annotations({1: SHAPE, 2: SHAPE}, [(1, 1, cell)])
-    order = [(2, 1, 0.5), (1, 1, 0.5), (1, 2, 0.1), (1, 1, 0.9), (1, 1, 0.5)]
-    table = Predictions(predictions([(i, c, cell, s) for i, c, s in order]), GroundTruth(data))
-    assert ranks(table).tolist() == [0, 1, 0, 0, 2]
     ids = [2**53, 2**53 + 1, 2**53 + 2]  # no float tells them apart
     data = annotations(dict.fromkeys(ids, SHAPE), [(ids[0], 1, cell)])
     table = Predictions(predictions([(i, 1, cell, 0.5) for i in ids]), GroundTruth(data))
     assert ranks(table).tolist() == [0, 0, 0]
-
-
-def test_class_order_is_that_of_the_ground_truth() -> None:
-    cells = [(1, 1, rectangle(SHAPE, 0, 0, 9, 9)), (1, 2, rectangle(SHAPE, 20, 0, 29, 9))]
-    data = annotations({1: SHAPE}, cells)
-    results = as_predictions(data)[:1]
-    gt = GroundTruth(data, classes=['class2', 'class1'])
-    figures = evaluate_results(results, gt, metrics=['segm'])
-    assert (figures['segm_AP_class1'], figures['segm_AP_class2']) == (1.0, 0.0)
-    assert list(figures).index('segm_AP_class2') < list(figures).index('segm_AP_class1')
 
 
 def test_area_bins_come_from_the_data() -> None:

@@ -14,7 +14,6 @@ from pycocotools import mask as coco_mask
 from mmcellseg.evaluation.evaluate import METRICS, Evaluation, evaluate_results, sweep_score_thresholds
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.evaluation.instances import EvaluationError
-from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.structures.coco import CocoError
 from mmcellseg.structures.results import ResultsError, write_results
 
@@ -115,22 +114,12 @@ def test_boxes_alone(data: dict) -> None:
         ({'image_id': 9}, r'prediction entry 1 \(image 9\): image id 9 is not among the 2 known images'),
         ({'image_id': '1'}, r"image id '1' is not among"),
         ({'category_id': 3}, r'prediction entry 1 .*: unknown category 3, expected one of \[1, 2\]'),
-        ({'category_id': 'round'}, r"prediction entry 1 .*: unknown category 'round', expected one of \[1, 2\]"),
-        ({'category_id': None}, r'prediction entry 1 .*: unknown category None, expected one of \[1, 2\]'),
         ({'score': float('nan')}, r'prediction entry 1 \(image 1\): score nan, expected a finite number'),
         ({'score': GONE}, r'prediction entry 1 \(image 1\): it has no score'),
-        ({'score': None}, r'prediction entry 1 \(image 1\): score None'),
-        ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\], expected four finite numbers x, y, width, height'),
         ({'bbox': [1, 2, 3, math.inf]}, r'prediction entry 1 \(image 1\): bbox .*inf'),
-        ({'segmentation': None}, r'prediction entry 1 \(image 1\): segmentation None, expected an RLE'),
         ({'segmentation': {'size': [30, 40], 'counts': [0, 1200]}}, 'compressed string'),
-        ({'segmentation': {'size': 5, 'counts': 'P`1'}}, r'prediction entry 1 .*: RLE size 5, expected'),
-        (
-            {'segmentation': {'size': [40, 30], 'counts': 'P`1'}},
-            r'prediction entry 1 .*: RLE size \[40, 30\], expected \[30, 40\] of the image',
-        ),
+        ({'segmentation': {'size': [40, 30], 'counts': 'P`1'}}, r'RLE size \[40, 30\], expected \[30, 40\] of the'),
         ({'segmentation': {'size': [30, 40], 'counts': '11'}}, r'entry 1 .*: it covers 2 px, expected 30 × 40 = 1200'),
-        ({'segmentation': {'size': [30, 40], 'counts': 'a b'}}, r'prediction entry 1 .*: character'),
     ],
 )
 def test_bad_predictions_are_named(data: dict, change: dict, message: str) -> None:
@@ -181,17 +170,13 @@ def test_files_that_cannot_be_evaluated(data: dict, tmp_path) -> None:
         evaluate_results([], {'images': [], 'categories': []})
 
 
-def test_masks_are_in_the_order_of_the_rows_and_those_of_one_image_are_held(data: dict) -> None:
-    table = Predictions(as_predictions(data)[::-1], gt := GroundTruth(data))
-    assert (table.rows(1).tolist(), table.rows(99).tolist()) == ([1, 2], [])
-    assert table.masks(1).areas.tolist() == [data['annotations'][k]['area'] for k in (1, 0)]
+def test_the_masks_of_one_image_at_a_time_are_held(data: dict) -> None:
+    gt = GroundTruth(data)
     held = weakref.ref(gt.masks(1))
     assert gt.masks(1) is held()
-    again = gt.masks(1).areas.tolist()
     gt.masks(4)
     gc.collect()
     assert held() is None
-    assert gt.masks(1).areas.tolist() == again
 
 
 @pytest.mark.parametrize('crowd', [False, True])
@@ -199,15 +184,11 @@ def test_a_sweep_of_score_thresholds_equals_an_evaluation_at_each(crowd: bool) -
     """Bit for bit, with scores that tie with each other and with thresholds."""
     data, results = random_case(np.random.default_rng(21), crowd=crowd, ties=True, most=90)
     thresholds = (0.0, 0.2, 0.4, 0.45, 0.6, 0.8, 0.95)
-    swept = sweep_score_thresholds(results, data, thresholds, f1_radius=5.0)
+    swept = sweep_score_thresholds(results, data, thresholds)
     assert list(swept) == list(thresholds)
     for threshold, figures in swept.items():
-        whole = evaluate_results(results, data, metrics=['panoptic'], score_thr=threshold, f1_radius=5.0)
-        assert repr(figures) == repr(whole)
+        assert repr(figures) == repr(evaluate_results(results, data, metrics=['panoptic'], score_thr=threshold))
     assert len({figures['bPQ'] for figures in swept.values()}) == 5  # scores are 0.2, 0.4, 0.6 and 0.8
-    some = sweep_score_thresholds(results, data, [0.4], image_ids=[3, 7])
-    one = evaluate_results(results, data, metrics=['panoptic'], score_thr=0.4, image_ids=[3, 7])
-    assert repr(some[0.4]) == repr(one)
 
 
 def test_figures_of_drawn_images_are_those_of_a_data_set_of_these_images() -> None:

@@ -3,10 +3,9 @@ import pytest
 from drawn_cells import annotations, disc, predictions, random_case, rectangle
 from scipy.optimize import linear_sum_assignment
 
-from mmcellseg.evaluation import panoptic
 from mmcellseg.evaluation.evaluate import evaluate_results
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.evaluation.label_map_figures import MASK_IOUS, label_maps, r_squared
+from mmcellseg.evaluation.label_map_figures import MASK_IOUS, label_maps
 from mmcellseg.evaluation.predictions import Predictions
 
 SHAPE = (20, 20)
@@ -94,13 +93,6 @@ def test_a_class_without_cells_is_0_in_pooled_figures_when_it_was_predicted() ->
         assert figures[key] == 1.0
 
 
-def test_r_squared_by_hand() -> None:
-    """True counts 1, 2, 6 (mean 3: spread 4 + 1 + 9 = 14), found 2, 2, 4: 1 − (1 + 0 + 4) / 14."""
-    assert r_squared(np.array([1, 2, 6]), np.array([2, 2, 4])) == 1 - 5 / 14
-    assert r_squared(np.array([1, 2, 6]), np.array([1, 2, 6])) == 1.0
-    assert np.isnan(r_squared(np.array([2, 2]), np.array([2, 2])))
-
-
 def test_counts_of_r_squared_are_those_of_the_label_maps() -> None:
     """Class 1 has 2, 1 and 0 cells, found 1, 1 and 1 above the score: 1 − (1 + 0 + 1) / (1 + 0 + 1). Class 2 has no
     cells at all. A cell or prediction that is hidden, or below the score, is not counted."""
@@ -122,12 +114,3 @@ def test_the_radius_of_f1_is_an_option() -> None:
     found = predictions([(1, 1, disc(shape, 18, 10, 4), 0.9)])
     assert evaluate_results(found, data, metrics=['panoptic'])['F1'] == 1.0
     assert evaluate_results(found, data, metrics=['panoptic'], f1_radius=6)['F1'] == 0.0
-
-
-def test_sq_and_dq_multiply_to_pq() -> None:
-    counts = np.array([[3, 1, 2, 2.4], [0, 1, 0, 0.0], [0, 0, 0, 0.0]])
-    pq, dq, sq = panoptic.qualities(counts)
-    assert (pq[0], dq[0], sq[0]) == (2.4 / 4.5, 3 / 4.5, 2.4 / 3)
-    assert (pq[1], dq[1], sq[1]) == (0, 0, 0)
-    assert np.isnan([pq[2], dq[2], sq[2]]).all()
-    assert pq[0] == pytest.approx(dq[0] * sq[0], abs=1e-15)

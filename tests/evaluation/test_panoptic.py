@@ -43,24 +43,6 @@ def slow_scores(gt_map: np.ndarray, pred_map: np.ndarray) -> tuple[float, float,
     return pq, aji, aji_plus, 2 * inter.sum() / ((gt_map > 0).sum() + (pred_map > 0).sum())
 
 
-def test_label_map_gives_shared_pixels_to_the_first_in_order() -> None:
-    two = masks(rectangle(SHAPE, 0, 0, 4, 1), rectangle(SHAPE, 2, 0, 6, 1))
-    assert panoptic.label_map(two)[0, :7].tolist() == [1, 1, 1, 1, 2, 2, 0]
-    assert panoptic.label_map(two, np.array([1, 0]))[0, :7].tolist() == [1, 1, 2, 2, 2, 2, 0]
-    assert panoptic.label_map(two, np.array([1]))[0, :7].tolist() == [0, 0, 2, 2, 2, 2, 0]
-    assert panoptic.score_order(np.array([0.5, 0.9, 0.5, 0.49, 0.9]), 0.5).tolist() == [1, 4, 0, 2]
-
-
-def test_overlap_by_hand() -> None:
-    gt_map = np.array([[1, 1, 0, 2], [1, 1, 0, 2]])
-    pred_map = np.array([[0, 1, 1, 3], [0, 1, 1, 0]])
-    pairs = panoptic.overlap(gt_map, pred_map, 2, 3)
-    assert pairs.gt_pixels.tolist() == [4, 2]
-    assert pairs.pred_pixels.tolist() == [4, 0, 1]
-    assert list(zip(pairs.gt.tolist(), pairs.pred.tolist(), pairs.pixels.tolist())) == [(0, 0, 2), (1, 2, 1)]
-    assert pairs.iou.tolist() == [2 / 6, 1 / 2]
-
-
 def test_pq_aji_and_dice_by_hand() -> None:
     """Cell A (10 px) found with 8 of its px, cell B (10 px) missed, a prediction C (4 px) on nothing."""
     gt_map = panoptic.label_map(masks(rectangle(SHAPE, 0, 0, 10, 1), rectangle(SHAPE, 0, 5, 10, 6)))
@@ -104,17 +86,6 @@ def test_aji_lets_two_cells_take_one_prediction_and_aji_plus_does_not() -> None:
     assert panoptic.aji(maps_overlap(gt_map, whole)) == 10 / 20
     assert panoptic.aji_plus(maps_overlap(gt_map, whole)) == 6 / (10 + 4)
     assert panoptic.aji_plus(maps_overlap(whole, gt_map)) == 6 / (10 + 4)
-
-
-def test_only_some_predictions() -> None:
-    """What is left of an overlap is the overlap with the map of the others taken out."""
-    rng = np.random.default_rng(7)
-    gt_map, pred_map = rng.integers(0, 9, (2, 30, 30))
-    kept = np.array([True, False, True, True, False, True, True, False])
-    part = panoptic.overlap(gt_map, pred_map, 8, 8).only(kept)
-    expected = panoptic.overlap(gt_map, np.where(np.append(False, kept)[pred_map], pred_map, 0), 8, 8)
-    for ours, theirs in zip(part, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_nothing_at_all_is_undefined() -> None:
