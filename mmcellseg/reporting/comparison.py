@@ -89,15 +89,14 @@ def table(
     records: Sequence[Mapping[str, Any]],
     metrics: Sequence[str] = (),
     sort: str | None = None,
-    ascending: bool = False,
     conditions: Sequence[str] = (),
     columns: Sequence[str] | None = None,
 ) -> list[list[str]]:
     """Runs by their differing keys and their metrics: a header and one row a run.
 
     ``columns`` replaces the differing keys. ``metrics`` chooses the metrics (default: all that some run has, of its
-    validation by ``run_step.py`` or else while training). ``sort`` is a key or metric, highest first unless
-    ``ascending``; runs without it come last. Only runs that meet all ``conditions`` are in it.
+    validation by ``run_step.py`` or else while training). ``sort`` is a key or metric, highest first; runs without it
+    come last. Only runs that meet all ``conditions`` are in it.
     """
     parsed = [_parse_condition(condition) for condition in conditions]
     asked = [*metrics, *filter(None, [sort]), *(key for key, _, _ in parsed)]
@@ -119,8 +118,8 @@ def table(
         rows.append([str(record['name']), *texts, record['status']])
     if sort:
         # What is no number, NaN too, compares with none.
-        sign, found = 1 if ascending else -1, [look_up(record, sort) for record in records]
-        ranks = [(0, sign * v, '') if type(v) in (int, float) and v == v else (1, 0, str(v)) for v in found]
+        found = [look_up(record, sort) for record in records]
+        ranks = [(0, -v, '') if type(v) in (int, float) and v == v else (1, 0, str(v)) for v in found]
         rows = [rows[i] for i in sorted(range(len(rows)), key=ranks.__getitem__)]
     return [['run', *shown, *metrics, 'status'], *rows]
 

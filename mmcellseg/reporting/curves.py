@@ -2,7 +2,6 @@
 
 import io
 import os
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#0
 MARKERS = 'os^Dv*P'  # several runs differ in these too: prints may be black and white
 
 
-def short_names(names: Sequence[str]) -> list[str]:
-    """Names of configs without the fields (between ``_``) that all share; whole if that leaves one without a name."""
-    shared = set.intersection(*(set(name.split('_')) for name in names)) if len(names) > 1 else set()
-    short = [' '.join(part for part in name.split('_') if part not in shared) for name in names]
-    return short if all(short) and len(set(short)) == len(set(names)) else list(names)
-
-
 def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style: Any) -> None:
     """A curve, with a star on the point nearest to the chosen checkpoint, and its value there; a single point is a
     dot with its value."""
@@ -46,32 +38,17 @@ def _draw(axes: Axes, points: Points, chosen: float | None, tell: bool, **style:
         axes.annotate(text, (x[at], y[at]), (0, 9), textcoords='offset points', ha='center', color=style['color'])
 
 
-def _legend_text(run: Run, name: str) -> str:
-    """Name, and the AP of the chosen checkpoint."""
-    if run.chosen is None or not run.val_ap:
-        return name
-    at, value = min(run.val_ap, key=lambda point: abs(point[0] - run.chosen))  # type: ignore[operator]
-    return f'{textwrap.fill(name, 100, break_on_hyphens=False)} ({value:.3f} at {run.unit} {at:g})'
-
-
 def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
     """Loss on the left, AP on the right; a panel without a curve is left out.
 
     One run has a colour for each split, several have a colour and a marker each; training is dashed. The star is
     the chosen checkpoint.
-
-    Raises:
-        RunLogError: Some runs count epochs and some iterations.
     """
-    if len({run.unit for run in runs}) != 1:
-        raise RunLogError(f'runs counted in epochs and in iterations cannot share an axis: {[r.name for r in runs]}')
     several = len(runs) > 1
     panels = [('loss', [(run.train_loss, run.val_loss) for run in runs])]
     panels.append((metric.replace('_', ' '), [(run.train_ap, run.val_ap) for run in runs]))
     panels = [panel for panel in panels if any(train or val for train, val in panel[1])]
-    texts = [_legend_text(run, name) for run, name in zip(runs, short_names([run.name for run in runs]))]
-    rows = sum(text.count('\n') + 1 for text in texts) if several else 0
-    figure = Figure(figsize=(5 * len(panels), 3.9 + 0.2 * rows), dpi=150, layout='constrained')
+    figure = Figure(figsize=(5 * len(panels), 3.9 + 0.2 * several * len(runs)), dpi=150, layout='constrained')
     FigureCanvasAgg(figure)
     for axes, (title, curves) in zip(figure.subplots(1, len(panels), sharex=True, squeeze=False)[0], panels):
         for i, (run, (train, val)) in enumerate(zip(runs, curves)):
@@ -81,32 +58,27 @@ def draw(runs: Sequence[Run], metric: str = 'segm_AP50') -> Figure:
             chosen = None if val else run.chosen
             _draw(axes, train, chosen, not several, color=train_colour, ls='--', lw=1.5, label='train', **marked)
             _draw(axes, val, run.chosen, not several, color=val_colour, ls='-', lw=1.8, label='val', **marked)
-        axes.set(title=title, xlabel=runs[0].unit)
+        axes.set(title=title, xlabel='epoch')
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(y=0.12)
         axes.grid(alpha=0.25, lw=0.6)
         axes.spines[['top', 'right']].set_visible(False)
     drawn = [line for axes in figure.axes for line in axes.lines]
     handles = []
-    for label, text, dashes, colour in (
-        ('train', 'training', '--', COLOURS[0]),
-        ('val', 'validation', '-', COLOURS[1]),
-    ):
+    for label, text, dashes, colour in (('train', 'training', '--', 0), ('val', 'validation', '-', 1)):
         lengths = [len(line.get_xdata()) for line in drawn if line.get_label() == label]  # type: ignore[arg-type]
         if lengths:
             style = {'marker': 'o', 'ls': ''} if max(lengths) == 1 else {'ls': dashes}
-            handles.append(Line2D([], [], color='0.3' if several else colour, label=text, **style))  # type: ignore[arg-type]
+            handles.append(Line2D([], [], color='0.3' if several else COLOURS[colour], label=text, **style))  # type: ignore[arg-type]
     if any(line.get_label() == 'chosen' for line in drawn):
         handles.append(Line2D([], [], color='0.3', ls='', marker='*', ms=11, label='chosen checkpoint'))
     figure.legend(handles=handles, loc='outside upper center', ncols=3, frameon=False)
     if several:
-        handles = [
-            Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], lw=2, label=text)
-            for i, text in enumerate(texts)
-        ]
+        looks = [{'color': COLOURS[i % len(COLOURS)], 'marker': MARKERS[i % len(MARKERS)]} for i in range(len(runs))]
+        handles = [Line2D([], [], lw=2, label=run.name, **look) for run, look in zip(runs, looks)]  # type: ignore[arg-type]
         figure.legend(handles=handles, loc='outside lower center', ncols=1, frameon=False)
     else:
-        figure.supxlabel(texts[0], fontsize='small', color='0.3')
+        figure.supxlabel(runs[0].name, fontsize='small', color='0.3')
     return figure
 
 

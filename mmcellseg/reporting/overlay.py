@@ -21,12 +21,7 @@ def draw_overlay(
     names: Sequence[str] = (),
     line_width: int | None = None,
 ) -> np.ndarray:
-    """:func:`draw_contours` for the eye: a tiny image enlarged, lines that scale with it, the classes named below.
-
-    Args:
-        names: Of the classes, whose colours are those of the palette; none, no legend.
-        line_width: In px of the drawn image; None, by its size.
-    """
+    """:func:`draw_contours` for the eye: a tiny image enlarged, lines that scale with it, the classes named below."""
     longest = max(image.shape[:2])
     zoom = max(1, -(-SMALLEST // longest))
     line_width = line_width or max(min(zoom, 3), round(longest / LINE_EVERY))
@@ -35,11 +30,7 @@ def draw_overlay(
 
 
 def legend(names: Sequence[str], palette: Sequence[Colour], width: int, size: int) -> np.ndarray:
-    """A white strip uint8 (H, ``width``, 3) with a square in its colour before each name, in as many rows as it takes.
-
-    Args:
-        size: Of the letters, in px.
-    """
+    """A white strip uint8 (H, ``width``, 3) with a square in its colour before each name, letters of ``size`` px."""
     font, gap = ImageFont.load_default(size), size // 2
     places, x, y = [], gap, gap
     for name in names:
@@ -71,20 +62,14 @@ def draw_contours(
 
     Args:
         image: uint8 (H, W, 3).
-        masks: N masks of this image, as box masks or as COCO RLEs.
-        labels: (N,) index into the palette; it starts again behind the last colour.
-        palette: Colours in the image's channel order.
+        masks: N masks of this image, as box masks or as COCO RLEs; of another image size they are refused (ValueError).
+        labels: (N,) index into the palette, in the image's channel order; it starts again behind the last colour.
         thickness: Of the line, in px of the drawn image; an even one is drawn as the odd one below.
         zoom: Whole factor by which the image is enlarged before lines are drawn.
-
-    Raises:
-        ValueError: Masks and labels differ in number, or the masks are of another image size.
     """
     height, width = image.shape[:2]
     if not isinstance(masks, InstanceMasks):
         masks = InstanceMasks.from_rles(masks, height, width)
-    if len(masks) != len(labels):
-        raise ValueError(f'expected one label for each mask, but found {len(masks)} masks and {len(labels)} labels')
     if len(masks) and (masks.height, masks.width) != (height, width):
         raise ValueError(
             f'expected masks of the image drawn on, {height} x {width} px, but they are of one of '
@@ -92,7 +77,7 @@ def draw_contours(
         )
     drawn = cv2.resize(image, (width * zoom, height * zoom), interpolation=cv2.INTER_CUBIC) if zoom > 1 else image
     drawn = np.array(drawn, order='C')
-    for window, box, label in zip(masks.windows(), masks.boxes.tolist(), np.asarray(labels).tolist()):
+    for window, box, label in zip(masks.windows(), masks.boxes.tolist(), np.asarray(labels).tolist(), strict=True):
         if not window.size:
             continue
         window = window.repeat(zoom, 0).repeat(zoom, 1)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..structures.files import atomic_write
+from ..structures.json_file import read_json
 from ..structures.run_files import RECORD_NAME
 
 CONFIG_NAME = 'config.json'
@@ -115,12 +116,7 @@ def layout(value: Any, indent: int = 0) -> str:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RecordError(f'{path}: there is no record of a run') from None
-    except ValueError as error:
-        raise RecordError(f'{path}: is not valid JSON ({error})') from error
+    record = read_json(path, 'record of a run', RecordError)
     if not isinstance(record, dict) or not isinstance(record.get('config'), dict) or 'status' not in record:
         raise RecordError(f'{path}: is no record of a run: it lacks "config" or "status"')
     return record
@@ -143,10 +139,7 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
 
     They are in the record itself (ensembles, and records of the first form), in the ``config.json`` beside it, or
     else only those in which the run and its ancestors with a record differ from one another are known: then
-    ``config.known`` has them with their values before any difference.
-
-    Raises:
-        RecordError: names the file if it is none.
+    ``config.known`` has them with their values before any difference. ``RecordError`` names a file that is no record.
     """
     path = Path(folder) / RECORD_NAME if Path(folder).is_dir() else Path(folder)
     record = _parse(path)

@@ -75,7 +75,8 @@ def test_records_are_read_back_and_named_by_their_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'problem'), [(None, 'there is no record'), ('{"a"', 'is not valid JSON'), ('[]', 'is no record of a run')]
+    ('text', 'problem'),
+    [(None, 'there is no such record'), ('{"a"', 'truncated or not valid JSON'), ('[]', 'is no record of a run')],
 )
 def test_what_is_no_record_names_itself(tmp_path, text, problem):
     if text is not None:

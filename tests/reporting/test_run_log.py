@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from mmcellseg.reporting.run_log import RunLogError, join, log_files, read_run, read_scalars
+from mmcellseg.reporting.run_log import RunLogError, read_run, read_scalars
 
 
-def train(loss, epoch=None, iteration=1):
+def train(loss, epoch, iteration=1):
     line = {'lr': 0.01, 'loss': loss, 'loss_mask': loss / 2, 'time': 0.1}
-    return line | ({} if epoch is None else {'epoch': epoch}) | {'iter': iteration, 'step': iteration}
+    return line | {'epoch': epoch, 'iter': iteration, 'step': iteration}
 
 
 def val(step, ap, loss=None, train_ap=None):
@@ -32,7 +32,7 @@ def test_the_four_curves_of_a_run(tmp_path):
     write(run, '20260101_000000', lines)
     (run / 'best_cell_segm_AP50_epoch_2.pth').touch()
     found = read_run(run)
-    assert (found.name, found.unit, found.chosen) == ('mask-rcnn_r50', 'epoch', 2)
+    assert (found.name, found.chosen) == ('mask-rcnn_r50', 2)
     assert found.train_loss == [(1, 2), (2, 1.5)]  # the mean of 3 and 1
     assert found.val_loss == [(1, 2.5), (2, 2)]
     assert found.train_ap == [(1, 0.3), (2, 0.5)]
@@ -47,26 +47,6 @@ def test_a_resumed_run_replaces_what_it_trained_again(tmp_path):
     found = read_run(tmp_path)
     assert found.train_loss == [(1, 3), (2, 2.5)]
     assert found.val_ap == [(1, 0.15), (2, 0.25)]
-
-
-def test_a_run_begun_anew_in_the_same_folder_replaces_all():
-    old = [train(3, 1), val(1, 0.1), train(2, 2), val(2, 0.2)]
-    assert join([old, [train(4, 1), val(1, 0.3)]]) == (
-        'epoch',
-        {1: [4]},
-        {1: {'cell/segm_AP50': 0.3, 'cell/segm_AP': 0.15}},
-    )
-
-
-def test_validations_of_runs_counted_in_iterations_stand_after_the_iteration_before_them():
-    logs = [[train(3, iteration=10), train(2, iteration=20), val(0, 0.1), train(1, iteration=30), val(30, 0.2)]]
-    unit, losses, validations = join(logs)
-    assert unit == 'iteration'
-    assert losses == {10: [3], 20: [2], 30: [1]}
-    assert {x: v['cell/segm_AP50'] for x, v in validations.items()} == {20: 0.1, 30: 0.2}
-    resumed = [val(0, 0.15), train(1.5, iteration=30), val(0, 0.25)]
-    _, _, validations = join([*logs, resumed])
-    assert {x: v['cell/segm_AP50'] for x, v in validations.items()} == {20: 0.15, 30: 0.25}
 
 
 def test_a_validation_without_training_is_no_point_of_the_curve(tmp_path):
@@ -104,6 +84,7 @@ def test_the_chosen_checkpoint(tmp_path):
         (lambda p: None, r'there is no such folder; give the folder of a run'),
         (lambda p: p.mkdir(), r'run: holds no \*/vis_data/scalars.json, which training writes'),
         (lambda p: write(p, 'a', []), r'neither a training step nor a validation is in .*scalars.json'),
+        (lambda p: write(p, 'a', [{'loss': 1.0, 'iter': 1}]), r'run: its log counts iterations'),
         (lambda p: write(p, 'a', [{'cell/PQ': 0.1, 'step': 1}]), r"no metric 'segm_AP50' was logged; there are PQ"),
     ],
 )
@@ -111,9 +92,3 @@ def test_folders_without_curves_are_named(tmp_path, make, message):
     make(tmp_path / 'run')
     with pytest.raises(RunLogError, match=message):
         read_run(tmp_path / 'run')
-
-
-def test_one_log_is_taken_as_it_is(tmp_path):
-    path = write(tmp_path, 'a', [train(3, 1)])
-    assert log_files(path) == [path]
-    assert read_run(path).train_loss == read_run(tmp_path / 'a').train_loss == [(1, 3)]

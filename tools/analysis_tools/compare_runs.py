@@ -36,7 +36,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--columns', nargs='+', metavar='KEY', help='these keys instead of those that differ')
     parser.add_argument('--metrics', nargs='+', default=(), metavar='KEY', help=f'default: {" ".join(FIGURES)}')
     parser.add_argument('--sort', metavar='KEY', help='highest first')
-    parser.add_argument('--ascending', action='store_true', help='sort lowest first')
     parser.add_argument('--filter', nargs='+', default=(), metavar='KEY=VALUE', help='only runs that meet all')
     parser.add_argument('--markdown', metavar='FILE', help='also write the table as Markdown')
     parser.add_argument('--into', metavar='FILE', help=f'also put the table between {BEGIN} and {END} of a text')
@@ -65,7 +64,7 @@ def compared(args: argparse.Namespace) -> list[list[str]]:
     metrics = list(args.metrics)
     if not (metrics or args.all):
         metrics = [key for key in FIGURES if any(look_up(record, key) != ABSENT for record in records)]
-    rows = table(records, metrics, args.sort, args.ascending, args.filter, args.columns)
+    rows = table(records, metrics, args.sort, args.filter, args.columns)
     if not (args.all or args.columns):
         keys = range(1, len(rows[0]) - len(metrics) - 1) if metrics else ()
         kept = [k for k in keys if not ASIDE.search(rows[0][k])][:KEYS]

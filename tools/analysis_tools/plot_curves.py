@@ -28,8 +28,7 @@ def main() -> int:
 
     try:
         runs = [read_run(run, args.metric) for run in args.runs]
-        first = args.runs[0] if args.runs[0].is_dir() else args.runs[0].parent
-        print(save(draw(runs, args.metric), args.out or first / 'curves.png'))
+        print(save(draw(runs, args.metric), args.out or args.runs[0] / 'curves.png'))
     except (RunLogError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -22,14 +22,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ann', type=Path, help='annotations of the predicted images (default: as recorded)')
     parser.add_argument('--images', type=Path, help='their folder (default: looked for beside the annotations)')
     parser.add_argument('--tiles', type=int, default=30, help='images in the gallery, shared by the runs (%(default)s)')
-    parser.add_argument('--draws', type=int, default=1000, help='of the images, for intervals; 0: none (%(default)s)')
-    parser.add_argument(
-        '--score-thr', type=float, help='least score for label maps, errors and gallery (default: as recorded, or 0.5)'
-    )
     parser.add_argument('--picture', type=Path, metavar='PNG', help='also a picture of the gallery, by Chromium')
     args = parser.parse_args()
-    if min(args.tiles, args.draws) < 0:
-        parser.error('--tiles and --draws: expected 0 or more')
+    if args.tiles < 0:
+        parser.error('--tiles: expected 0 or more')
     return args
 
 
@@ -54,7 +50,7 @@ def main() -> int:
 
     try:
         sources = [read_source(run, args.ann) for run in args.runs]
-        page = build_page(sources, args.images, args.tiles, args.draws, args.score_thr)
+        page = build_page(sources, args.images, args.tiles)
         print(f'{atomic_write(args.out, page)}: {len(page.encode()) / 1e6:.1f} MB')
         if args.picture:
             take_picture(args.out, args.picture)

@@ -72,12 +72,8 @@ def tiles(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The ``number`` images with the lowest mean F1 of the runs, worst first, each with the contours of every run.
 
-    Args:
-        runs: Name, figures, annotation files and score threshold.
-        images: Folder of the images; None: that of the annotations or the one above.
-
-    Returns:
-        The tiles, and sentences on what is missing.
+    ``runs``: name, figures, annotation files and score threshold. ``images``: their folder; None: that of the
+    annotations or the one above. Also gives sentences on what is missing.
     """
     found: dict[Path, list[tuple[str, Measured, int, float]]] = {}
     lacking: list[str] = []

@@ -25,20 +25,16 @@ Intervals = Mapping[str, tuple[float, float]]
 
 
 class Measured(NamedTuple):
-    """What is known of predictions of annotated images.
-
-    ``precision`` (101 recalls, K classes) at mask IoU 0.5, −1 for a class without cells; ``calibration``: rows of
-    mean score, share that is right, how many; ``image_f1``: image id → 2 right / (predictions + cells).
-    """
+    """What is known of predictions of annotated images."""
 
     truth: GroundTruth
     predictions: Predictions
     figures: dict[str, float]
     intervals: Intervals
-    precision: np.ndarray
-    calibration: list[tuple[float, float, int]]
+    precision: np.ndarray  # (101 recalls, K classes) at mask IoU 0.5; −1 for a class without cells
+    calibration: list[tuple[float, float, int]]  # mean score, share that is right, how many
     errors: ErrorReport
-    image_f1: dict[int, float]
+    image_f1: dict[int, float]  # image id → 2 right / (predictions + cells)
 
 
 def join_annotations(files: Sequence[Path]) -> Mapping[str, Any] | Path:
@@ -57,11 +53,7 @@ def calibration_bins(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> l
 
 
 def measure(results: Path, ann_files: Sequence[Path], draws: int, score_thr: float) -> Measured:
-    """The figures of ``tools/analysis_tools/eval_results.py``, and what the report's curves and gallery need.
-
-    Raises:
-        EvaluationError, ResultsError: As :class:`Evaluation`.
-    """
+    """The figures of ``tools/analysis_tools/eval_results.py``, and what the report's curves and gallery need."""
     truth, entries = GroundTruth(join_annotations(ann_files)), read_results(results)
     evaluation = Evaluation(results, truth, score_thr=score_thr)
     predictions = Predictions(entries, truth, boxes=False)
@@ -115,11 +107,7 @@ def over_folds(folds: Sequence[Mapping[str, float]], draws: int) -> tuple[dict[s
 def anchor_table(values: Mapping[str, Any], ann_file: Path) -> list[list[str]]:
     """Recall of a config's anchors by side of the cells in px of the network's input.
 
-    Args:
-        values: The flat keys of a run's config.
-
-    Raises:
-        KeyError: The keys of anchors are not among them.
+    ``values`` are the flat keys of a run's config; ``KeyError`` if those of the anchors are not among them.
     """
     head = 'test_dataloader.dataset.pipeline.'
     pipeline: dict[str, dict[str, Any]] = {}
@@ -137,11 +125,7 @@ def anchor_table(values: Mapping[str, Any], ann_file: Path) -> list[list[str]]:
 
 
 def member_table(ensemble: Mapping[str, Any], metric: str = 'segm_AP50') -> list[list[str]]:
-    """A header, and a row each member: its own figure, that of all others merged, and what it adds to them.
-
-    Raises:
-        ResultsError, ValueError, OSError: The members' predictions or annotations are gone.
-    """
+    """A header, and a row each member: its own figure, that of all others merged, and what it adds to them."""
     members, ann_file = [Member(**member) for member in ensemble['members']], ensemble['ann_file']
     fusion, images = build_fusion(ensemble['fusion']), read_image_set(ann_file)
     with TemporaryDirectory() as folder:

@@ -110,13 +110,6 @@ def differences(sources: Sequence[Source]) -> list[list[str]]:
     return [['key', *named], *cut] if cut else []
 
 
-def learning_curves(sources: Sequence[Source]) -> list[str]:
-    """Figures of all runs that have a log: those that count epochs in one, those that count iterations in another."""
-    runs = [run for source in sources for run in source.runs]
-    by_unit = [[run for run in runs if run.unit == unit] for unit in ('epoch', 'iteration')]
-    return [svg_uri(draw(some)) for some in by_unit if some]
-
-
 def error_table(report: ErrorReport) -> list[list[str]]:
     """Predictions and cells by kind of error."""
     rows = [[kind, f'{report.predictions[kind]:,}', f'{report.cells[kind]:,}'] for kind in KINDS]
@@ -139,14 +132,14 @@ def exposure_table(exposure: Mapping[str, Any] | None) -> list[list[str]]:
     return [head, *map(list, zip(exposure['classes'], *columns))]
 
 
-def _section(source: Source, draws: int, score_thr: float | None) -> dict[str, Any]:
+def _section(source: Source, draws: int) -> dict[str, Any]:
     """What the page shows of one run, with what is missing noted in ``source.missing``."""
     record = source.record or {}
     best = (record.get('metrics') or {}).get('best') or {}
     recorded = {
         k.removeprefix('cell/'): v for k, v in ((record.get('validation') or {}).get('metrics') or best).items()
     }
-    threshold = score_thr if score_thr is not None else source.score_threshold or 0.5
+    threshold = source.score_threshold or 0.5
     tables: list[tuple[str, list[list[str]]]] = []
     section: dict[str, Any] = {
         'source': source,
@@ -192,27 +185,21 @@ def _section(source: Source, draws: int, score_thr: float | None) -> dict[str, A
     return section
 
 
-def build_page(
-    sources: Sequence[Source],
-    images: Path | None = None,
-    number: int = 30,
-    draws: int = 1000,
-    score_thr: float | None = None,
-) -> str:
-    """The report as HTML that needs no other file.
+def build_page(sources: Sequence[Source], images: Path | None = None, number: int = 30, draws: int = 1000) -> str:
+    """The report as HTML that needs no other file. Label maps, errors and gallery begin at each run's own score.
 
     Args:
         images: Folder of the annotated images; None: looked for beside the annotations.
         number: Contours in the gallery: of so many tiles of one run, of half as many of two runs, and so on.
         draws: Of the images, for the intervals; 0 leaves them out.
-        score_thr: Least score for label maps, errors and gallery; None: each run's own, as recorded, or 0.5.
     """
-    sections = [_section(source, draws, score_thr) for source in sources]
+    sections = [_section(source, draws) for source in sources]
     shown = [
         (section['source'].name, section['measured'], section['source'].ann_files, section['threshold'])
         for section in sections
         if section['measured']
     ]
+    runs = [run for source in sources for run in source.runs]
     gallery, missing = tiles(shown, images, math.ceil(number / max(len(shown), 1)))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -220,7 +207,7 @@ def build_page(
     return environment.get_template('page.html.j2').render(
         sections=sections,
         differences=differences(sources) if len(sources) > 1 else [],
-        learning_curves=learning_curves(sources),
+        learning_curves=svg_uri(draw(runs)) if runs else None,
         headline=_HEADLINE,
         gallery=gallery,
         missing=missing,

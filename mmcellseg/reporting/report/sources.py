@@ -18,27 +18,17 @@ _PROJECT = Path(__file__).resolve().parents[3]
 
 @dataclass
 class Source:
-    """A run, a cross-validation or an ensemble, as far as it is there.
-
-    Attributes:
-        runs: Curves: of the run itself, or of each fold.
-        results: Predictions of annotated images.
-        ann_files: The annotations of these images; those of several folds are put together.
-        train_file: The annotations that it was trained on.
-        ensemble: What ``tools/ensemble.py`` wrote of the members, fusion and images.
-        folds: The figures of each fold.
-        missing: Sentences on what is not there.
-    """
+    """A run, a cross-validation or an ensemble, as far as it is there."""
 
     name: str
     record: dict[str, Any] | None = None
-    runs: list[Run] = field(default_factory=list)
-    results: Path | None = None
-    ann_files: list[Path] = field(default_factory=list)
-    train_file: Path | None = None
-    ensemble: dict[str, Any] | None = None
-    folds: list[dict[str, float]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)  # curves of the run itself, or of each fold
+    results: Path | None = None  # predictions of annotated images
+    ann_files: list[Path] = field(default_factory=list)  # of these images; those of several folds are put together
+    train_file: Path | None = None  # the annotations that it was trained on
+    ensemble: dict[str, Any] | None = None  # what tools/ensemble.py wrote of the members, fusion and images
+    folds: list[dict[str, float]] = field(default_factory=list)  # the figures of each
+    missing: list[str] = field(default_factory=list)  # sentences on what is not there
 
     @property
     def score_threshold(self) -> float | None:
@@ -83,11 +73,7 @@ def _predictions(folder: Path) -> Path | None:
 
 
 def read_source(path: str | os.PathLike, ann_file: str | os.PathLike | None = None) -> Source:
-    """What there is of a run's folder, or of a predictions file.
-
-    Raises:
-        FileNotFoundError: There is no such folder or file.
-    """
+    """What there is of a run's folder, or of a predictions file."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
