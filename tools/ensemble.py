@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
@@ -103,12 +102,8 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
 
 def read_config(args: argparse.Namespace) -> tuple[Config, list[Member]]:
     """The config with its overrides, and its members."""
-    # Merging needs no torch: of the modules that a config imports, those that may hold a fusion of another's making.
-    cfg = Config.fromfile(args.config, import_custom_modules=False)
+    cfg = Config.fromfile(args.config, import_custom_modules=False)  # merging needs no torch
     cfg.merge_from_dict(args.cfg_options or {})
-    for name in cfg.get('custom_imports', {}).get('imports', ()):
-        if name.partition('.')[0] != 'mmcellseg':
-            import_module(name)
     lacking = [key for key in ('members', 'fusion', 'ann_file') if key not in cfg]
     if lacking or not (args.out_dir or 'out_dir' in cfg):
         raise ValueError(f'{args.config}: no {", ".join(lacking) or "out_dir"}: give a config of configs/ensembles/')
@@ -124,7 +119,7 @@ def main() -> None:
     try:
         cfg, members = read_config(args)
         (study if args.select or args.fit_calibration else merge)(cfg, args, members)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -5,7 +5,6 @@ A finding never changes the data. Whoever leaves something out because of one sa
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +15,6 @@ from ..structures.overlaps import intersections
 from .tiff import LARGEST_ID, printable, whole_ids
 
 UNLABELLED = 'its cells are left out, and would be trained as background'
-MANY_PIECES = 5  # of the only id of a file
 FEW_PIXELS = 10  # the smallest cell of the real training set has 11 px²
 # A resampled label map has thousands of values that are no id: from here on they share one finding.
 LISTED_VALUES = 20
@@ -86,9 +84,6 @@ def check_cells(cells: LabelledCells) -> list[Finding]:
     if not len(ids):
         return [Finding('empty mask', file, category, text='the label map holds no cell')]
     pieces = np.array([cv2.connectedComponents(window, connectivity=8)[0] - 1 for window in masks.windows()])
-    if len(ids) == 1 and pieces[0] >= MANY_PIECES:
-        text = f'one id in {pieces[0]} pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
-        return [Finding('several pieces', file, category, str(ids[0]), text)]
     areas = np.asarray(masks.areas)
     seen = [('several pieces', i, f'one id in {pieces[i]} separate pieces') for i in np.flatnonzero(pieces > 1)]
     small = np.flatnonzero(areas < FEW_PIXELS)
@@ -114,8 +109,6 @@ def check_names(folder: str, names: Collection[str], known: Collection[str]) -> 
         text = 'not part of the layout, not read'
         if re.fullmatch(r'class\d+\.tif', name):
             text += '; its cells would be trained as background: name all classes with --classes'
-        elif Path(name).stem == 'image' and 'image.tif' not in names:
-            text += '; expected image.tif'
         findings.append(Finding('unknown file', f'{folder}/{name}' if folder else name, text=text))
     return findings
 

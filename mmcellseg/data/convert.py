@@ -3,12 +3,9 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,10 @@ from tqdm import tqdm
 
 from ..structures.coco import read_image_ids
 from ..structures.files import atomic_write
+from ..structures.processes import map_forked
 from . import check
 from .check import Finding
-from .read_folder import TEST, TRAIN, ReadImage, read_test_image, read_training_folder
+from .read_folder import TEST, TRAIN, read_test_image, read_training_folder
 from .tiff import printable
 
 CLASSES = ('class1', 'class2', 'class3', 'class4')
@@ -52,26 +50,6 @@ class Conversion:
         return '\n'.join([*lines, *(f'note: {note}' for note in self.notes)])
 
 
-def _parallel(work: Callable, items: Sequence, workers: int, text: str) -> Iterable[ReadImage]:
-    """``map(work, items)`` in processes, in the order of the items, with a progress bar."""
-    bar = partial(tqdm, total=len(items), desc=text, unit='image', disable=not items)
-    if workers <= 1 or len(items) <= 1:
-        yield from bar(map(work, items))
-        return
-    done = 0
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=get_context('fork')) as pool:
-        try:
-            for result in bar(pool.map(work, items)):
-                yield result
-                done += 1
-        except BrokenProcessPool:
-            raise ChildProcessError(
-                f'a process died while reading the {text} after number {done} of {len(items)}: as a rule it was killed '
-                'because memory was full (use fewer --workers), or a decoder crashed on a damaged file (--workers 1 '
-                'reads one after the other)'
-            ) from None
-
-
 def read_dataset(
     source: Path, classes: Sequence[str] = CLASSES, ids_file: Path | None = None, workers: int = 1
 ) -> Conversion:
@@ -99,8 +77,8 @@ def read_dataset(
     findings += check.check_names(TRAIN, entries, folders)
     conversion = Conversion({'images': images, 'annotations': annotations, 'categories': categories}, None, findings)
     digests: list[tuple[str, str]] = []
-    read_one = partial(read_training_folder, source, classes)
-    for read in _parallel(read_one, folders, workers, 'training images'):
+    reads = map_forked(partial(read_training_folder, source, classes), folders, workers)
+    for read in tqdm(reads, 'training images', len(folders), unit='image'):
         findings += read.findings
         if read.image is None:
             conversion.left_out += 1
@@ -122,8 +100,8 @@ def read_dataset(
         conversion.test = {'images': listed, 'annotations': [], 'categories': categories}
         findings += check.check_names(TEST, present, [entry['file_name'].split('/')[0] for entry in test_entries])
         if present:
-            read_test = partial(read_test_image, source)
-            for read, image in zip(_parallel(read_test, test_entries, workers, 'test images'), listed):
+            reads = map_forked(partial(read_test_image, source), test_entries, workers)
+            for read, image in zip(tqdm(reads, 'test images', len(listed), unit='image'), listed):
                 findings += read.findings
                 if read.digest:
                     digests.append((image['file_name'], read.digest))

@@ -23,7 +23,6 @@ JPEG_PIXELS = 1024  # of one byte: a block of 8 × 8 px takes at least 1 bit
 JPEG_IN_TIFF = (6, 7, 33007, 34892)
 PADDING = 2**26  # bytes by which a tile may exceed its image
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
 def tiff_fault(page: tifffile.TiffPage, sparse: bool = False) -> str:
@@ -100,8 +99,8 @@ def jpeg_fault(data: bytes, height: int, width: int) -> str:
 
 
 def png_fault(data: bytes) -> str:
-    """A PNG's checksums, its end, and pixels that cannot be inflated to what it declares."""
-    header, pixels, at = b'', [], 8
+    """A PNG's checksums, of its chunks and of its pixels, its end, and pixels that its data cannot become."""
+    header, parts, at = b'', [], 8
     while data[at + 4 : at + 8] != b'IEND':
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], 'big')
         if end > len(data):
@@ -112,24 +111,17 @@ def png_fault(data: bytes) -> str:
         if name == b'IHDR':
             header = header or body
         elif name == b'IDAT':
-            pixels.append(body)
+            parts.append(body)
         at = end
     if data[at : at + 12] != b'\0\0\0\0IEND\xaeB`\x82' or len(header) != 13:
         return 'is damaged: it has no header (IHDR) or a broken end (IEND)'
-    width, height, depth, colour, *_, interlaced = struct.unpack('>IIBBBBB', header)
-    bits, needed = depth * PNG_SAMPLES.get(colour, 0), 0
-    for top, left, down, across in ADAM7 if interlaced else ((0, 0, 1, 1),):
-        rows, columns = -(-(height - top) // down), -(-(width - left) // across)
-        needed += rows * (1 + -(-columns * bits // 8)) if rows > 0 and columns > 0 else 0
-    held = sum(map(len, pixels))
-    if needed > DEFLATE * held:
-        return f'is damaged: it declares {height} × {width} px, more than its {held} bytes of pixels can become'
-    inflate, found = zlib.decompressobj(), 0
+    width, height, depth, colour = struct.unpack('>IIBB', header[:10])
+    pixels, inflate = b''.join(parts), zlib.decompressobj()
+    needed = height * (1 + -(-width * depth * PNG_SAMPLES.get(colour, 0) // 8))  # an interlaced one takes a little more
+    if needed > DEFLATE * len(pixels):
+        return f'is damaged: it declares {height} × {width} px, more than its {len(pixels)} bytes of pixels can become'
     try:
-        for body in pixels:
-            while body:
-                found += len(inflate.decompress(body, 2**20))
-                body = inflate.unconsumed_tail
+        found = len(inflate.decompress(pixels, 2 * needed + 16 * height))  # interlaced ones stay below
     except zlib.error as error:
         return f'is damaged: its pixels cannot be inflated ({error})'
     if found < needed or not inflate.eof:

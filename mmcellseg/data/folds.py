@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..structures.files import atomic_write
+from ..structures.json_file import read_json
 from .split import exchange, image_class_counts, shares_of, write_subset
 
 
@@ -86,10 +87,7 @@ def read_folds(path: str | os.PathLike, coco: dict[str, Any]) -> dict[int, int]:
 
     Raises ``ValueError`` if it is none, its images are not those of ``coco``, or a fold before the last is empty.
     """
-    try:
-        fold_of = json.loads(Path(path).read_text())
-    except ValueError as error:
-        raise ValueError(f'{path}: is not valid JSON ({error}); expected {{"file_name": fold, …}}') from None
+    fold_of = read_json(path, 'file of folds', ValueError)
     if not isinstance(fold_of, dict) or not all(type(fold) is int and fold >= 0 for fold in fold_of.values()):
         raise ValueError(f'{path}: expected {{"file_name": fold, …}} with whole numbers from 0')
     ids = _ids_by_name(coco)

@@ -168,8 +168,6 @@ def tissue_labels(prints: Sequence[Fingerprint]) -> np.ndarray:
 
 def tissue_groups(paths: Sequence[str | os.PathLike]) -> list[str]:
     """A group name for each image, as :func:`tissue_labels`. Raises ValueError, OSError: an image cannot be read."""
-    if not paths:
-        return []
     labels = tissue_labels([fingerprint(_read_comparable(path)) for path in tqdm(paths, desc='read images')])
     return [f'tissue{label:0{len(str(len(paths)))}d}' for label in labels]
 

@@ -107,11 +107,7 @@ def fit_calibration(predictions: Predictions, truth: GroundTruth) -> dict[str, d
 
 
 def load_calibration(source: str | os.PathLike | Mapping) -> dict[str, dict[str, Curve]]:
-    """What ``fit_calibration`` gave, from a json file or a mapping.
-
-    Raises:
-        ValueError: The file is no such mapping.
-    """
+    """What ``fit_calibration`` gave, from a json file or a mapping; ``ValueError`` for anything else."""
     try:
         content = source if isinstance(source, Mapping) else json.loads(Path(source).read_text())
         return {
@@ -128,11 +124,7 @@ def load_calibration(source: str | os.PathLike | Mapping) -> dict[str, dict[str,
 def calibrated_scores(
     detections: Detections, names: Sequence[str] | None, curves: Mapping[str, Mapping[str, Curve]]
 ) -> np.ndarray:
-    """Calibrated scores (N,). ``names`` are the members'.
-
-    Raises:
-        ValueError: The names are not given, or a member has no curve at all: it was not fitted.
-    """
+    """Calibrated scores (N,). Every member must have been fitted (``ValueError``)."""
     if names is None:
         raise ValueError('a calibration needs the names of the members')
     unknown = [name for name in names if name not in curves]

@@ -13,25 +13,15 @@ from ..structures.ragged import ragged_arange
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """N detections of one image by any number of members.
+    """N detections of one image by any number of members."""
 
-    Args:
-        height, width: Size of the image in px.
-        bboxes: (N, 4) xywh in px, as the predictions files have them.
-        scores: (N,) float64.
-        labels: (N,) category ids.
-        members: (N,) which member made it.
-        indices: (N,) its place among the member's detections of this image.
-        rles: N COCO RLEs.
-    """
-
-    height: int
+    height: int  # px of the image
     width: int
-    bboxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    members: np.ndarray
-    indices: np.ndarray
+    bboxes: np.ndarray  # (N, 4) xywh in px, as the predictions files have them
+    scores: np.ndarray  # (N,) float64
+    labels: np.ndarray  # (N,) category ids
+    members: np.ndarray  # (N,) which member made it
+    indices: np.ndarray  # (N,) its place among the member's detections of this image
     rles: Sequence[dict[str, Any]]
 
     @classmethod

@@ -29,8 +29,8 @@ def largest_components(masks: InstanceMasks) -> tuple[np.ndarray, InstanceMasks]
     return several, InstanceMasks.from_windows(masks.boxes[several], pieces, masks.height, masks.width)
 
 
-def hidden_by_better(masks: InstanceMasks, share: float = 0.5) -> np.ndarray:
-    """Which (N,) bool of ranked masks, the best first, lie under better ones by more than ``share`` of their px.
+def hidden_by_better(masks: InstanceMasks) -> np.ndarray:
+    """Which (N,) bool of ranked masks, the best first, lie under better ones by more than half of their px.
 
     A mask that is hidden itself hides no other. This is the test of Kirillov et al. 2019, "Panoptic
     Segmentation", section 7, for which of overlapping instances a label map takes in.
@@ -40,7 +40,7 @@ def hidden_by_better(masks: InstanceMasks, share: float = 0.5) -> np.ndarray:
     areas = masks.areas
     for i, ((x1, y1, x2, y2), window) in enumerate(zip(masks.boxes.tolist(), masks.windows())):
         place, mask = taken[y1:y2, x1:x2], window != 0
-        hidden[i] = np.count_nonzero(place & mask) > share * areas[i]
+        hidden[i] = np.count_nonzero(place & mask) > 0.5 * areas[i]
         if not hidden[i]:
             place |= mask
     return hidden
@@ -102,15 +102,11 @@ class Fusion(ABC):
         names: Sequence[str] | None = None,
         weights: Sequence[float] | np.ndarray | None = None,
     ) -> Detections:
-        """Merge one image's detections of M members.
+        """Merge one image's detections of M members, ranked by score; ``members`` and ``indices`` are the leaders'.
 
         Args:
-            detections: Of all members, in any order.
             names: M member names; needed by a calibration only.
             weights: M positive numbers, relative to each other. Default: equal ones.
-
-        Returns:
-            Detections ranked by score; ``members`` and ``indices`` are those of the detection that led.
         """
         if weights is None:
             weights = np.ones(int(detections.members.max(initial=0)) + 1 if names is None else len(names))
@@ -140,17 +136,12 @@ class Fusion(ABC):
 
 
 def build_fusion(config: Mapping[str, Any]) -> Fusion:
-    """The fusion that a config names with its ``type``: one of ours, or any other subclass that was imported.
-
-    Raises:
-        ValueError: It is none, or does not take these options or values.
-    """
+    """The fusion that a config names with its ``type``. Raises ``ValueError`` for no such fusion, option or value."""
     options = dict(config)
     kind = options.pop('type', None)
-    cls = Fusion.kinds.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(cls, type) and issubclass(cls, Fusion)):
+    if kind not in Fusion.kinds:
         raise ValueError(f'fusion type {kind!r}, expected one of {", ".join(sorted(Fusion.kinds))}')
     try:
-        return cls(**options)
+        return Fusion.kinds[kind](**options)
     except TypeError as error:
-        raise ValueError(f'fusion {cls.__name__}: {error}') from error
+        raise ValueError(f'fusion {kind}: {error}') from error

@@ -23,23 +23,14 @@ Predictions = Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]
 
 @dataclass(frozen=True)
 class Member:
-    """One model of an ensemble.
+    """One model of an ensemble."""
 
-    Args:
-        name: Its name in messages, scores and the calibration.
-        results: Its predictions file, or the folder of its runs (``find_results``).
-        weight: Relative to the other members.
-        config: Its config file, for ``--run-missing`` and for predicting new images only.
-        checkpoint: The same; default: the best or else the last one in the folder of its runs.
-        oof: Predictions file or files of images with annotations that it was not trained on (validation or
-            out-of-fold), for the choice of members and for calibration.
-    """
-
-    name: str
-    results: str
-    weight: float = 1.0
-    config: str | None = None
-    checkpoint: str | None = None
+    name: str  # in messages, scores and the calibration
+    results: str  # its predictions file, or the folder of its runs (see find_results)
+    weight: float = 1.0  # relative to the other members
+    config: str | None = None  # for --run-missing and for predicting new images only
+    checkpoint: str | None = None  # the same; default: the best or else the last one in the folder of its runs
+    # Predictions of images with annotations that it was not trained on, for the choice of members and calibration
     oof: str | Sequence[str] | None = None
 
 
@@ -67,11 +58,7 @@ def read_image_set(ann_file: str | os.PathLike) -> ImageSet:
 
 
 def find_results(path: str | os.PathLike) -> Path:
-    """The predictions file itself, or that of a folder of runs: its own ``test-results.json``, else the newest run's.
-
-    Raises:
-        ResultsError: There is none.
-    """
+    """The predictions file itself, or that of a folder of runs: its own ``test-results.json``, or the newest run's."""
     path = Path(path)
     if path.is_dir():
         own = path / RESULTS_NAME
@@ -128,8 +115,7 @@ class Checked(NamedTuple):
 def read_checked(file: ResultsFile, image_id: int, images: ImageSet) -> Checked:
     """One image's entries, held against the rules.
 
-    Raises:
-        ResultsError: An entry breaks a rule of ``examine`` other than that of empty masks.
+    Raises ``ResultsError`` for an entry that breaks a rule of ``examine`` other than that of empty masks.
     """
     entries = file.read(image_id)
     places = file.indices(image_id)

@@ -13,33 +13,23 @@ MEASURES = ('box', 'mask', 'mask_min')
 
 
 class Groups(NamedTuple):
-    """Seeds and what they overlap.
+    """Seeds, of which no two overlap too much, and the pairs of a seed and a later detection that do, in this order."""
 
-    ``seeds`` (K,) are detections of which no two overlap too much, ascending. ``leader`` and ``other`` (P,) are
-    the pairs of a seed and a later detection that do, and ``value`` (P,) is their overlap; sorted by leader, then
-    other.
-    """
-
-    seeds: np.ndarray
-    leader: np.ndarray
-    other: np.ndarray
-    value: np.ndarray
+    seeds: np.ndarray  # (K,) ascending
+    leader: np.ndarray  # (P,)
+    other: np.ndarray  # (P,)
+    value: np.ndarray  # (P,) their overlap
 
 
 def greedy_groups(
     first: np.ndarray, second: np.ndarray, number: int, overlap: Callable[[np.ndarray], np.ndarray], threshold: float
 ) -> Groups:
-    """Non-maximum suppression on ranked detections that asks for the overlaps of seeds only.
+    """Non-maximum suppression on ``number`` ranked detections that asks for the overlaps of seeds only.
 
     A detection is a seed if no seed before it overlaps it by more than the threshold. All detections that wait
     for no other become seeds together, so that a few rounds of array operations do; the outcome is that of the
-    loop over the ranks.
-
-    Args:
-        first, second: (P,) pairs that may overlap too much, ``first < second``.
-        number: N detections, the best first.
-        overlap: Places among the pairs → overlaps of these pairs.
-        threshold: What an overlap must exceed.
+    loop over the ranks. ``first`` < ``second`` (P,) are the pairs that may overlap too much; ``overlap`` gives those at
+    some places among them their overlaps.
     """
     waiting, seeds = np.ones(number, bool), np.zeros(number, bool)
     left = np.arange(len(first))  # pairs whose first one waits
@@ -66,11 +56,7 @@ def greedy_groups(
 def overlap_groups(ranked: Detections, measure: Measure, threshold: float, class_wise: bool = False) -> Groups:
     """Seeds of ranked detections and the later detections that each overlaps by more than the threshold.
 
-    Args:
-        ranked: Detections, the best first.
-        measure: As ``Fusion`` has it; box areas are without + 1.
-        threshold: From 0 to 1.
-        class_wise: Detections of different classes never overlap.
+    ``measure`` is as ``Fusion`` has it, box areas without + 1; ``class_wise``: different classes never overlap.
     """
     if measure == 'box':
         first, second, iou = box_iou_pairs(ranked.boxes, ranked.boxes)

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from ..evaluation.evaluate import evaluate_results
 from ..evaluation.ground_truth import GroundTruth
+from ..structures.processes import map_forked
 from .calibration import match_hits
 from .detections import Detections
-from .driver import map_forked
 from .fusion import Fusion
 from .members import Member, Predictions
 
@@ -82,15 +82,9 @@ def agreement(a: Mapping, b: Mapping, sizes: Mapping[int, tuple[int, int]], scor
 def forward_selection(
     names: Sequence[str], score: Callable[[list[dict[str, int]]], list[float]], rounds: int
 ) -> tuple[list[tuple[str, float]], dict[str, int]]:
-    """Draw the member that helps most, again and again, and keep the best beginning of that sequence.
+    """Draw the member that helps most, again and again: each draw with the figure then, and the weights at the best.
 
-    Args:
-        names: The members; of equal figures the first one's member is drawn.
-        score: Figures of several weightings at once (member → times drawn); higher is better.
-        rounds: How many draws.
-
-    Returns:
-        Each draw with the figure after it, and the weights at the best figure (the first of equal ones).
+    ``score`` gives the figures of several weightings at once (member → times drawn); of equal figures the first counts.
     """
     drawn: list[tuple[str, float]] = []
     for _ in tqdm(range(rounds), 'draw members'):

@@ -17,12 +17,7 @@ def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
     """Scores (G,) in which the best class of each cell has gained ``lift`` × what its other classes add to its score.
 
     A cell's score is the sum over its classes, and 1 at most: detections of two classes may each be sure of a cell.
-    Of equal classes the first gains.
-
-    Args:
-        cell: (G,) which cell each score belongs to, from 0 to K - 1.
-        scores: (G,) from 0 to 1, one of each class that the cell was given.
-        lift: From 0 to 1.
+    Of equal classes the first gains. ``cell`` (G,): which cell each score belongs to, from 0 to K - 1.
     """
     order = np.lexsort((np.arange(len(cell)), -scores, cell))
     best = order[np.unique(cell[order], return_index=True)[1]]
@@ -35,13 +30,9 @@ def lift_best(cell: np.ndarray, scores: np.ndarray, lift: float) -> np.ndarray:
 def outline_agreement(
     masks: InstanceMasks, merged: InstanceMasks, cluster: np.ndarray, votes: np.ndarray
 ) -> np.ndarray:
-    """How well the voters agree with what they voted for: the mean IoU (K,), weighted by the votes.
+    """How well N voters agree with the K masks that they voted for: the mean IoU (K,), weighted by the votes (N,).
 
-    Args:
-        masks: N voters' masks.
-        merged: K masks.
-        cluster: (N,) from 0 to K - 1, each of them present.
-        votes: (N,) above 0.
+    ``cluster``: (N,) from 0 to K - 1, each of them present.
     """
     both, first = InstanceMasks.cat([masks, merged]), np.arange(len(masks))
     second = len(masks) + cluster
@@ -55,26 +46,17 @@ class SharedMaskFusion(Fusion):
     """Merge the members' detections of each cell into one mask, and keep every class that it was given.
 
     Detections are clustered whatever their class. In a cluster the best detection of each member and class votes for
-    the pixels, with its score × the member's weight; a class scores the weighted mean over all members. So the doubt
-    between two classes costs a cell neither votes for its outline nor, by ``lift``, its place in a label map, while
-    each class is still ranked for AP by the members' belief in it. With ``hidden_factor`` = 1 - ``lift`` the best
-    class gains what the others lose.
-
-    Args:
-        iou, threshold: See ``Fusion``.
-        vote_threshold: A pixel belongs to the mask if more than this share of the cluster's votes are for it.
-        lift: See ``lift_best``.
-        by_outline: Multiply each score by ``outline_agreement``: members that found a cell but saw different outlines
-            are less likely to have met it.
+    the pixels, with its score × the member's weight, and more than half of the votes make the mask; a class scores the
+    weighted mean over all members × ``outline_agreement``: members that found a cell but saw different outlines are
+    less likely to have met it. So the doubt between two classes costs a cell neither votes for its outline nor, by
+    ``lift`` (see ``lift_best``), its place in a label map, while each class is still ranked for AP by the members'
+    belief in it. With ``hidden_factor`` = 1 - ``lift`` the best class gains what the others lose.
     """
 
-    vote_threshold: float = 0.5
     lift: float = 0.5
-    by_outline: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_share('vote_threshold', below=True)
         self._check_share('lift')
 
     def merge(self, detections: Detections, weights: np.ndarray) -> Detections:
@@ -86,13 +68,11 @@ class SharedMaskFusion(Fusion):
         cluster, scores = cluster[voters], detections.scores[voters]
         votes = votes_of(scores)
         own = detections.masks[voters]
-        masks = vote_masks(own, cluster, votes, self.vote_threshold)
+        masks = vote_masks(own, cluster, votes, 0.5)
         # One guess for each class in a cluster; the first of its voters is the best ranked.
         key = cluster * len(classes) + column[voters]
         guesses, leader, guess = np.unique(key, return_index=True, return_inverse=True)
         cell = guesses // max(len(classes), 1)
         means = np.bincount(guess, scores) / math.fsum(weights)
-        final = np.minimum(lift_best(cell, means, self.lift), 1)
-        if self.by_outline:
-            final = final * outline_agreement(own, masks, cluster, votes)[cell]
+        final = np.minimum(lift_best(cell, means, self.lift), 1) * outline_agreement(own, masks, cluster, votes)[cell]
         return replace(detections[voters[leader]].with_masks(masks[cell]), scores=final)

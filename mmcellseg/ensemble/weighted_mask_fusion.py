@@ -13,8 +13,8 @@ from .detections import Detections
 from .fusion import Fusion
 from .overlap import Groups, overlap_groups
 
-Rescoring = Literal['agreement', 'max_agreement', 'mean']
-RESCORINGS = ('agreement', 'max_agreement', 'mean')
+Rescoring = Literal['agreement', 'max_agreement']
+RESCORINGS = ('agreement', 'max_agreement')
 
 
 def assign_clusters(groups: Groups, members: np.ndarray) -> np.ndarray:
@@ -43,13 +43,9 @@ def votes_of(scores: np.ndarray) -> np.ndarray:
 
 
 def vote_masks(masks: InstanceMasks, cluster: np.ndarray, votes: np.ndarray, threshold: float) -> InstanceMasks:
-    """One mask a cluster: the pixels for which more than ``threshold`` of its votes are.
+    """One mask a cluster (N,), from 0 to K - 1: the pixels for which more than ``threshold`` of its votes (N,) are.
 
-    Args:
-        masks: N masks, in ranked order: a cluster's first is its seed.
-        cluster: (N,) from 0 to K - 1, each of them present.
-        votes: (N,) weight of each mask's vote, above 0.
-        threshold: Share of the cluster's votes, from 0 to below 1. Where no pixel has it, the seed's mask stays.
+    The masks are in ranked order: a cluster's first is its seed, whose mask stays where no pixel has as many votes.
     """
     order = np.argsort(cluster, kind='stable')
     windows, corners, weight = masks.windows(), masks.boxes.tolist(), votes.tolist()
@@ -81,21 +77,13 @@ def rescore(
     - ``'agreement'``: the mean score × members present / members. The rule of Solovyev et al. 2021, "Weighted boxes
       fusion: Ensembling boxes from different object detection models", and ``conf_type='avg'`` of the authors'
       package ensemble-boxes.
-    - ``'mean'``: the mean score alone, as that rule has it before it counts the members.
     - ``'max_agreement'``: the best score × members present / members. The package's ``conf_type='max'`` takes the
       best score and does not count the members; to count them as well is this project's own combination.
 
-    Args:
-        cluster: (N,) from 0 to K - 1, in ranked order.
-        weighted: (N,) scores × weights.
-        weights: (N,) weight of each detection's member.
-        all_weights: Sum over all members, present or not.
-        rule: One of the above.
+    ``weighted`` (N,) are scores × weights, ``all_weights`` is the sum over all members, present or not.
     """
     sums, present = np.bincount(cluster, weighted), np.bincount(cluster, weights)
-    if rule == 'mean':
-        scores = sums / present
-    elif rule == 'agreement':
+    if rule == 'agreement':
         scores = sums / all_weights
     else:
         best = np.zeros(len(sums))

@@ -28,14 +28,10 @@ def read_coco(path: str | os.PathLike, *, strays: bool = False, cells: bool = Fa
 def check_coco(coco: Any, name: str, *, strays: bool = False, cells: bool = False) -> None:
     """Judge a COCO json's content: images with ids and sizes, categories with ids and names, annotations with ids.
 
-    Args:
-        name: Of the file, for messages.
-        strays: Annotations of images and categories that the file does not list are in order.
-        cells: Also look at area, bbox and segmentation (an RLE, its counts not decoded, or polygons).
-
-    Raises:
-        CocoError: names the file and the first entry that is no object, lacks one of these, has something else in
-            its place, or has the id of another (categories: also the name).
+    ``CocoError`` names the file and the first entry that is no object, lacks one of these, has something else in its
+    place, or has the id of another (categories: also the name). With ``strays``, annotations of images and categories
+    that the file does not list are in order. With ``cells``, also area, bbox and segmentation are looked at (an RLE,
+    its counts not decoded, or polygons).
     """
     if not isinstance(coco, Mapping):
         found = f'a {type(coco).__name__}'
@@ -69,13 +65,8 @@ def category_names(coco: Mapping) -> dict[int, str]:
 
 
 def read_listed(path: str | os.PathLike) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    """``[{"file_name", "id", "height", "width"}, …]`` in the file's order, or the ``images`` of a COCO json.
-
-    And the json's categories, id → name.
-
-    Raises ``CocoError`` that names the file if there is none, it is no such list or an empty one, an entry lacks a
-    key, a size or an id is no whole number, or an id or name comes twice.
-    """
+    """``[{"file_name", "id", "height", "width"}, …]`` in the file's order, or the ``images`` of a COCO json, and its
+    categories, id → name. ``CocoError`` names the file and the first entry that is wrong."""
     content = read_json(path, 'file of image ids', CocoError)
     if isinstance(content, list):
         content = {'images': content}

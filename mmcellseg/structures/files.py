@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import errno
+import fcntl
 import glob
 import os
 import tempfile
@@ -8,11 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-
-try:
-    import fcntl
-except ImportError:  # Windows, where the temporary files of killed writes stay
-    fcntl = None  # type: ignore[assignment]
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -28,9 +24,8 @@ def _temporary(path: Path) -> tuple[BinaryIO, str]:
     while True:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
         file = os.fdopen(handle, 'wb')
-        if fcntl is not None:
-            with suppress(OSError):  # a disk without locks, where leftovers stay
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a disk without locks, where leftovers stay
+            fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
             return file, name
         file.close()  # another writer took it for a leftover before it was locked
@@ -45,8 +40,7 @@ def atomic_open(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if fcntl is not None:
-        _remove_leftovers(path)
+    _remove_leftovers(path)
     file, name = _temporary(path)
     try:
         with file:

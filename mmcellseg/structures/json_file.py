@@ -32,14 +32,14 @@ def numbers(values: Any, count: int) -> bool:
         return False
 
 
-def check_encoding(head: bytes, name: str | os.PathLike, error: type[ValueError]) -> None:
+def check_encoding(head: bytes, name: str | os.PathLike, error: type[Exception]) -> None:
     """Refuse the beginning of a text that pycocotools does not read: all but UTF-8 without a byte order mark."""
     if (coding := json.detect_encoding(head)) != 'utf-8':
         found = 'UTF-8 with a byte order mark' if coding == 'utf-8-sig' else coding.upper()
         raise error(f'{name}: the text is {found}, expected UTF-8 without a byte order mark: save it as that')
 
 
-def parse_json(content: bytes, name: str | os.PathLike, error: type[ValueError]) -> Any:
+def parse_json(content: bytes, name: str | os.PathLike, error: type[Exception]) -> Any:
     """The value that a json text holds; ``error`` names it where it is truncated, no JSON or not in plain UTF-8."""
     check_encoding(content[:4], name, error)
     try:
@@ -50,13 +50,13 @@ def parse_json(content: bytes, name: str | os.PathLike, error: type[ValueError])
         raise error(f'{name}: its lists or objects are nested too deeply to be read') from None
 
 
-def read_file(path: str | os.PathLike, what: str, error: type[ValueError]) -> bytes:
+def read_file(path: str | os.PathLike, what: str, error: type[Exception]) -> bytes:
     """The content of a file; ``error`` says ``what`` it should be where there is none."""
     if not Path(path).is_file():
         raise error(f'{path}: there is no such {what}')
     return Path(path).read_bytes()
 
 
-def read_json(path: str | os.PathLike, what: str, error: type[ValueError]) -> Any:
+def read_json(path: str | os.PathLike, what: str, error: type[Exception]) -> Any:
     """``parse_json`` of ``read_file``."""
     return parse_json(read_file(path, what, error), path, error)

@@ -40,11 +40,7 @@ def box_iou_pairs(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray,
 
 
 def intersections(a: InstanceMasks, b: InstanceMasks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of masks that share foreground pixels: i, j and the number of shared px (int64, above 0).
-
-    Raises:
-        ValueError: The masks belong to images of different sizes.
-    """
+    """Pairs of masks of one image that share foreground pixels: i, j and the number of shared px (int64, above 0)."""
     if (a.height, a.width) != (b.height, b.width):
         raise ValueError(f'masks of {a.height} x {a.width} and of {b.height} x {b.width} share no image')
     i, j = candidate_pairs(a.boxes, b.boxes)

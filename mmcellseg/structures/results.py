@@ -3,14 +3,16 @@
 import json
 import os
 import re
+import tempfile
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from .files import atomic_open
-from .json_file import check_encoding, parse_json, read_file, short, whole
+from .json_file import parse_json, read_file, short, whole
 from .ragged import positions
 from .results_rules import Violation
 from .rle import counts_to_strings
@@ -18,7 +20,6 @@ from .rle import counts_to_strings
 Entry = dict[str, Any]
 
 _SHOWN = 5  # violations in one message
-_BLANKS = ' \t\r\n'
 
 
 class ResultsError(ValueError):
@@ -50,7 +51,7 @@ def _plain(entry: Mapping[str, Any]) -> Entry:
     return plain
 
 
-def dump_results(entries: Iterable[Mapping[str, Any]], file: BinaryIO, name: str | os.PathLike) -> int:
+def dump_results(entries: Iterable[Mapping[str, Any]], file: IO[bytes], name: str | os.PathLike) -> int:
     """``write_results`` into a file that is open; errors name it ``name``."""
     encode, written = json.JSONEncoder(allow_nan=False).encode, 0
     file.write(b'[')
@@ -118,58 +119,39 @@ def _scan_ours(path: Path) -> Scan | None:
     return None
 
 
-def _skip_blanks(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANKS:
-        at += 1
-    return at
-
-
-def _scan_foreign(path: Path) -> Scan:
-    """The entries of a file that is laid out in any way; its text is in memory meanwhile."""
-    text = path.read_bytes().decode('latin-1')  # one character a byte: places in the text are places in the file
-    check_encoding(text[:4].encode('latin-1'), path, ResultsError)
-    decode = json.JSONDecoder().raw_decode
+def _copy_foreign(path: Path, copy: IO[bytes]) -> Scan:
+    """Write the entries of a file that is laid out in any way an entry a line, and say where they are."""
     entries: Scan = []
-    at = _skip_blanks(text, 0)
-    if text[at : at + 1] != '[':
-        raise ResultsError(f'{path}: expected a JSON list of predictions, found {short(text) if text else "nothing"}')
-    at = _skip_blanks(text, at + 1)
-    while text[at : at + 1] != ']':
-        if entries and text[at : at + 1] not in ('', ','):
-            raise ResultsError(f'{path}: expected "," or "]" at byte {at}, found {text[at]!r}')
-        start = _skip_blanks(text, at + 1) if entries else at
+    for i, entry in enumerate(read_results(path)):
+        if not whole(entry.get('image_id')):
+            raise ResultsError(f'{path}: entry {i} has no integer image_id: {short(entry)}')
         try:
-            entry, end = decode(text, start)
-        except json.JSONDecodeError as error:
-            problem = f'the list breaks at byte {error.pos} ({error.msg}); the file is truncated or not JSON'
-            raise ResultsError(f'{path}: {problem}: write it again') from error
-        except (RecursionError, ValueError) as error:
-            problem = f'the entry at byte {start} is nested too deeply or has too long a number'
-            raise ResultsError(f'{path}: {problem}') from error
-        image_id = entry.get('image_id') if isinstance(entry, dict) else None
-        if not whole(image_id):
-            raise ResultsError(f'{path}: entry {len(entries)} has no integer image_id: {short(entry)}')
-        entries.append((start, end, image_id))
-        at = _skip_blanks(text, end)
-    if text[at + 1 :].strip(_BLANKS):
-        raise ResultsError(f'{path}: more text after the end of the list at byte {at}')
+            line = json.dumps(entry).encode()
+        except RecursionError:
+            raise ResultsError(f'{path}: entry {i} is nested too deeply to be read') from None
+        at = copy.tell()
+        copy.write(line + b',\n')
+        entries.append((at, at + len(line), entry['image_id']))
+    copy.flush()
     return entries
 
 
 class ResultsFile:
     """A predictions file of any size, indexed once and read an image at a time.
 
-    The file may be ours or another program's (whose text is in memory while it is indexed), its entries in any order.
-    Memory holds three integers an entry and one image's entries. Raises ``ResultsError`` where the file is missing,
-    truncated or no list.
+    The file may be ours or another program's (which is in memory while it is indexed, and then in a temporary file),
+    its entries in any order. Memory holds three integers an entry and one image's entries. Raises ``ResultsError``
+    where the file is missing, truncated or no list.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ResultsError(f'{path}: there is no such predictions file')
-        ours = _scan_ours(self.path)
-        entries = np.array(_scan_foreign(self.path) if ours is None else ours, np.int64).reshape(-1, 3)
+        found = _scan_ours(self.path)
+        self._file: IO[bytes] = tempfile.TemporaryFile() if found is None else self.path.open('rb')  # noqa: SIM115
+        weakref.finalize(self, self._file.close)  # it is open as long as this object lives
+        entries = np.array(_copy_foreign(self.path, self._file) if found is None else found, np.int64).reshape(-1, 3)
         self._spans, self._entries = entries[:, :2], positions(entries[:, 2])
 
     @property
@@ -189,14 +171,13 @@ class ResultsFile:
         """The entries of one image in file order; none for an image that the file does not have."""
         indices = self.indices(image_id)
         entries: list[Entry] = []
-        with self.path.open('rb') as file:
-            for run in np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1):
-                if len(run):
-                    start, end = self._spans[run[0], 0], self._spans[run[-1], 1]
-                    file.seek(start)
-                    name = f'{self.path}: the entries from {run[0]} to {run[-1]}'
-                    found = parse_json(b'[' + file.read(end - start) + b']', name, ResultsError)
-                    if len(found) != len(run):
-                        raise ResultsError(f'{name} are {len(found)}: expected an entry a line')
-                    entries += found
+        for run in np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1):
+            if len(run):
+                start, end = self._spans[run[0], 0].item(), self._spans[run[-1], 1].item()
+                name = f'{self.path}: the entries from {run[0]} to {run[-1]}'
+                text = os.pread(self._file.fileno(), end - start, start)  # processes that fork share the file's place
+                found = parse_json(b'[' + text + b']', name, ResultsError)
+                if len(found) != len(run):
+                    raise ResultsError(f'{name} are {len(found)}: expected an entry a line')
+                entries += found
         return entries

@@ -104,11 +104,8 @@ def decode_rles(rles: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> tuple[n
 
 
 def read_rles(rles: Sequence[Mapping], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and splits of COCO dicts whose ``counts`` are compressed (str, bytes) or a list of ints.
-
-    Raises:
-        ValueError: names the index of an RLE of another size than h×w or whose counts do not add up to it.
-    """
+    """Counts and splits of COCO dicts whose ``counts`` are compressed (str, bytes) or a list of ints. ``ValueError``
+    names the index of an RLE of another size than h×w or whose counts do not add up to it."""
     for i, rle in enumerate(rles):
         if problem := rle_problem(rle, (height, width)):
             raise ValueError(f'RLE {i}: {problem}')

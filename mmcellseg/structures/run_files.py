@@ -36,11 +36,7 @@ def best_checkpoints(folder: str | os.PathLike, metric: str = '') -> list[Path]:
 
 
 def checkpoint_of(folder: str | os.PathLike) -> Path:
-    """The best checkpoint of a run, or where none was chosen the last one.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
+    """The best checkpoint of a run, or where none was chosen the last one; ``FileNotFoundError`` without either."""
     folder = Path(folder)
     found = best_checkpoints(folder)
     pointer = folder / 'last_checkpoint'

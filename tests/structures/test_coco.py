@@ -2,18 +2,11 @@
 
 import json
 
-import numpy as np
 import pytest
 from drawn_cells import annotations, disc, rectangle
 
 from mmcellseg.evaluation.ground_truth import GroundTruth
-from mmcellseg.structures.coco import (
-    CocoError,
-    category_names,
-    image_sizes,
-    read_coco,
-    read_listed,
-)
+from mmcellseg.structures.coco import CocoError, read_coco, read_listed
 
 SHAPE = (30, 40)
 
@@ -44,19 +37,12 @@ def refused(content, path, message: str) -> None:
     ('kind', 'entry', 'message'),
     [
         ('images', {'id': 4, 'width': 40}, r'images\[1\] \(id 4\) has height None, expected a whole number of px'),
-        ('images', {'id': 4, 'height': '30', 'width': 40}, r"images\[1\] \(id 4\) has height '30', expected a whole"),
         ('images', {'id': 4, 'height': 30, 'width': 0}, r'images\[1\] \(id 4\) has width 0, expected .* above 0'),
-        ('images', {'id': 4, 'height': 30.5, 'width': 40}, r'images\[1\] \(id 4\) has height 30\.5, expected a whole'),
         ('images', 7, r'images\[1\] is 7, expected an object with an id'),
-        ('images', {'height': 30, 'width': 40}, r'images\[1\] has id None, expected an integer'),
         ('images', {'id': 2**63}, r'images\[1\] has id 9223372036854775808, expected an integer below 2⁶³'),
         ('images', {'id': 1, 'height': 9, 'width': 9}, r'images\[0\] and images\[1\] have the same id 1, expected'),
         ('categories', {'id': 2}, r'categories\[1\] \(id 2\) has name None, expected a string'),
-        ('categories', {'id': 2, 'name': 5}, r'categories\[1\] \(id 2\) has name 5, expected a string'),
-        ('categories', None, r'categories\[1\] is None, expected an object with an id'),
-        ('categories', {'id': 1, 'name': 'b'}, r'categories\[0\] and categories\[1\] have the same id 1'),
         ('categories', {'id': 2, 'name': 'class1'}, r"categories\[0\] and categories\[1\] have the same name 'class1'"),
-        ('annotations', 'cell', r"annotations\[1\]: expected an object with .*, found 'cell'"),
         ('annotations', None, r'annotations\[1\]: expected an object with .*, found None'),
     ],
 )
@@ -77,16 +63,11 @@ def test_a_bad_entry_is_named(data: dict, kind: str, entry, message: str, path) 
         ({'bbox': [1, 2, 0, 4]}, 'bbox .* has width 0 and height 4, expected both above 0'),
         ({'iscrowd': '0'}, "iscrowd '0', expected 0 or 1"),
         ({'segmentation': None}, 'segmentation None, expected an RLE or a list of one polygon or more'),
-        ({'segmentation': []}, r'segmentation \[\], expected an RLE or a list'),
-        ({'segmentation': 'P`1'}, "segmentation 'P`1', expected an RLE or a list"),
-        ({'segmentation': [[0, 0, 8]]}, r'polygon 0 is \[0, 0, 8\], expected x and y of three points or more'),
         ({'segmentation': [[0, 0, 8, 8]]}, r'polygon 0 is \[0, 0, 8, 8\], expected'),  # pycocotools: a box
         ({'segmentation': [[0, 0, 8, 0, 8, 8], []]}, r'polygon 1 is \[\], expected x and y'),
-        ({'segmentation': [0, 0, 8, 0, 8, 8]}, 'polygon 0 is 0, expected x and y'),
         ({'segmentation': [[0, 0, 8, 0, 8, '8']]}, r"polygon 0 is \[0, 0, 8, 0, 8, '8'\], expected x and y"),
         ({'segmentation': [[0, 0, 8, 0, 8, 10**9]]}, 'polygon 0 is .*, far outside its image'),
         ({'segmentation': {'counts': 'P`1'}}, 'segmentation .*, expected an RLE with size and counts'),
-        ({'segmentation': {'size': 5, 'counts': 'P`1'}}, r'RLE size 5, expected \[height, width\]'),
         ({'segmentation': {'size': [40, 30], 'counts': [0, 1200]}}, r'RLE size \[40, 30\], expected \[30, 40\] of the'),
     ],
 )
@@ -110,14 +91,6 @@ def test_strays_may_be_in_order(data: dict, path) -> None:
     with pytest.raises(CocoError, match=r'annotations\[1\] \(id 2\): area None'):
         read(data, path, strays=True, cells=True)
     assert read(data, path, strays=True) == data
-
-
-def test_sizes_and_names(data: dict, path) -> None:
-    coco = read(data | {'annotations': None}, path)
-    assert image_sizes(coco) == {1: SHAPE, 4: SHAPE}
-    assert category_names(coco) == {1: 'class1', 2: 'class2'}
-    data['images'][0] |= {'id': np.int64(1), 'height': np.int32(30)}
-    assert GroundTruth(data).images == {1: SHAPE, 4: SHAPE}
 
 
 @pytest.mark.parametrize(
@@ -167,13 +140,6 @@ def test_image_ids_come_from_a_list_or_a_coco_json(path) -> None:
 def test_image_ids_that_are_none_are_named(content, message: str, path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(CocoError, match=rf'ann\.json: {message}'):
-        read_listed(path)
-
-
-@pytest.mark.parametrize('categories', [[5], None, {'id': 1}, [{'id': 'a'}], [{'id': 1}, {'id': 1}]])
-def test_categories_that_are_none_are_named(categories, path) -> None:
-    path.write_text(json.dumps({'images': IDS, 'categories': categories}))
-    with pytest.raises(CocoError, match=r'ann\.json: .*categories'):
         read_listed(path)
 
 

@@ -26,14 +26,6 @@ def test_numbers_by_hand():
         assert (i.tolist(), j.tolist(), iou.tolist()) == ([0, 0], [0, 1], [1, 6 / 26])
 
 
-def test_shared_pixels_of_chosen_pairs():
-    masks = rectangles(20, (0, 0, 10, 10), (5, 5, 15, 15), (9, 0, 20, 3))
-    first, second = np.array([0, 0, 1]), np.array([1, 2, 0])
-    assert overlaps.common_pixels(masks, masks, first, second).tolist() == [25, 3, 25]
-    assert overlaps.common_pixels(masks, masks[1:], first[:1], second[:1] - 1).tolist() == [25]
-    assert overlaps.common_pixels(masks, masks, first[:0], second[:0]).tolist() == []
-
-
 def test_candidates_equal_the_full_matrix(rng):
     for _ in range(200):
         a, b = (np.sort(rng.integers(0, 12, (n, 2, 2)), axis=1).reshape(n, 4) for n in rng.integers(0, 9, 2))

@@ -41,11 +41,6 @@ def test_numpy_numbers_bytes_and_plain_counts_are_written_as_text(path):
         assert found['segmentation'] == {'size': [20, 30], 'counts': code.decode()}
 
 
-def test_nothing_written_is_a_valid_empty_list(path):
-    assert write_results(path, []) == 0
-    assert read_results(path) == ResultsFile(path).image_ids == []
-
-
 def test_nan_is_refused_and_the_earlier_file_stays(path):
     write_results(path, [entry()])
     with pytest.raises(ResultsError, match=r'r\.json: entry 1 cannot be written'):
@@ -66,38 +61,33 @@ def test_foreign_files_in_any_layout(path, indent):
 def test_files_of_ours_are_indexed_by_their_lines(path):
     entries = [entry(image_id=i, score=i / 10) for i in (7, 1, 1, 7)]
     write_results(path, entries)
-    ours = results._scan_ours(path)
-    assert ours == results._scan_foreign(path)
-    assert [image_id for *_, image_id in ours] == [7, 1, 1, 7]
+    assert [image_id for *_, image_id in results._scan_ours(path)] == [7, 1, 1, 7]
     text = path.read_bytes()
     for other in (json.dumps(entries).encode(), text[:-3], text[:-20], text + b'x', text.replace(b',\n', b' \n', 1)):
         path.write_bytes(other)
         assert results._scan_ours(path) is None
 
 
-UNREADABLE = {  # what each reader says
-    '': ('found nothing', 'truncated or not valid'),
-    '{"annotations": []}': ('expected a JSON list', 'expected a JSON list'),
-    '[{"image_id": 1}, {"image_': (r'breaks at byte 1[0-9].*truncated', 'truncated'),
-    '[{"image_id": 1}': ('truncated', 'truncated'),
-    '[{"image_id": 1},]': ('truncated or not JSON', 'not valid JSON'),
-    '[{"image_id": 1} {"image_id": 2}]': ('expected "," or "]" at byte 17', 'not valid JSON'),
-    '[{"image_id": 1}] []': ('more text after the end', 'not valid JSON'),
-    '[{"image_id": "a"}]': ('entry 0 has no integer image_id', None),
-    '[{"image_id": 1}, 5]': ('entry 1 has no integer image_id', 'entry 1 is 5, expected a prediction'),
-    '[' * 10**5: ('nested too deeply', 'nested too deeply'),
-    '[{"image_id": 1, "a": ' + '[' * 10**5: ('nested too deeply', 'nested too deeply'),
-    '[{"image_id": 1' + '0' * 5000: ('too long a number', 'truncated or not valid'),
+UNREADABLE = {  # and what is said
+    '': 'truncated or not valid',
+    '{"annotations": []}': 'expected a JSON list',
+    '[{"image_id": 1}, {"image_': 'truncated .* column 20',
+    '[{"image_id": 1}] []': 'not valid JSON',
+    '[{"image_id": 1}, 5]': 'entry 1 is 5, expected a prediction',
+    '[{"image_id": 1, "a": ' + '[' * 10**5: 'nested too deeply',
+    '[{"image_id": 1' + '0' * 5000: 'truncated or not valid',
 }
 
 
 @pytest.mark.parametrize('text', UNREADABLE)
 def test_broken_files_name_themselves(path, text):
     path.write_text(text)
-    for read, message in zip((ResultsFile, read_results), UNREADABLE[text]):
-        if message:
-            with pytest.raises(ResultsError, match=rf'r\.json: .*{message}'):
-                read(path)
+    for read in (ResultsFile, read_results):
+        with pytest.raises(ResultsError, match=rf'r\.json: .*{UNREADABLE[text]}'):
+            read(path)
+    path.write_text('[{"image_id": "a"}]')
+    with pytest.raises(ResultsError, match=r'r\.json: entry 0 has no integer image_id'):
+        ResultsFile(path)
 
 
 @pytest.mark.parametrize('read', [ResultsFile, read_results])

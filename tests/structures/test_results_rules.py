@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from drawn_cells import SIZE, entry
-from pycocotools import mask as coco_mask
 
 from mmcellseg.structures import results_rules
-from mmcellseg.structures.results_rules import EMPTY_MASK, REPEATED, Violation, examine
+from mmcellseg.structures.results_rules import REPEATED, Violation, examine
 
 IMAGES = {1: SIZE, 7: SIZE}
 
@@ -28,16 +27,12 @@ def rle(counts, size=(20, 30)):
     ('changes', 'message'),
     [
         ({'image_id': 3}, 'image id 3 is not among the 2 known images'),
-        ({'image_id': True}, 'image id True'),
         ({'category_id': 5}, 'unknown category 5, expected one of [1, 2]'),
         ({'score': float('nan')}, 'score nan'),
         ({'score': 10**400}, 'expected a finite number in [0, 1]'),
         ({'score': 1.5}, 'score 1.5'),
-        ({'score': '0.5'}, "score '0.5'"),
         ({'bbox': [5, 6, 0, 4]}, 'width 0'),
         ({'bbox': [5, 6, 7]}, 'expected four finite numbers'),
-        ({'bbox': [5, 6, 7, 10**400]}, 'expected four finite numbers'),
-        ({'bbox': [0, 0, 31.5, 20]}, 'larger than the image of width 30 and height 20'),
         ({'bbox': [0, 0, 30, 21.5]}, 'larger than the image of width 30 and height 20'),
         ({'bbox': [5, 6, 7, float('inf')]}, 'bbox [5, 6, 7, inf], expected four finite numbers'),
         ({'bbox': [5, 6, 5.9, 4]}, 'the mask reaches x 5–12, y 6–10'),
@@ -45,11 +40,9 @@ def rle(counts, size=(20, 30)):
         ({'segmentation': [[1, 1, 5, 1, 5, 5]]}, 'expected an RLE'),
         (rle('0', (30, 20)), 'RLE size [30, 20], expected [20, 30]'),
         (rle('x~'), 'does not decode'),
-        (rle('P'), 'does not decode'),
         (rle('55'), 'covers 10 px, expected 20 × 30 = 600'),
         (rle('hb0'), 'the mask is empty'),  # 600 = 24 + 32·18
         (rle('0', (float('inf'), 1)), 'RLE size [inf, 1], expected [height, width]'),
-        (rle('0', (20.0, 30.0)), 'RLE size [20.0, 30.0], expected [height, width]'),
         (rle(5), 'counts of type int'),
     ],
 )
@@ -90,22 +83,6 @@ def test_what_is_not_needed_is_not_looked_at():
     boxes, masks = {k: v for k, v in entry().items() if k != 'segmentation'}, entry(bbox=None)
     assert violations(boxes, masks=False) == violations(masks, boxes=False) == []
     assert len(violations(boxes, masks)) == 2
-
-
-def test_empty_masks_against_painted_ones(rng):
-    """Tight boxes of random masks: the image as box fits, one that begins 1.5 px inside does not."""
-    for _ in range(200):
-        h, w = rng.integers(1, 12, 2).tolist()
-        bitmap = np.asfortranarray(rng.random((h, w)) < rng.choice([0.02, 0.3, 1.1]), np.uint8)
-        made = entry(image_id=5, **rle(coco_mask.encode(bitmap)['counts'].decode(), (h, w)), bbox=[0, 0, w, h])
-        found, _ = examine([made], {5: (h, w)}, [2])
-        assert [v.rule for v in found] == ([] if bitmap.any() else [EMPTY_MASK])
-        if bitmap.any():
-            ys, xs = np.nonzero(bitmap)
-            for x, y in ((xs.min() + 1.5, ys.min()), (xs.min(), ys.min() + 1.5)):
-                found, _ = examine([made | {'bbox': [float(x), float(y), w, h]}], {5: (h, w)}, [2])
-                text = f'the mask reaches x {xs.min()}–{xs.max() + 1}, y {ys.min()}–{ys.max() + 1}, more than'
-                assert found[0].problem.startswith(text)
 
 
 def test_boxes_as_corners_are_noticed():

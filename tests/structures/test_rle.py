@@ -69,13 +69,6 @@ def test_equal_to_pycocotools_byte_for_byte(rng):
     assert counts.tolist() == [1, 3, 5]
 
 
-def test_str_bytes_and_lists_together():
-    mixed = [{'size': [2, 3], 'counts': c} for c in (b'123', '123', [1, 2, 3], [6], [0, 6])]
-    counts, splits = rle.read_rles(mixed, 2, 3)
-    assert counts.tolist() == [1, 2, 3, 1, 2, 3, 1, 2, 3, 6, 0, 6]
-    assert splits.tolist() == [0, 3, 6, 9, 10, 12]
-
-
 # Counts that add up in 64 bits only: 2^64 + 6, which an int64 takes for 6
 (ENDLESS,) = rle.counts_to_strings(np.array([2**58] * 64 + [6]), np.array([0, 65]))
 
@@ -102,14 +95,6 @@ def test_malformed_counts_are_named(counts, problem):
     good = {'size': [2, 3], 'counts': b'123'}
     with pytest.raises(ValueError, match=f'RLE 1: {problem}'):
         rle.read_rles([good, good | {'counts': counts}, good], 2, 3)
-
-
-def test_what_is_no_rle_is_named():
-    for bad in ({'counts': b'123'}, [[0, 0, 1, 1, 2, 2]]):
-        with pytest.raises(ValueError, match='RLE 0: segmentation .*, expected an RLE with size and counts'):
-            rle.read_rles([bad], 2, 3)
-    with pytest.raises(ValueError, match=r'RLE 0: RLE size \[3, 2\], expected \[2, 3\] of the image'):
-        rle.read_rles([{'size': [3, 2], 'counts': b'123'}], 2, 3)
 
 
 def test_ragged():

@@ -67,7 +67,7 @@ def main() -> int:
         raise SystemExit(f'--holdout must lie between 0 and 1, got {args.holdout}')
     try:
         return convert(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(str(error)) from error
 
 
