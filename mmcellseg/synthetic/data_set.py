@@ -3,7 +3,6 @@
 import json
 import os
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def make_synthetic(
     num_train: int = 20,
     num_test: int = 6,
     seed: int = 0,
-    proportions: str | Sequence[float] = 'real',
+    proportions: str = 'real',
     size_range: tuple[int, int] = (160, 320),
     fill: tuple[float, float] = (0.15, 0.45),
     cell_scale: float = 1.0,
@@ -51,20 +50,16 @@ def make_synthetic(
     class files are absent); with ``dense`` the last has over 700 cells, and a size to hold them.
 
     Args:
-        root: Where to write; it may not have a ``train`` folder yet.
+        root: Where to write; a ``train`` folder that it has is refused (FileExistsError).
         num_train: Training images, the dense one among them.
         num_test: Test images; they have no masks.
-        proportions: A key of ``PROPORTIONS``, or weights for classes 1–4.
+        proportions: A key of ``PROPORTIONS``.
         size_range: Lowest and highest height and width in px.
         fill: Lowest and highest part of an image that cells cover.
         cell_scale: Factor on the cells' diameters.
-
-    Raises:
-        FileExistsError: ``root`` has a ``train`` folder.
-        ValueError: An argument is out of range.
     """
     root = Path(root)
-    weights = _weights(proportions)
+    weights = np.array(PROPORTIONS[proportions]) / sum(PROPORTIONS[proportions])
     if num_train < 1 or num_test < 0 or not 16 <= size_range[0] <= size_range[1] or cell_scale <= 0:
         raise ValueError(
             'make_synthetic needs num_train ≥ 1, num_test ≥ 0, 16 ≤ size_range[0] ≤ size_range[1] and '
@@ -107,15 +102,6 @@ def make_synthetic(
             ids.append({'file_name': f'{names[index]}.tif', 'id': len(ids) + 1, 'height': height, 'width': width})
     atomic_write(root / 'test_image_name_to_ids.json', json.dumps(ids, indent=4))
     return summary
-
-
-def _weights(proportions: str | Sequence[float]) -> np.ndarray:
-    if isinstance(proportions, str) and proportions not in PROPORTIONS:
-        raise ValueError(f'proportions must be one of {sorted(PROPORTIONS)} or four weights, not {proportions!r}')
-    weights = np.asarray(PROPORTIONS[proportions] if isinstance(proportions, str) else proportions, float)
-    if weights.shape != (len(MEDIAN_AREAS),) or (weights < 0).any() or weights.sum() <= 0:
-        raise ValueError(f'proportions must be {len(MEDIAN_AREAS)} weights ≥ 0, one of them > 0, not {proportions!r}')
-    return weights / weights.sum()
 
 
 def _deal(

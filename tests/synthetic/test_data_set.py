@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from mmcellseg.data.tiff import read_image, read_label_map
-from mmcellseg.synthetic.data_set import MEDIAN_AREAS, _deal, make_synthetic
+from mmcellseg.synthetic.data_set import MEDIAN_AREAS, make_synthetic
 from mmcellseg.synthetic.tissue import Tissue
 
 CLASSES = 4
@@ -96,17 +96,6 @@ def test_cells(dense_set, training):
     assert list(training[cells[0][0]][1]) == [1]  # the classes that the first image lacks have no file
 
 
-def test_deal(rng):
-    """10 cells as 46 : 50 : 2 : 2 are 5 and 5 (4.6 and 5.0); the first image has class 2 only."""
-    parts = _deal(rng, np.array([0.46, 0.50, 0.02, 0.02]), np.array([4, 3, 3]), lone_first=True)
-    assert [len(p) for p in parts] == [4, 3, 3]
-    assert parts[0].tolist() == [1, 1, 1, 1]
-    assert np.bincount(np.concatenate(parts), minlength=4).tolist() == [5, 5, 0, 0]
-    parts = _deal(rng, np.array([0.5, 0, 0, 0.5]), np.array([2, 4]), lone_first=True)
-    assert len(set(parts[0])) == 1
-    assert np.bincount(np.concatenate(parts), minlength=4).tolist() == [3, 0, 0, 3]
-
-
 def test_stains_vary_and_nuclei_are_darker(training):
     means = []
     for image, maps in training.values():
@@ -134,8 +123,6 @@ def test_small_and_crowded_images_give_up_in_the_end(rng):
         ({'num_train': 0}, 'num_train ≥ 1.*num_train=0'),
         ({'size_range': (200, 100)}, r'size_range=\(200, 100\)'),
         ({'cell_scale': 0}, 'cell_scale=0'),
-        ({'proportions': 'even'}, r"one of \['balanced', 'real'\] or four weights, not 'even'"),
-        ({'proportions': (1, 2)}, r'must be 4 weights ≥ 0, one of them > 0, not \(1, 2\)'),
     ],
 )
 def test_refusals(tmp_path, options, words):
@@ -145,9 +132,3 @@ def test_refusals(tmp_path, options, words):
     (tmp_path / 'train').mkdir()
     with pytest.raises(FileExistsError, match='train exists already'):
         make_synthetic(tmp_path)
-
-
-def test_fixture_has_every_class(synthetic_dir):
-    train, test = (json.loads((synthetic_dir / f'annotations/{name}.json').read_text()) for name in ('train', 'test'))
-    assert np.bincount([a['category_id'] for a in train['annotations']], minlength=5)[1:].min() >= 2
-    assert len(test['images']) == 3
