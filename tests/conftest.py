@@ -1,6 +1,8 @@
 """Fixtures that several folders of tests use."""
 
 import os
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,29 @@ REAL_DATA = Path(os.environ.get('MMCELLSEG_REAL_DATA', REPO.parent / 'shared' / 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def call_tool(monkeypatch, capsys):
+    """A function: runs a tool of ``tools/`` with arguments, and gives what it printed (``out`` and ``err``).
+
+    ``code`` is the exit status that is expected; a message that it exits with is printed to ``err``, as Python does.
+    """
+
+    def call(tool, *arguments, code=0):
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        status = None
+        try:
+            runpy.run_path(str(REPO / 'tools' / tool), run_name='__main__')
+        except SystemExit as error:
+            status = error.code
+        printed = capsys.readouterr()
+        if isinstance(status, str):
+            printed, status = type(printed)(printed.out, printed.err + status), 1
+        assert (status or 0) == code, printed.err
+        return printed
+
+    return call
 
 
 def _real(name: str) -> Path:

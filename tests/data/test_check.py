@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mmcellseg.data.check import LabelledCells, check_cells, check_duplicates, check_names, check_overlaps, integer_ids
+from mmcellseg.data.check import LabelledCells, check_cells, check_overlaps, integer_ids
 from mmcellseg.structures.masks import InstanceMasks
 
 
@@ -52,16 +52,6 @@ def test_pieces_agree_with_labelling_the_whole_map_per_id(rng):
     assert not check_cells(cells(np.kron(np.eye(4, dtype=int), np.ones((3, 3), int))))
 
 
-def test_cells_in_pieces_of_few_px_and_none():
-    label_map = np.zeros((12, 12), int)
-    label_map[:4, :4], label_map[8:, 8:], label_map[6, :9] = 7, 7, 9
-    findings = check_cells(cells(label_map))
-    assert [(f.kind, f.id) for f in findings] == [('several pieces', '7'), ('few px', '9')]
-    assert findings[0].text == 'one id in 2 separate pieces'
-    assert findings[1].text == 'a cell of 9 px (under 10)'
-    assert [f.kind for f in check_cells(cells(np.zeros((3, 3))))] == ['empty mask']
-
-
 def test_overlaps_name_both_cells_and_the_px():
     first, second = np.zeros((8, 8), int), np.zeros((8, 8), int)
     first[:4, :4], first[5:, 5:] = 3, 6
@@ -71,14 +61,4 @@ def test_overlaps_name_both_cells_and_the_px():
     assert [(f.file, f.category, f.id, f.text) for f in findings] == [
         ('1.tif', 'a', '3', '4 px are also of class b, id 11 (2.tif)'),
         ('1.tif', 'a', '6', '1 px are also of class b, id 11 (2.tif)'),
-    ]
-
-
-def test_names_and_duplicates():
-    assert [f.file for f in check_names('t/x', ['z', 'a', 'image.tif'], ['image.tif', 'b'])] == ['t/x/a', 't/x/z']
-    assert [f.file for f in check_names('', ['z'], [])] == ['z']
-    findings = check_duplicates([('a', '1'), ('b', '2'), ('c', '1'), ('d', '1')])
-    assert [(f.file, f.text) for f in findings] == [
-        ('c', 'the same pixels as a'),
-        ('d', 'the same pixels as a'),
     ]

@@ -1,8 +1,8 @@
 """From folders to json: exact counts, byte-equal masks, the same result from any number of workers."""
 
+import functools
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -16,8 +16,6 @@ from pycocotools import mask as mask_utils
 from tiff_files import rewrite, save
 
 from mmcellseg.data.convert import read_dataset, write_conversion, write_findings
-
-REPO = Path(__file__).resolve().parents[2]
 
 
 def disc(label_map, y, x, radius, value):
@@ -215,91 +213,68 @@ def test_a_test_image_among_the_training_images_unreadable_masks_and_float_image
     assert 'besides those of unreadable files' in conversion.summary()
 
 
-def test_images_that_lose_by_the_default_reading_are_named(source):
-    rng = np.random.default_rng(0)
-    twelve_bits = rng.integers(100, 4096, (40, 50, 3), np.uint16)
-    tifffile.imwrite(source / 'train' / 'a' / 'image.tif', twelve_bits, photometric='rgb')
-    channels = rng.integers(0, 256, (3, 33, 35), np.uint8)
-    save(source / 'test_release' / 'x.tif', channels, photometric='minisblack')
-    dark, pages = sorted(read_dataset(source).findings)
-    assert dark[:2] == ('dark image', 'train/a/image.tif')
-    assert dark.text.startswith(f'uint16 with values up to {twelve_bits.max()}, of which 16 of 255 would be left')
-    assert pages[:2] == ('several pages', 'test_release/x.tif')
-    assert pages.text.startswith('3 pages, of which LoadTiffImage reads the first')
-
-
-def test_files_that_are_something_else_are_named(source):
-    """A mask in place of a label map, a class without a name; a folder of test images is no unknown file."""
-    spots = np.zeros((60, 45), np.uint8)
-    for row in range(5, 55, 10):
-        disc(spots, row, 20, 3, 255)
-    tifffile.imwrite(source / 'train' / 'b' / 'class2.tif', spots)
+def test_a_class_without_a_name_is_named_and_a_folder_of_test_images_is_no_unknown_file(source):
     (source / 'test_release' / 'x').mkdir()
     (source / 'test_release' / 'x.tif').rename(source / 'test_release' / 'x' / 'image.tif')
     ids = [{'file_name': 'x/image.tif', 'id': 17, 'height': 33, 'width': 35}]
     (source / 'test_image_name_to_ids.json').write_text(json.dumps(ids))
-    nameless, mask = read_dataset(source, ['class1', 'class2']).findings
-    assert mask.text == 'one id in 5 pieces: a mask, not a label map? Number the cells (scipy.ndimage.label)'
+    (nameless,) = read_dataset(source, ['class1', 'class2']).findings
     assert nameless.file == 'train/a/class3.tif'
     assert nameless.text.endswith('its cells would be trained as background: name all classes with --classes')
 
 
-def test_a_label_map_with_a_palette_is_read_and_further_pages_are_named(source):
+def test_a_palette_is_read_and_further_pages_and_twelve_bits_are_named(source):
     labels = np.zeros((40, 50), np.uint8)
     disc(labels, 20, 20, 6, 200)
     folder = source / 'train' / 'a'
     palette = np.arange(768, dtype=np.uint16).reshape(3, 256)
     tifffile.imwrite(folder / 'class2.tif', labels, photometric='palette', colormap=palette)
     tifffile.imwrite(folder / 'class4.tif', np.stack([labels, labels]), photometric='minisblack')
+    save(source / 'test_release' / 'x.tif', np.full((3, 33, 35), 9, np.uint8), photometric='minisblack')
+    twelve_bits = np.random.default_rng(0).integers(100, 4095, (60, 45, 3), np.uint16)
+    tifffile.imwrite(source / 'train' / 'b' / 'image.tif', twelve_bits, photometric='rgb')
     conversion = read_dataset(source)
     assert counts(conversion) == [3, 3, 1, 1]
-    (pages,) = [finding for finding in conversion.findings if finding.kind != 'overlap']
+    pages, dark, channels = [finding for finding in conversion.findings if finding.kind != 'overlap']
+    assert dark[:2] == ('dark image', 'train/b/image.tif')
+    assert dark.text.startswith(f'uint16 with values up to {twelve_bits.max()}, of which 16 of 255 would be left')
     assert pages[:3] == ('several pages', 'train/a/class4.tif', 'class4')
     assert '2 pages, of which only the first is read' in pages.text
+    assert channels[:2] == ('several pages', 'test_release/x.tif')
+    assert channels.text.startswith('3 pages, of which LoadTiffImage reads the first')
 
 
 @pytest.fixture
-def run_tool(monkeypatch):
-    """Runs the tool in this process (the imports take seconds) and returns its exit status."""
-
-    def _run(*arguments):
-        tool = REPO / 'tools' / 'dataset_converters' / 'cells2coco.py'
-        monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(tool), run_name='__main__')
-        return caught.value.code
-
-    return _run
+def convert(call_tool):
+    return functools.partial(call_tool, 'dataset_converters/cells2coco.py')
 
 
-def test_the_tool_writes_the_jsons_and_the_holdout(source, run_tool, capsys):
-    assert run_tool(source, source, '--holdout', '0.5', '--workers', '2') == 0
+def test_the_tool_writes_the_jsons_and_the_holdout(source, convert):
+    assert 'findings: none' in convert(source, source, '--holdout', 0.5, '--workers', 2).out
     names = {path.name for path in (source / 'annotations').iterdir()}
     assert names == {'train.json', 'test.json', 'train_holdout.json', 'val_holdout.json', 'findings.tsv'}
-    assert 'findings: none' in capsys.readouterr().out
     shutil.rmtree(source / 'annotations')
     (source / 'train' / 'a' / 'thumbs.db').write_text('')
-    assert run_tool(source, source, '--strict', '--workers', '1') == 1
-    assert 'unknown file: train/a/thumbs.db' in capsys.readouterr().out
+    found = convert(source, source, '--strict', '--workers', 1, code=1).out
+    assert 'unknown file: train/a/thumbs.db' in found
     assert [path.name for path in (source / 'annotations').iterdir()] == ['findings.tsv']
 
 
-def test_the_tool_says_what_it_cannot_write_or_split(source, run_tool):
-    assert '--holdout must lie between 0 and 1' in run_tool(source, source, '--holdout', '2')
+def test_the_tool_says_what_it_cannot_write_or_split(source, convert):
+    assert '--holdout must lie between 0 and 1' in convert(source, source, '--holdout', 2, code=1).err
     (source / 'taken').write_text('a file')
-    assert 'taken' in run_tool(source, source / 'taken', '--workers', '1')
+    assert 'taken' in convert(source, source / 'taken', '--workers', 1, code=1).err
     shutil.rmtree(source / 'train' / 'b')
-    message = run_tool(source, source / 'out', '--holdout', '0.5', '--workers', '1')
+    message = convert(source, source / 'out', '--holdout', 0.5, '--workers', 1, code=1).err
     assert 'cells: a hold-out split needs two images, there are 1; nothing was written' in message
     assert not list((source / 'out').rglob('train.json'))
-    (source / 'train' / 'a' / 'image.tif').rename(source / 'train' / 'a' / 'image.tiff')
-    message = run_tool(source, source / 'out', '--workers', '1')
+    (source / 'train' / 'a' / 'image.tif').unlink()
+    message = convert(source, source / 'out', '--workers', 1, code=1).err
     assert 'cells: not one training image can be used (see above); no json was written' in message
-    assert 'expected image.tif' in (source / 'out/annotations/findings.tsv').read_text()
 
 
-def test_sources_that_are_none(tmp_path, run_tool):
-    assert 'found no train/' in run_tool(tmp_path, tmp_path)
+def test_sources_that_are_none(tmp_path, convert):
+    assert 'found no train/' in convert(tmp_path, tmp_path, code=1).err
     (tmp_path / 'train').mkdir()
     with pytest.raises(FileNotFoundError, match='expected folders with image.tif'):
         read_dataset(tmp_path)
@@ -365,10 +340,10 @@ def test_what_does_not_fit_into_memory_or_may_not_be_listed_is_a_finding(source,
     assert conversion.findings[1].text.startswith('it does not fit into memory; its cells are left out')
 
 
-def test_a_process_that_dies_is_said(source, run_tool, monkeypatch):
+def test_a_process_that_dies_is_said(source, convert, monkeypatch):
     monkeypatch.setattr('mmcellseg.data.read_folder.page_count', lambda path: os.kill(os.getpid(), signal.SIGKILL))
-    message = run_tool(source, source, '--workers', '2')
-    assert 'a process died while reading the training images after number 0 of 2' in message
+    message = convert(source, source, '--workers', 2, code=1).err
+    assert 'one of 2 processes was killed, often because memory ran out' in message
     assert not (source / 'annotations').exists()
 
 

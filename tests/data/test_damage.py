@@ -9,7 +9,6 @@ import tifffile
 from PIL import Image
 from tiff_files import rewrite, save
 
-from mmcellseg.data.damage import png_fault
 from mmcellseg.data.tiff import ImageReadError, read_image, read_label_map, read_values
 
 LABELS = np.zeros((100, 80))
@@ -120,8 +119,8 @@ def chunk(name, body):
     return struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
 
 
-def png(width, height, pixels, interlaced=0):
-    chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, interlaced))]
+def png(width, height, pixels):
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0))]
     chunks += [*((b'IDAT', part) for part in pixels), (b'IEND', b'')]
     return b'\x89PNG\r\n\x1a\n' + b''.join(chunk(*each) for each in chunks)
 
@@ -149,16 +148,3 @@ def test_png(tmp_path, rng):
     refused(data, "is damaged: the checksum of its chunk b'IDAT' at byte 33 does not fit its content")
     # 9,000 rows of 9,000 px and a filter byte, from 10 bytes
     refused(png(9_000, 9_000, [parts[0]]), 'it declares 9000 × 9000 px, more than its 10 bytes of pixels can become')
-
-
-@pytest.mark.parametrize('shape', [(3, 5), (1, 1), (8, 8), (17, 13)])
-def test_an_interlaced_png_is_taken_pass_by_pass(tmp_path, rng, shape):
-    grey = rng.integers(0, 256, shape, dtype=np.uint8)
-    # The seven passes of Adam7 (PNG specification, section 8.2), of which small images have fewer.
-    passes = [grey[::8, ::8], grey[::8, 4::8], grey[4::8, ::4], grey[::4, 2::4]]
-    passes += [grey[2::4, ::2], grey[::2, 1::2], grey[1::2]]
-    raw = b''.join(b'\0' + row.tobytes() for part in passes if part.size for row in part)
-    data = png(shape[1], shape[0], [zlib.compress(raw)], interlaced=1)
-    (tmp_path / 'a.png').write_bytes(data)
-    assert np.array_equal(read_image(tmp_path / 'a.png')[..., 0], grey)
-    assert 'where' in png_fault(png(shape[1], shape[0], [zlib.compress(raw[:-1])], interlaced=1))

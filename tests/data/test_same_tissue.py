@@ -1,9 +1,6 @@
 """Crops of one scan are told from strangers by their corners and edges, under any jitter of colours."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,23 +8,10 @@ import pytest
 import tifffile
 from drawn_cells import coco_of
 
-from mmcellseg.data import same_tissue
-from mmcellseg.data.same_tissue import (
-    EDGE_CORRELATION,
-    EDGE_EVIDENCE,
-    Edge,
-    displacement,
-    edge_evidence,
-    fingerprint,
-    overlaps,
-    tissue_groups,
-    tissue_labels,
-    tissue_links,
-)
+from mmcellseg.data.same_tissue import Edge, edge_evidence, fingerprint, tissue_groups, tissue_labels, tissue_links
 from mmcellseg.data.tiff import read_image
 from mmcellseg.synthetic.data_set import make_synthetic
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools/dataset_converters/split_folds.py'
 # (top, left, height, width) as parts of the tile's side; each crop touches or overlaps another one
 CROPS = {
     'quarters': [(0, 0, 0.5, 0.5), (0, 0.5, 0.5, 0.5), (0.5, 0, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5)],
@@ -81,36 +65,13 @@ def scan(seed, size=320):
     return (128 + 60 * x / x.std()).clip(0, 255).astype(np.uint8)
 
 
-def changed(image, gain, offset):
-    return (image * gain + offset).clip(0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize(('x', 'y'), [(100, 60), (-100, 60), (0, 0), (120, -110)])
-def test_displacement_is_found_to_the_pixel(x, y):
-    tile = scan(0, 400)
-    a, b = tile[120:320, 120:320], changed(tile[120 + y : 320 + y, 120 + x : 320 + x], 0.9, 15)
-    found, votes = displacement(fingerprint(a), fingerprint(b))
-    assert np.abs(found - (x, y)).max() <= 1
-    assert votes >= 2
-    assert overlaps(fingerprint(a), fingerprint(b))
-    assert overlaps(fingerprint(b), fingerprint(a))
-
-
-def test_a_small_crop_lies_in_a_large_one_and_strangers_do_not_overlap():
-    tile = scan(1)
-    assert overlaps(fingerprint(tile), fingerprint(changed(tile[130:230, 40:160], 1.1, -10)))
-    assert list(tissue_links([fingerprint(scan(seed, 200)) for seed in range(8)])) == []
-
-
-def test_neighbours_on_all_sides_are_linked_and_the_diagonal_is_not():
+def test_neighbours_on_all_sides_are_linked_and_strangers_and_the_diagonal_are_not():
     tile = scan(2)
     quarters = [tile[:160, :160], tile[:160, 160:], tile[160:, :160], tile[160:, 160:]]
-    prints = [fingerprint(changed(q, gain, 5)) for q, gain in zip(quarters, (1.0, 0.9, 1.1, 0.95))]
+    prints = [fingerprint((q * gain).astype(np.uint8)) for q, gain in zip(quarters, (1.0, 0.9, 0.8, 0.95))]
     assert set(tissue_links(prints)) == {(0, 1), (0, 2), (1, 3), (2, 3)}
-    # in any order of the images
-    assert set(tissue_links(prints[::-1])) == {(2, 3), (1, 3), (0, 2), (0, 1)}
-    tile = scan(3, 400)  # of other heights
-    assert list(tissue_links([fingerprint(tile[:300, :150]), fingerprint(tile[100:250, 150:])])) == [(0, 1)]
+    assert set(tissue_links(prints[::-1])) == {(2, 3), (1, 3), (0, 2), (0, 1)}  # in any order of the images
+    assert list(tissue_links([fingerprint(scan(seed, 200)) for seed in range(8)])) == []
 
 
 def slow_evidence(first, second):
@@ -142,26 +103,12 @@ def test_edge_evidence_equals_the_slow_sum(rng):
     assert expected[-2:] == [0, 0]  # 90 px are too short; a stranger
 
 
-def test_one_spot_on_blank_edges_is_no_evidence():
-    grid = np.arange(200)
-    first, second = (
-        Edge((50 * np.exp(-(((grid - 100) / width) ** 2)) + 0.1 * np.sin(grid * width)).astype(np.float32), 1.7 * width)
-        for width in (5.0, 8.0)
-    )
-    r = first.values @ second.values / np.linalg.norm(first.values) / np.linalg.norm(second.values)
-    assert r > EDGE_CORRELATION
-    assert 0 < edge_evidence(first, [second])[0] < EDGE_EVIDENCE
+def test_blank_and_tiny_images_are_no_trouble():
     blank = fingerprint(np.full((200, 200, 3), 240, np.uint8))
-    assert not any(edge.values.any() for edge in blank.edges.values())
     assert list(tissue_links([blank, blank])) == []
-
-
-def test_tiny_images_are_no_trouble_and_one_or_none_has_no_links():
     for height, width in ((1, 1), (2, 300), (300, 2), (15, 15), (33, 35)):
         tiny = fingerprint(scan(5)[:height, :width])
         assert list(tissue_links([tiny, fingerprint(scan(6)), tiny])) in ([], [(0, 2)])
-    assert list(tissue_links([])) == list(tissue_links([fingerprint(scan(7))])) == []
-    assert tissue_groups([]) == []
 
 
 @pytest.mark.parametrize('crops', CROPS.values(), ids=CROPS)
@@ -184,7 +131,7 @@ def test_crops_of_a_real_tile_share_a_group(real, name):
     assert len(real) - 2 <= tissue.max() + 1 <= len(real) + 2 * len(parted)
 
 
-def test_tool_groups_and_says_which(drawn, tmp_path):
+def test_tool_groups_and_says_which(drawn, tmp_path, call_tool):
     crops = [crop for tile in drawn for crop in (tile[:240], tile[200:])]
     coco = coco_of([[1]] * len(crops))
     for image, crop in zip(coco['images'], crops):
@@ -192,15 +139,13 @@ def test_tool_groups_and_says_which(drawn, tmp_path):
     ann = tmp_path / 'annotations' / 'train.json'
     ann.parent.mkdir()
     ann.write_text(json.dumps(coco))
-    command = [sys.executable, TOOL, ann, ann.parent, '--folds', '2', '--groups', 'auto']
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    out = call_tool('dataset_converters/split_folds.py', ann, ann.parent, '--folds', 2, '--groups', 'auto').out
     fold_of = json.loads((ann.parent / 'folds.json').read_text())
     names = [image['file_name'] for image in coco['images']]
     for first, second in zip(names[::2], names[1::2]):
         assert fold_of[first] == fold_of[second]
-        assert any(f' {first}, {second}' in line for line in done.stdout.splitlines())
-    assert 'crops that lie apart on a slide are not recognised' in done.stdout.lower()
+        assert any(f' {first}, {second}' in line for line in out.splitlines())
+    assert 'crops that lie apart on a slide are not recognised' in out.lower()
 
 
 def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
@@ -209,9 +154,3 @@ def test_values_that_want_a_rule_are_grouped_all_the_same(drawn, tmp_path):
     tifffile.imwrite(tmp_path / 'b.tif', np.full((9, 9, 3), np.nan, np.float32), photometric='rgb')
     with pytest.raises(ValueError, match=r'b.tif .*with NaN'):
         tissue_groups([tmp_path / 'b.tif'])
-
-
-def test_groups_of_linked_images_by_hand(monkeypatch):
-    for links, groups in (([(1, 4), (2, 4), (3, 5)], [0, 1, 1, 2, 1, 2]), ([], [0, 1, 2, 3, 4, 5])):
-        monkeypatch.setattr(same_tissue, 'tissue_links', lambda prints, links=links: links)
-        assert tissue_labels([None] * 6).tolist() == groups

@@ -57,8 +57,3 @@ def test_a_chain_is_resolved_from_its_best():
     found = greedy_groups(first, second, 10, overlap, 0.5)
     assert found.seeds.tolist() == [0, 2, 4, 6, 8]
     assert asked == [0, 2, 4, 6, 8]  # only the seeds' overlaps are computed
-
-
-def test_no_detections(rectangles):
-    for measure in ('box', 'mask'):
-        assert [len(part) for part in overlap_groups(rectangles([], []), measure, 0.5)] == [0, 0, 0, 0]

@@ -61,12 +61,6 @@ def test_the_greedy_draw_worked_by_hand():
     assert asked[1] == [{'y': 1, 'x': 1}, {'y': 2}]
 
 
-def test_equal_figures_take_the_first_member_and_the_shortest_draw():
-    drawn, weights = forward_selection(['x', 'y'], lambda weightings: [0.5] * len(weightings), 3)
-    assert [name for name, _ in drawn] == ['x', 'x', 'x']
-    assert weights == {'x': 1}
-
-
 def test_split_is_seeded_and_leaves_none_empty():
     ids = [5, 3, 9, 7]
     choose, apart = split_images(ids, 0.5, seed=1)
@@ -119,12 +113,9 @@ def test_processes_choose_as_one_does(truth, predictions):
     assert one == two
 
 
-def test_an_unknown_metric_is_named(truth, predictions):
+def test_metrics_that_cannot_judge_are_refused(truth, predictions):
     with pytest.raises(ValueError, match="metric 'segm_AP51', expected one of"):
         select_members(predictions, truth, NMSFusion(), 'segm_AP51')
-
-
-def test_a_metric_without_a_cell_to_judge_by_is_refused(truth, predictions):
     truth.categories[3] = 'class3'  # no cell is of it
     with pytest.raises(ValueError, match='segm_AP50_class3 is not defined on the 2 images chosen on'):
         select_members(predictions, truth, NMSFusion(), 'segm_AP50_class3', rounds=1)

@@ -12,7 +12,7 @@ from mmcellseg.ensemble.weighted_mask_fusion import RESCORINGS, assign_clusters,
 CELL = (0, 0, 10, 10)
 
 
-def slow_merge(detections, members, vote=0.5, lift=None, by_outline=False):
+def slow_merge(detections, members, vote=0.5, lift=None):
     """(score, label, bitmap) with full bitmaps and loops; shared masks where ``lift`` is given."""
     ranked = detections.ranked()
     flat = ranked.masks.to_ndarray().astype(bool)
@@ -41,7 +41,7 @@ def slow_merge(detections, members, vote=0.5, lift=None, by_outline=False):
         if lift is None:
             out.append((votes.sum() / members, best, mask))
             continue
-        outline = sum(v * iou(flat[k], mask) for k, v in zip(rows, votes)) / votes.sum() if by_outline else 1
+        outline = sum(v * iou(flat[k], mask) for k, v in zip(rows, votes)) / votes.sum()
         gain = lift * (min(sum(own.values()), 1) - own[best])
         out += [((score + gain * (c == best)) * outline, c, mask) for c, score in own.items()]
     return sorted(out, key=lambda row: -row[0])
@@ -50,7 +50,7 @@ def slow_merge(detections, members, vote=0.5, lift=None, by_outline=False):
 @pytest.mark.parametrize(
     ('fusion', 'slow'),
     [(WeightedMaskFusion, {'vote': vote}) for vote in (0.3, 0.5)]
-    + [(SharedMaskFusion, {'lift': lift, 'by_outline': by}) for lift in (0, 0.5, 1) for by in (True, False)],
+    + [(SharedMaskFusion, {'lift': lift}) for lift in (0, 0.5, 1)],
 )
 def test_voting_against_the_slow_reference(random_members, fusion, slow):
     options = {{'vote': 'vote_threshold'}.get(name, name): value for name, value in slow.items()}
@@ -83,15 +83,13 @@ def test_a_shared_cell_worked_by_hand(rectangles):
         [(0, 0, 10, 12, 0.4, 1)],
         [],
     )
-    merged = SharedMaskFusion(by_outline=False)(joined, weights=[1] * 4)
-    # Rows 10 to 12 have 1.1 of 1.9 votes. Class 1 scores 1.2 / 4 and gains half of class 2's 0.7 / 4.
-    assert merged.labels.tolist() == [1, 3, 2]
-    np.testing.assert_allclose(merged.scores, [0.3 + 0.0875, 0.225, 0.175])
-    assert merged.bboxes.tolist() == [[0, 0, 10, 12], [30, 0, 10, 10], [0, 0, 10, 12]]
-    # The first voter has 100 of the 120 px.
+    merged = SharedMaskFusion()(joined, weights=[1] * 4)
+    # Rows 10 to 12 have 1.1 of 1.9 votes, and the first voter 100 of the 120 px.
     outline = (0.8 * 100 / 120 + 1.1) / 1.9
-    scores = SharedMaskFusion()(joined, weights=[1] * 4).scores
-    np.testing.assert_allclose(scores, [(0.3 + 0.0875) * outline, 0.225, 0.175 * outline])
+    # Class 1 scores 1.2 / 4 and gains half of class 2's 0.7 / 4.
+    assert merged.labels.tolist() == [1, 3, 2]
+    np.testing.assert_allclose(merged.scores, [(0.3 + 0.0875) * outline, 0.225, 0.175 * outline])
+    assert merged.bboxes.tolist() == [[0, 0, 10, 12], [30, 0, 10, 10], [0, 0, 10, 12]]
     # What led: each class's best detection.
     assert list(zip(merged.members.tolist(), merged.indices.tolist())) == [(0, 0), (1, 1), (1, 0)]
 
@@ -116,7 +114,7 @@ def test_a_detection_joins_the_seed_it_overlaps_most_and_a_member_votes_once():
 
 def test_rules_of_score_class_and_pixels(rectangles):
     cluster, scores, weights = np.array([0, 0, 1]), np.array([0.8, 0.4, 0.6]), np.ones(3)
-    expected = {'agreement': [0.3, 0.15], 'max_agreement': [0.4, 0.15], 'mean': [0.6, 0.6]}
+    expected = {'agreement': [0.3, 0.15], 'max_agreement': [0.4, 0.15]}
     assert set(expected) == set(RESCORINGS)
     for rule, values in expected.items():
         np.testing.assert_allclose(rescore(cluster, scores, weights, 4, rule), values)

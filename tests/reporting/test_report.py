@@ -2,14 +2,13 @@
 
 import json
 import re
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from drawn_cells import annotations, predictions, rectangle
 
 from mmcellseg.ensemble.members import Member, write_ensemble
 from mmcellseg.reporting.report import gallery, measures
@@ -20,47 +19,33 @@ from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.results import write_results
 from tests.run_records import record
 
-TOOLS = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 SIZE = 60
 
 
-def rectangle(x: int, y: int, width: int = 10, height: int = 10) -> dict:
-    masks = InstanceMasks.from_windows(
-        np.array([[x, y, x + width, y + height]]), [np.ones((height, width))], SIZE, SIZE
-    )
-    rle = masks.to_rles()[0]
-    coded = {'size': rle['size'], 'counts': rle['counts'].decode()}
-    return {'bbox': [x, y, width, height], 'area': width * height, 'segmentation': coded}
+def squares(of_images: list[list[tuple]]) -> list[tuple]:
+    """Image id, class and mask of squares of 10 px, which are given as class, x, y of each image, and what follows."""
+    return [
+        (image_id, category, rectangle((SIZE, SIZE), x, y, x + 10, y + 10), *more)
+        for image_id, of_image in enumerate(of_images, 1)
+        for category, x, y, *more in of_image
+    ]
 
 
 def write_data(folder: Path, cells: list[list[tuple]], name: str = 'val.json', classes=('round', 'long')) -> Path:
     """Images of class, x, y; the annotations and, in data/images, what they are of."""
-    images, annotations = [], []
-    for image_id, of_image in enumerate(cells, 1):
-        file = f'images/{image_id}.png'
-        images.append({'id': image_id, 'file_name': file, 'height': SIZE, 'width': SIZE})
-        path = folder / 'data' / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.full((SIZE, SIZE, 3), 40 * image_id, np.uint8))
-        for category, x, y in of_image:
-            numbers = {'id': len(annotations) + 1, 'image_id': image_id, 'category_id': category}
-            annotations.append({**numbers, 'iscrowd': 0, **rectangle(x, y)})
-    categories = [{'id': k, 'name': c} for k, c in enumerate(classes, 1)]
-    content = {'images': images, 'categories': categories, 'annotations': annotations}
+    sizes = dict.fromkeys(range(1, len(cells) + 1), (SIZE, SIZE))
+    content = annotations(sizes, squares(cells))
+    content['categories'] = [{'id': k, 'name': c} for k, c in enumerate(classes, 1)]
+    for image in content['images']:
+        image['file_name'] = f'images/{image["id"]}.png'
+        (folder / 'data' / 'images').mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / 'data' / image['file_name']), np.full((SIZE, SIZE, 3), 40 * image['id'], np.uint8))
     return atomic_write(folder / 'data' / 'annotations' / name, json.dumps(content))
 
 
 def write_predictions(path: Path, found: list[list[tuple]]) -> Path:
     """Of each image class, x, y, score."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_results(
-        path,
-        (
-            {'image_id': i, 'category_id': category, 'score': score, **rectangle(x, y)}
-            for i, of_image in enumerate(found, 1)
-            for category, x, y, score in of_image
-        ),
-    )
+    write_results(path, predictions(squares(found)))
     return path
 
 
@@ -130,18 +115,9 @@ def test_intervals_by_hand(tmp_path: Path) -> None:
     assert ends == {'a': (0.0, 1.0), 'b': (0.5, 0.5)}
 
 
-def call(monkeypatch, name: str, *words) -> int:
-    """Run a tool; its exit status."""
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(TOOLS / name), run_name='__main__')
-    return ended.value.code
-
-
-def test_figures_in_the_page_are_those_of_eval_results(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_figures_in_the_page_are_those_of_eval_results(run: Path, tmp_path: Path, call_tool) -> None:
     ann_file, out = tmp_path / 'data' / 'annotations' / 'val.json', tmp_path / 'figures.json'
-    asked = [run / 'val-results.json', ann_file, '--intervals', 50, '--json', out]
-    assert call(monkeypatch, 'eval_results.py', *asked) == 0
+    call_tool('analysis_tools/eval_results.py', run / 'val-results.json', ann_file, '--intervals', 50, '--json', out)
     expected = json.loads(out.read_text())
     page = build_page([read_source(run)], draws=50)
     body = page[page.index('<h3>Figures') : page.index('<h3>Precision')]
@@ -216,9 +192,7 @@ def test_missing_parts_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
 
 def test_without_predictions_the_recorded_figures_stand(tmp_path: Path) -> None:
     run = tmp_path / 'clone'
-    record(
-        run, CONFIG, {'epoch': 3, 'cell/segm_AP50': 0.43215}, data={f'{"long/" * 40}a.json': {'images': 1, 'cells': {}}}
-    )
+    record(run, CONFIG, {'epoch': 3, 'cell/segm_AP50': 0.43215}, data={'a.json': {'images': 1, 'cells': {}}})
     page = build_page([read_source(run)])
     assert re.search(r'clone</th>\s*<td>0.4321|clone</th>\s*<td>0.4322', page)
 
@@ -304,12 +278,10 @@ def test_thirty_dense_tiles_are_below_15_mb(tmp_path: Path, rng: np.random.Gener
     assert 30 * (850 * one + image) < 14e6
 
 
-def test_the_tool_writes_the_page_or_says_why_not(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_tool_writes_the_page_or_says_why_not(run: Path, tmp_path: Path, call_tool) -> None:
     out = tmp_path / 'out.html'
-    assert call(monkeypatch, 'report.py', run, '--out', out, '--draws', 0) == 0
-    assert f'{out}: ' in capsys.readouterr().out
-    assert call(monkeypatch, 'report.py', tmp_path / 'gone') == 1
-    assert 'gone: there is no such folder' in capsys.readouterr().err
+    assert f'{out}: ' in call_tool('analysis_tools/report.py', run, '--out', out).out
+    assert 'gone: there is no such folder' in call_tool('analysis_tools/report.py', tmp_path / 'gone', code=1).err
 
 
 @pytest.fixture
