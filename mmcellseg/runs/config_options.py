@@ -14,15 +14,7 @@ IMPORTS = "custom_imports = dict(imports=['mmcellseg.components'])"
 # What the runner and the tools read; the latter a config may lack.
 KNOWN = {
     *inspect.signature(Runner.__init__).parameters,
-    *(
-        'auto_scale_lr',
-        'find_unused_parameters',
-        'model_wrapper_cfg',
-        'runner_type',
-        'tta',
-        'tta_model',
-        'tta_pipeline',
-    ),
+    *('auto_scale_lr', 'find_unused_parameters', 'model_wrapper_cfg', 'tta', 'tta_model', 'tta_pipeline'),
 }
 
 

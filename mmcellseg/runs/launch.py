@@ -8,11 +8,11 @@ import logging
 import tempfile
 from pathlib import Path
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
@@ -22,7 +22,7 @@ from ..components.models.cell_tta_model import mirrored_views
 from ..components.record import check_work_dir
 from .config_options import PROJECT, ConfigError, check_options, read_config
 from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
-from .processes import has_accelerator, is_first_process, noted_end, start_processes
+from .processes import is_first_process, noted_end, start_processes
 from .terminal import TerseRunner, summary
 
 
@@ -32,8 +32,6 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = read_config(path)
-    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
-        cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
         check_options(cfg, options)
@@ -48,7 +46,7 @@ def set_precision(cfg: Config, amp: bool = False) -> None:
     wrapper = cfg.get('optim_wrapper') or ConfigDict()
     if not amp and wrapper.get('type') != 'AmpOptimWrapper':
         return
-    if has_accelerator():
+    if torch.cuda.is_available():
         wrapper.type = 'AmpOptimWrapper'
         return
     wrapper.type = 'OptimWrapper'
@@ -112,12 +110,10 @@ def set_tta(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, verbose: bool = True) -> Runner:
-    """The standard runner, or the config's ``runner_type``; with a short terminal unless ``verbose``."""
+    """The standard runner, with a short terminal unless ``verbose``."""
     if 'model' not in cfg:
         raise ConfigError(f'{cfg.filename}: there is no model in it; take the config of a run, a leaf of configs/')
     start_processes(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
     return (Runner if verbose else TerseRunner).from_cfg(cfg)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
+from mmengine.runner import CheckpointLoader, save_checkpoint
 
 from mmcellseg.components.checkpoint import CheckpointError, InertPickle, check_fits, check_resumable, load, trust
-from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
+from mmcellseg.components.plain_checkpoint import make_plain, restore
 
 
 class Touch:
@@ -231,23 +231,6 @@ def test_without_a_network_it_is_said_where_the_weights_belong(tmp_path, monkeyp
     (tmp_path / 'hub/checkpoints/a.pth').write_bytes(b'half')
     with pytest.raises(CheckpointError, match=r'checkpoints/a\.pth: cannot be read .* Delete it, and it is downloaded'):
         CheckpointLoader.load_checkpoint('https://models.example/a.pth', 'cpu')
-
-
-def test_histories_keep_what_a_resumed_run_averages():
-    plain = LogProcessor(window_size=20)
-    assert history_needed(plain) == 20
-    longer = {'data_src': 'loss', 'window_size': 100, 'log_name': 'long'}
-    epoch = {'data_src': 'loss', 'window_size': 'epoch', 'log_name': 'epoch'}
-    assert history_needed(LogProcessor(window_size=20, custom_cfg=[longer, epoch])) == 100
-    assert history_needed(LogProcessor(custom_cfg=[{'data_src': 'loss', 'window_size': 'global'}])) is None
-    hub = {'log_scalars': {'train/loss': HistoryBuffer(list(range(50)), [1] * 49 + [3], max_length=70)}}
-    trim_histories(hub, 20)
-    values, counts = hub['log_scalars']['train/loss'].data
-    assert values.tolist() == list(range(30, 50))
-    assert counts.tolist() == [1] * 19 + [3]
-    assert hub['log_scalars']['train/loss'].max_length == 70
-    trim_histories(hub, None)
-    assert len(hub['log_scalars']['train/loss'].data[0]) == 20
 
 
 def test_an_index_of_gigabytes_takes_no_memory():

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from mmdet.apis import inference_detector, init_detector
 from tiny_run import SIZE, run_tool
 
 from mmcellseg import predict
@@ -231,12 +230,3 @@ def test_scale(monkeypatch, own, mpp, trained, factor, word):
     assert plan.grid.lefts[1] == round(896 / factor)
     assert len(said) == (word is not None)
     assert word is None or word in said[0]
-
-
-def test_mmdetections_own_inference_takes_our_config_and_a_tiff(tiny_trained, model, tmp_path):
-    image = cv2.imread(str(tiny_trained / 'data/test_1.png'))[..., ::-1]
-    tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb', compression='lzw')
-    detector = init_detector(str(model[0]), str(model[1]), device='cpu')
-    found = inference_detector(detector, str(tmp_path / 'a.tif')).pred_instances
-    cells = predict.load(*model, score_thr=0.0)(tmp_path / 'a.tif')
-    np.testing.assert_array_equal(found.scores.numpy().astype(float), cells.scores)

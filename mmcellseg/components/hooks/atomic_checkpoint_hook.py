@@ -12,7 +12,7 @@ from ...structures.files import atomic_write
 from .. import folder_lock
 from ..atomic_backend import AtomicBackend
 from ..checkpoint import check_resumable
-from ..plain_checkpoint import history_needed, make_plain, trim_histories
+from ..plain_checkpoint import make_plain, trim_histories
 
 # Our scores and COCO's, after any prefix: 'cell/segm_AP50', 'cell/mPQ+', 'coco/bbox_mAP', 'train_split/F1_immune'.
 _SCORE = re.compile(r'(?:.*/)?(?:bbox_|segm_)?[bm]?(?:AP|PQ|F1|Dice|AJI)')
@@ -125,7 +125,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['early_stopping'] = _states(runner) if self._before is None else self._before
-        trim_histories(checkpoint['message_hub'], history_needed(runner.log_processor))
+        trim_histories(checkpoint['message_hub'], runner.log_processor)
         plain = make_plain(checkpoint)
         checkpoint.clear()
         checkpoint.update(plain)

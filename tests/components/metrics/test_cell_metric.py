@@ -9,10 +9,7 @@ import pytest
 import torch
 from drawn_cells import annotations, as_predictions, disc, predictions, random_case, rectangle
 from mmdet.registry import METRICS
-from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.evaluator import Evaluator
-from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mmcellseg.components.box_masks import BoxMasks
@@ -68,24 +65,6 @@ def test_same_figures_as_the_function_with_the_prefix(case, tmp_path) -> None:
     expected = evaluate_results(results, data, score_thr=0.3, max_dets=20, area_edges=(50.5, 90.5))
     np.testing.assert_equal(metric.evaluate(len(data['images'])), {f'cell/{k}': v for k, v in expected.items()})
     assert metric.results == []
-
-
-def test_as_mmengine_calls_it(tmp_path) -> None:
-    """Through Evaluator, with the stock data sample, a bitmap tensor and float32 boxes."""
-    cell = disc(SHAPE, 12, 14, 8)
-    data = annotations({5: SHAPE}, [(5, 2, cell)])
-    metric = build(data, tmp_path, metric=['bbox', 'segm'], backend_args=None)
-    evaluator = Evaluator(metric)
-    evaluator.dataset_meta = {'classes': ('class1', 'class2')}
-    sample = DetDataSample(metainfo={'img_id': 5, 'ori_shape': SHAPE})
-    box = torch.tensor([[4.0, 6.0, 21.0, 23.0]])
-    sample.pred_instances = InstanceData(
-        bboxes=box, scores=torch.tensor([0.9]), labels=torch.tensor([1]), masks=torch.from_numpy(cell[None]).bool()
-    )
-    evaluator.process([sample])
-    figures = evaluator.evaluate(1)
-    assert (figures['cell/segm_AP50'], figures['cell/bbox_AP']) == (1.0, 1.0)
-    assert 'cell/PQ' not in figures
 
 
 def test_every_form_of_masks_gives_the_same_rles() -> None:
