@@ -71,10 +71,7 @@ def resume_point(cfg: Config, resume: str | None) -> str | None:
     None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
     with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    if resume != 'auto' or (last := find_latest_checkpoint(cfg.work_dir)) is None:
-        return None if resume == 'auto' else resume
-    beside = Path(cfg.work_dir) / Path(last).name  # the folder may have been copied or renamed since
-    return str(beside) if beside.is_file() else last
+    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:

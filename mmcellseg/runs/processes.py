@@ -26,18 +26,10 @@ _RANK = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}
 def run_tool(
     tool: str, *arguments: object, seconds: float | None = None, output: IO | None = None, **variables: str
 ) -> None:
-    """Run one of the project's tools in a fresh process, whose memory is clean and ends with it.
+    """Run one of the project's tools (a file of tools/) in a fresh process, whose memory is clean and ends with it.
 
-    Args:
-        tool: Its file, from tools/.
-        arguments: Of its command line.
-        seconds: After which it is killed, with all that it started.
-        output: Where what it says goes; None: to the terminal, with the command.
-        variables: Of its environment.
-
-    Raises:
-        RuntimeError: It ended with an error.
-        subprocess.TimeoutExpired: It did not end in time.
+    After ``seconds`` it is killed with all that it started (``TimeoutExpired``). What it says goes to ``output``, or
+    with the command to the terminal. ``variables`` are its environment's. ``RuntimeError``: it ended with an error.
     """
     command = [sys.executable, str(PROJECT / 'tools' / tool), *map(str, arguments)]
     if output is None:

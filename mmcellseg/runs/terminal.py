@@ -27,11 +27,6 @@ _OF_ITSELF = (
 )
 
 
-def is_shown(record: logging.LogRecord) -> bool:
-    """Whether a message goes to the terminal."""
-    return not record.getMessage().startswith(_OF_ITSELF)
-
-
 class TerseRunner(Runner):
     """The standard runner, but for what it shows."""
 
@@ -39,7 +34,7 @@ class TerseRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(is_shown)
+                handler.addFilter(lambda record: not record.getMessage().startswith(_OF_ITSELF))
         pycocotools.coco.print = lambda *args: None  # it shadows the builtin: four lines for each annotation file
         return logger
 

@@ -138,16 +138,6 @@ def test_what_is_no_checkpoint_is_said_in_a_line(tmp_path, content):
     assert '--trust-checkpoint' not in str(caught.value)
 
 
-def test_a_file_cut_off_or_missing_names_itself(tmp_path):
-    path = tmp_path / 'short.pth'
-    with pytest.raises(FileNotFoundError, match=r'short\.pth: there is no such checkpoint'):
-        load(path)
-    torch.save(make_plain(stock()), path)
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(CheckpointError, match=r'short\.pth'):
-        load(path)
-
-
 @pytest.mark.parametrize('address', ['https://models.example/a/served.pth', 'open-mmlab://resnext101_32x4d'])
 def test_a_download_is_as_safe(tmp_path, monkeypatch, address):
     torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'served.pth')
@@ -173,11 +163,6 @@ def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / 'c.pth'
     torch.save({'state_dict': {f'module.{k}': v for k, v in model.state_dict().items()}}, path)
     check_fits(model, str(path))
-    wider = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.BatchNorm2d(4))
-    with pytest.raises(
-        CheckpointError, match=r'c.pth: 2 of 7 weights .*: 0.weight is \[4, 3, 1, 1\] there, \[8, 3, 1, 1\] here'
-    ):
-        check_fits(wider, str(path))
     deeper = torch.nn.Sequential(*model, torch.nn.Conv2d(4, 4, 1))
     with pytest.raises(
         CheckpointError, match=r'2 of 9 weights do not fit the config: .* the checkpoint lacks 2.weight'

@@ -185,7 +185,3 @@ def test_the_list_of_test_images(tmp_path):
         assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
         outputs.find_ids_file(cfg, 'other.json')
-
-
-def test_out_must_be_a_pickle(run):
-    assert '--out a.json: the dump is a pickle' in run('test.py', 'c.py', 'e.pth', '--out', 'a.json', code=2).err

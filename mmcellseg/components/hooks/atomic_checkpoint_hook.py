@@ -59,10 +59,6 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Arguments are those of ``CheckpointHook``, on local disk only. ``rule`` can be left out where the key says it:
     of a loss less is better, of a score more.
-
-    Raises:
-        ValueError: A folder or file backend that is not the local disk, a rule that would keep the worst checkpoint,
-            or none for a key that does not say it.
     """
 
     # Early stopping as loaded, or as of before the validation that runs, which resuming repeats.

@@ -39,7 +39,6 @@ class EnsembleHook(Hook):
         ann_file: COCO json of the images; default: the metric's.
         ids_file: test_image_name_to_ids.json; without it no zip is written.
         weight: The run's own weight. Its name is ``own``.
-        workers: Processes that merge.
     """
 
     # Before RuntimeInfoHook (VERY_HIGH), which hands the metrics to the loggers.
@@ -52,14 +51,12 @@ class EnsembleHook(Hook):
         ann_file: str | None = None,
         ids_file: str | None = None,
         weight: float = 1.0,
-        workers: int | None = None,
     ) -> None:
         self.others = [Member(**member) for member in members]
         if OWN in (member.name for member in self.others):
             raise ValueError(f'EnsembleHook: a member is named {OWN!r}, as the run itself; rename it')
         self.fusion = build_fusion(fusion)
         self.ann_file, self.ids_file, self.weight = ann_file, ids_file, weight
-        self.workers = workers or os.cpu_count() or 1
 
     def before_test(self, runner: Runner) -> None:
         """Refuse members that cannot be merged before hours of inference."""
@@ -86,7 +83,7 @@ class EnsembleHook(Hook):
         members = [Member(OWN, str(self.metric.results_file), self.weight), *self.others]
         out_dir = Path(runner.log_dir) / 'ensemble'
         results = out_dir / RESULTS_NAME
-        merged = merge_files(members, self.fusion, self.images, results, self.workers)
+        merged = merge_files(members, self.fusion, self.images, results, os.cpu_count() or 1)
         print_log(f'{results}: {merged.written} cells, merged from {merged.read}', 'current')
         if self.images.annotated and metrics is not None:
             files = {m.name: find_results(m.results) for m in members} | {MERGED: results}

@@ -16,11 +16,9 @@ from ..models.unwrap import unwrapped
 
 
 def check_pipeline(pipeline: Sequence[Any]) -> None:
-    """Refuse a validation pipeline whose ground truth a loss could not be computed from.
+    """Refuse a validation pipeline that loads no annotations, or after an image has been resized.
 
-    Raises:
-        ValueError: If no transform loads annotations, or one that resizes comes before it: MMDetection's test
-            pipelines do so, and the boxes and masks would stay in the pixels of the original image.
+    MMDetection's test pipelines do so, and the boxes and masks would stay in the pixels of the original image.
     """
     names = [type(transform).__name__ for transform in pipeline]
     loads = [i for i, name in enumerate(names) if name.endswith('Annotations')]
@@ -39,13 +37,10 @@ def check_pipeline(pipeline: Sequence[Any]) -> None:
 
 @torch.no_grad()
 def image_losses(model: torch.nn.Module, data_batch: dict, index: int, seed: int) -> dict[str, float]:
-    """The losses of one image of a batch, as training computes them, with the model as it is (in eval mode).
+    """``loss``, the sum that training would descend, and its parts, of one image, with the model as it is.
 
     The image is fed alone, so that its losses do not depend on what else is in the batch, and RoIs are sampled from
     ``seed``, so that epochs can be compared.
-
-    Returns:
-        ``loss``, the sum that training would descend, and its parts by their names in the log, ``acc`` too.
     """
     one = {key: [data_batch[key][index]] for key in ('inputs', 'data_samples')}
     data = model.data_preprocessor(one, training=True)  # pads the masks as in training
