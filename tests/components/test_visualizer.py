@@ -207,14 +207,3 @@ def test_hook_writes_pictures(run, bitmaps):
     assert np.array_equal(drawn, ground)
     sample.set_metainfo({'img_path': 'test_release/abc.tif'})
     assert picture_name(sample) == '7_abc.png'
-
-
-def test_hook_validation_interval(run, monkeypatch):
-    runner, sample = run
-    visualizer = make_visualizer()
-    steps = []
-    monkeypatch.setattr(visualizer, 'add_datasample', lambda *a, step, **k: steps.append(step), raising=False)
-    hook = CellVisualizationHook(draw=True, interval=4)
-    for batch in range(8):
-        hook.after_val_iter(runner, batch, {}, [sample])
-    assert steps == [12, 16]
