@@ -9,15 +9,27 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from ..components.record import experiment
+from ..components import provenance
+from ..components.config_paths import annotation_file, config_datasets
+from ..components.record import config_facts, experiment
 from ..data.class_weights import text_table
-from ..evaluation.evaluate import evaluate_results
-from ..reporting.records import difference, difference_lines
+from ..ensemble import build_fusion
+from ..ensemble.driver import merge_files
+from ..ensemble.members import Member, read_image_set
+from ..evaluation.evaluate import evaluate_results, sweep_score_thresholds
+from ..evaluation.ground_truth import GroundTruth
+from ..export.submission import write_submission
+from ..reporting.records import difference, difference_lines, read_record, write_record
+from ..structures.coco import read_coco
 from ..structures.files import atomic_write
 from ..structures.results import read_results, write_results
-from ..structures.run_files import checkpoint_of
-from .outputs import set_validation
+from ..structures.run_files import RECORD_NAME, RESULTS_NAME, ZIP_NAME, checkpoint_of, newest
+from .outputs import find_ids_file, set_validation
 from .processes import run_tool
+from .steps import check_publishable, finish_step, submitted, weights_leaf
+
+OOF_NAME, OOF_IMAGES_NAME = 'oof-results.json', 'oof-images.json'
+SHOWN = ('segm_AP50', 'bPQ', 'AJI', 'Dice')  # of each fold, in the record
 
 
 def _set_ann_files(part: Any, name: str) -> None:
@@ -56,8 +68,19 @@ def fold_config(cfg: Config, fold: int, results_file: str | Path) -> Config:
     return cfg
 
 
-def check_folds(cfg: Config, folds: int) -> None:
-    """Refuse missing or surplus files of folds before any training."""
+def fold_weights(cfg: Config, fold: int, work_dir: Path) -> Path:
+    """The folder with the weights that a fold is tested with.
+
+    It is the fold's own, or with ``weights = 's20'`` in the config that of the same fold in the cross-validation of
+    the leaf beside it that begins so: ``<name of that leaf>_cv``, beside ``work_dir``.
+    """
+    name = cfg.get('weights')
+    source = work_dir if name is None else work_dir.parent / f'{weights_leaf(cfg.filename, name).stem}_cv'
+    return source / f'fold{fold}'
+
+
+def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
+    """Refuse missing or surplus files of folds, or missing weights of another step, before any training."""
     for fold in range(folds):
         path = Path(fold_config(cfg, fold, 'unused').val_evaluator['ann_file'])
         for wanted in (path.with_name(f'fold{fold}_train.json'), path):
@@ -69,6 +92,9 @@ def check_folds(cfg: Config, folds: int) -> None:
     more = path.with_name(f'fold{folds}_val.json')
     if more.exists():
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
+    if cfg.get('weights') is not None:
+        for fold in range(folds):
+            checkpoint_of(fold_weights(cfg, fold, work_dir))
 
 
 def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str] = ()) -> Path:
@@ -92,8 +118,10 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
         print(f'fold {fold}: {results} is there')
         return results
     wanted.dump(config)
-    run_tool('train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
-    run_tool('test.py', str(config), str(checkpoint_of(folder)), '--work-dir', str(folder / 'test'))
+    source = fold_weights(cfg, fold, work_dir)
+    if source == folder:
+        run_tool('train.py', str(config), '--work-dir', str(folder), '--resume', *train_options)
+    run_tool('test.py', str(config), str(checkpoint_of(source)), '--work-dir', str(folder / 'test'))
     return results
 
 
@@ -114,7 +142,7 @@ def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
     for fold, path in enumerate(results):
         scores.append(evaluate_results(path, fold_config(cfg, fold, path).val_evaluator['ann_file']))
         entries += read_results(path)
-    write_results(work_dir / 'oof-results.json', entries)
+    write_results(work_dir / OOF_NAME, entries)
     summary = mean_and_std(scores)
     moments = {name: {key: pair[k] for key, pair in summary.items()} for k, name in enumerate(('mean', 'std'))}
     atomic_write(work_dir / 'cross-validation.json', json.dumps({'folds': scores, **moments}, indent=1))
@@ -125,3 +153,73 @@ def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
         if key != 'max_dets'  # a setting, not a score
     ]
     return text_table(head, rows)
+
+
+def _join(paths: Sequence[Path], out: Path) -> Path:
+    """The folds' validation images and their cells as one COCO json."""
+    first, *others = (read_coco(path) for path in paths)
+    images = [image for content in (first, *others) for image in content['images']]
+    cells = [cell for content in (first, *others) for cell in content['annotations']]
+    numbered = [{**cell, 'id': number} for number, cell in enumerate(cells, 1)]
+    return atomic_write(out, json.dumps({**first, 'images': images, 'annotations': numbered}))
+
+
+def record_folds(config: str, cfg: Config, results: Sequence[Path], work_dir: Path) -> None:
+    """Fit one score threshold on all images out of fold, and write ``record.json`` as a step's.
+
+    The figures are those of all images together, and of each fold (``folds``, with mean and deviation) at the same
+    threshold. ``oof-images.json`` has the images that ``oof-results.json`` is of.
+    """
+    check_publishable(work_dir)
+    ann_files = [Path(fold_config(cfg, fold, path).val_evaluator['ann_file']) for fold, path in enumerate(results)]
+    images = _join(ann_files, work_dir / OOF_IMAGES_NAME)
+    runs = []
+    for fold, path in enumerate(results):
+        tested = fold_weights(cfg, fold, work_dir) != path.parent
+        run = newest(path.parent / 'test', RECORD_NAME) if tested else path.parent / RECORD_NAME
+        runs.append(read_record(run.parent if run else path.parent))
+    record = {key: value for key, value in runs[0].items() if key not in ('metrics', 'weights', 'name')}
+    record |= {'kind': 'cross-validation', 'config': config_facts(cfg)}
+    record['data'] = {OOF_IMAGES_NAME: provenance.describe_annotations(images)}
+    record['time'] = {'wall_s': round(sum(run['time']['wall_s'] for run in runs), 1)}
+    if cfg.get('weights') is not None:
+        record['weights'] = {'step': fold_weights(cfg, 0, work_dir).parent.name}
+    threshold = finish_step(config, work_dir, record, str(images), work_dir / OOF_NAME)
+    scores = []
+    for path, ann_file in zip(results, ann_files):
+        entries, gt = read_results(path), GroundTruth(ann_file)
+        found = {**evaluate_results(entries, gt), **sweep_score_thresholds(entries, gt, [threshold])[threshold]}
+        scores.append({key: round(float(found[key]), 4) for key in SHOWN})
+    moments = mean_and_std(scores)
+    pairs = {key: [round(value, 4) for value in pair] for key, pair in moments.items()}
+    folds = {**{f'fold{fold}': score for fold, score in enumerate(scores)}, 'mean and std': pairs}
+    write_record(work_dir, {**read_record(work_dir), 'folds': folds})
+
+
+def submit_folds(cfg: Config, folds: int, work_dir: Path) -> Path:
+    """Merge what the models of all folds predict on the test images, each view that is kept a member; and zip it.
+
+    The fusion is that of the config's ``tta_model``, else shared masks. What an earlier call has finished is kept.
+    """
+    if (done := submitted(work_dir)) is not None:
+        return done
+    ids_file, ann_file = find_ids_file(cfg), annotation_file(config_datasets(cfg, 'test')[0])
+    cfg.dump(work_dir / 'submit.py')
+    members = []
+    for fold in range(folds):
+        folder = work_dir / f'fold{fold}' / 'submit'
+        if newest(folder, RESULTS_NAME) is None:
+            checkpoint = checkpoint_of(fold_weights(cfg, fold, work_dir))
+            run_tool(
+                'test.py', str(work_dir / 'submit.py'), str(checkpoint), '--work-dir', str(folder), '--format-only'
+            )
+        found = newest(folder, RESULTS_NAME)
+        if found is None:
+            raise FileNotFoundError(f'{folder}: the test has left no {RESULTS_NAME}; run the same command again')
+        views = sorted(found.parent.glob(f'{found.stem}.view*.json')) or [found]
+        members += [Member(f'fold {fold}, {view.stem}', str(view)) for view in views]
+    image_set = read_image_set(ann_file)
+    fusion = (cfg.get('tta_model') or {}).get('fusion') or {'type': 'SharedMaskFusion'}
+    merge_files(members, build_fusion(fusion), image_set, work_dir / RESULTS_NAME)
+    write_submission(work_dir / RESULTS_NAME, ids_file, work_dir / ZIP_NAME, image_set.categories)
+    return work_dir / ZIP_NAME

@@ -1,7 +1,7 @@
 """One step of a series of experiments: train, validate, fit the score threshold, predict the test images.
 
 A step that trains nothing says whose weights it takes: ``weights = 's20'`` in its config names the leaf beside it that
-begins so.
+begins so. One that trains on all labelled images says whose validation it takes: ``validated_by``.
 """
 
 import ast
@@ -80,6 +80,24 @@ def weights_of(config: str | Path, cfg: Config, folder: Path) -> Path | None:
     return source
 
 
+def borrowed_validation(config: str | Path, cfg: Config, folder: Path) -> dict[str, Any] | None:
+    """The validation of another record, for a step that trains on all labelled images and has none left for one.
+
+    ``validated_by`` in its config names that record's folder, beside its own: a cross-validation of the same recipe.
+    None if the config has no such key. ``FileNotFoundError`` if there is no such record.
+    """
+    if (name := cfg.get('validated_by')) is None:
+        return None
+    source = folder.parent / name
+    validation = records.read_record(source).get('validation') if (source / RECORD_NAME).is_file() else None
+    if validation is None:
+        raise FileNotFoundError(
+            f'{config}: validated_by = {name!r}: expected {source / RECORD_NAME} with a validation; first run '
+            f'tools/cross_validate.py with --work-dir {source}'
+        )
+    return {'of': name, **validation}
+
+
 def check_publishable(folder: Path) -> None:
     """Refuse (``RuntimeError``) to write a record that git would track from code that git does not hold."""
     if not provenance.is_published(folder):
@@ -115,21 +133,31 @@ def about(config: str | Path) -> str:
     return (ast.get_docstring(ast.parse(Path(config).read_text())) or '').partition('\n')[0]
 
 
-def finish_step(config: str | Path, folder: Path, record: Mapping[str, Any], ann_file: str) -> None:
+def finish_step(
+    config: str | Path, folder: Path, record: Mapping[str, Any], ann_file: str, results: Path | None = None
+) -> float:
     """Score a step's validation predictions; write all figures to ``metrics.json``, and the step's short record.
 
-    Where the record is tracked, so is ``results.csv`` beside it, a row a step of the series.
+    Where the record is tracked, so is ``results.csv`` beside it, a row a step of the series. ``results`` is by
+    default the validation's predictions file. Returns the score threshold.
     """
-    threshold, figures = fit_score_threshold(folder / VALIDATION_NAME, ann_file)
-    check_publishable(folder)
+    threshold, figures = fit_score_threshold(results or folder / VALIDATION_NAME, ann_file)
     images = sorted(image['file_name'] for image in json.loads(Path(ann_file).read_text())['images'])
-    best = (record.get('metrics') or {}).get('best') or {}
     validation = {
         'ann_file': Path(ann_file).name,
         'images': images if len(images) <= 20 else len(images),
         'label_map_score_threshold': threshold,
         'metrics': records.short_figures(figures),
     }
+    _publish(config, folder, record, validation, figures)
+    return threshold
+
+
+def _publish(
+    config: str | Path, folder: Path, record: Mapping[str, Any], validation: Mapping[str, Any], figures: Mapping
+) -> None:
+    check_publishable(folder)
+    best = (record.get('metrics') or {}).get('best') or {}
     short = {'status': record['status'], 'kind': record['kind'], 'about': about(config), **record}
     short['metrics'] = {'best': {key: best[key] for key in ('epoch', 'iter', 'cell/segm_AP50') if key in best}}
     records.write_record(folder, {**short, 'validation': validation})
@@ -146,30 +174,27 @@ def finish_step(config: str | Path, folder: Path, record: Mapping[str, Any], ann
 
 def is_finished(folder: Path) -> bool:
     """Whether a step has its ``metrics.json``; said then."""
-    done = (folder / METRICS_NAME).is_file()
-    if done:
+    if done := (folder / METRICS_NAME).is_file():
         print(f'{folder.name}: done already')
     return done
 
 
 def run_step(config: str, folder: Path, options: Sequence[str] = ()) -> None:
-    """Run a step to its ``metrics.json``; what an earlier call has finished is kept.
-
-    Args:
-        config: File of the step's config.
-        folder: The step's folder.
-        options: More arguments for tools/train.py.
-    """
+    """Run a step to its ``metrics.json``; what an earlier call has finished is kept. ``options`` go to train.py."""
     if is_finished(folder):
         return
     cfg = Config.fromfile(config)
     source = weights_of(config, cfg, folder)
+    borrowed = borrowed_validation(config, cfg, folder)
     check_publishable(folder)
     if source is None and not is_trained(folder):
         begin = cfg.get('load_from')
         if begin and '://' not in begin and not has_checkpoint(folder) and not Path(begin).is_file():
             raise FileNotFoundError(f'{config}: load_from = {begin!r} is not there; first run the step that writes it')
         run_tool('train.py', config, '--work-dir', str(folder), '--resume', *options)
+    if borrowed is not None:
+        _publish(config, folder, records.read_record(folder), borrowed, borrowed['metrics'])
+        return
     folder.mkdir(parents=True, exist_ok=True)
     validated = Config(cfg._cfg_dict.to_dict(), filename=cfg.filename)
     set_validation(validated, str((folder / VALIDATION_NAME).resolve()))

@@ -10,8 +10,19 @@ from tiny_run import write_config, write_data
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.data.split import write_subset
+from mmcellseg.export.submission import validate_submission
+from mmcellseg.reporting.records import read_record
 from mmcellseg.runs import cross_validation
-from mmcellseg.runs.cross_validation import check_folds, fold_config, mean_and_std, run_fold, summarise
+from mmcellseg.runs.cross_validation import (
+    check_folds,
+    fold_config,
+    fold_weights,
+    mean_and_std,
+    record_folds,
+    run_fold,
+    submit_folds,
+    summarise,
+)
 from mmcellseg.structures.results import read_results, write_results
 
 
@@ -59,13 +70,13 @@ def test_missing_and_surplus_folds_are_refused_before_training(tmp_path):
     folder = tmp_path / 'annotations'
     folder.mkdir()
     with pytest.raises(FileNotFoundError, match=r'fold0_train.json is not there: write the folds first'):
-        check_folds(config(tmp_path), 2)
+        check_folds(config(tmp_path), 2, tmp_path)
     for fold in range(3):
         for side in ('train', 'val'):
             (folder / f'fold{fold}_{side}.json').write_text('{}')
-    check_folds(config(tmp_path), 3)
+    check_folds(config(tmp_path), 3, tmp_path)
     with pytest.raises(ValueError, match='split into more than --folds 2 folds'):
-        check_folds(config(tmp_path), 2)
+        check_folds(config(tmp_path), 2, tmp_path)
 
 
 def test_a_fold_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -136,3 +147,45 @@ def test_a_fold_through_the_real_tools(tmp_path):
     results.unlink()
     run_fold(cfg, 0, tmp_path / 'cv')
     assert results.read_bytes() == first
+
+
+def test_two_folds_and_their_views_to_a_submission(tmp_path, monkeypatch):
+    """The views of both folds' models are merged; the record's threshold is fitted on the images out of fold."""
+    root = write_data(tmp_path / 'data')
+    coco = json.loads((root / 'annotations' / 'train.json').read_text())
+    for fold, (train, val) in enumerate((([1, 2], [3, 4]), ([3, 4], [1, 2]))):
+        write_subset(coco, train, root / 'annotations' / f'fold{fold}_train.json')
+        write_subset(coco, val, root / 'annotations' / f'fold{fold}_val.json')
+    write_config(tmp_path / 'tiny.py', root, 'train_cfg["max_epochs"] = 1')
+    views = tmp_path / 'tiny2.py'
+    views.write_text(
+        "_base_ = './tiny.py'\nweights = 'tiny'\ntta = True\ntta_model = dict(type='CellTTAModel', keep_views=True)\n"
+    )
+    (tmp_path / 'tiny2_cv').mkdir()
+    with pytest.raises(FileNotFoundError, match='tiny_cv/fold0: no checkpoint'):
+        check_folds(Config.fromfile(views), 2, tmp_path / 'tiny2_cv')
+    for path in (tmp_path / 'tiny.py', views):
+        cfg, folder = Config.fromfile(path), tmp_path / f'{path.stem}_cv'
+        check_folds(cfg, 2, folder)
+        results = [run_fold(cfg, fold, folder) for fold in range(2)]
+    assert fold_weights(cfg, 1, folder) == tmp_path / 'tiny_cv/fold1'
+    assert not list(folder.glob('fold*/*.pth'))  # nothing was trained
+    summarise(cfg, results, folder)
+    record_folds(str(views), cfg, results, folder)
+    record = read_record(folder)
+    assert (record['kind'], record['weights']) == ('cross-validation', {'step': 'tiny_cv'})
+    assert record['validation']['images'] == sorted(image['file_name'] for image in coco['images'])
+    of_folds = [record['folds'][f'fold{k}']['AJI'] for k in range(2)]
+    assert record['folds']['mean and std']['AJI'] == pytest.approx(
+        [np.mean(of_folds), np.std(of_folds, ddof=1)], abs=1e-4
+    )
+    zip_path = submit_folds(cfg, 2, folder)
+    assert validate_submission(zip_path, root / 'annotations/test.json', [1, 2]) == []
+    monkeypatch.setattr(cross_validation, 'merge_files', lambda members, *_: pytest.fail('merged twice'))
+    assert submit_folds(cfg, 2, folder) == zip_path
+    members = []
+    monkeypatch.setattr(cross_validation, 'merge_files', lambda found, *_: members.extend(found))
+    monkeypatch.setattr(cross_validation, 'write_submission', lambda *_: None)
+    zip_path.unlink()
+    submit_folds(cfg, 2, folder)
+    assert len(members) == 8  # two models, four views each

@@ -216,6 +216,22 @@ def test_a_step_on_mirrored_views(series, tools):
     assert record['config']['values']['tta'] is True
 
 
+def test_a_step_on_all_images_takes_the_validation_of_another(series, tools, tmp_path):
+    path, _, folder = series('a3_all', "validated_by = 'a1_first_cv'\ntta = True")
+    other = folder.parent / 'a1_first_cv'
+    with pytest.raises(FileNotFoundError, match=r"a3_all.py: validated_by = 'a1_first_cv': expected .*record.json"):
+        run_step(str(path), folder)
+    assert tools == []  # hours of training would have had no threshold
+    validation = {'ann_file': 'oof-images.json', 'images': 27, 'label_map_score_threshold': 0.6}
+    validation['metrics'] = {'segm_AP50': 0.5, 'bPQ': 0.4, 'AJI': 0.3}
+    finished(other, Config.fromfile(path), kind='cross-validation', validation=validation)
+    run_step(str(path), folder)
+    assert [call[0] for call in tools] == ['train.py']  # and no test on images that it was trained on
+    assert records.read_record(folder)['validation'] == {'of': 'a1_first_cv', **validation}
+    submit_step(str(path), folder)
+    assert (folder / 'submission.zip').read_bytes() == b'zip'
+
+
 def test_a_trained_step_is_trained_again_only_where_its_weights_are_gone(series, tools):
     path, cfg, folder = series('a1_first')
     finished(folder, cfg)  # and its validation was interrupted
