@@ -61,9 +61,10 @@ def read_driver() -> Driver:
         if done.returncode:
             raise RuntimeError(f'nvidia-smi fails: {" ".join((done.stdout + done.stderr).split())}')
         said.append(done.stdout)
-    rows = [line.split(', ') for line in said[0].splitlines()]
+    rows = [line.split(', ') for line in said[0].splitlines() if ', ' in line]
     found = re.search(r'CUDA (?:UMD )?Version: *(\d+)\.(\d+)', said[1])
-    return Driver([name for name, _ in rows], rows[0][1], tuple(map(int, found.groups() if found else ())))
+    version = rows[0][1] if rows else ''
+    return Driver([row[0] for row in rows], version, tuple(map(int, found.groups() if found else ())))
 
 
 def check_torch() -> Answer:
