@@ -16,11 +16,11 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
-from ..components.config_paths import config_datasets, resolve_data_paths
+from ..components.config_paths import config_datasets
 from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
 from ..components.record import check_work_dir
-from .config_options import PROJECT, ConfigError, check_options, read_config
+from .config_options import ConfigError, check_options, read_config
 from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
 from .processes import is_first_process, noted_end, start_processes
 from .terminal import TerseRunner, summary
@@ -37,7 +37,6 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
         check_options(cfg, options)
         cfg.merge_from_dict(options)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
-    resolve_data_paths(cfg, PROJECT)
     return cfg
 
 

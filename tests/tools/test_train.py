@@ -13,7 +13,6 @@ from mmengine.config import Config
 from tiny_run import REPO, run_tool, write_config
 
 from mmcellseg.components import folder_lock
-from mmcellseg.components.config_paths import resolve_data_paths
 from mmcellseg.components.provenance import sha256
 from mmcellseg.components.record import experiment
 from mmcellseg.reporting.records import RecordError, difference, read_record
@@ -176,26 +175,6 @@ def test_what_the_command_line_says_goes_before_the_config(tmp_path):
     assert launch.load_config(path, {'work_dir': 'x'}, 'y').work_dir == 'y'
     cfg = launch.load_config(path, {'optim_wrapper.optimizer.lr': 1.0, 'auto_scale_lr.enable': True, 'resume': True})
     assert cfg.optim_wrapper.optimizer.lr == 1.0
-
-
-def test_relative_data_are_looked_for_here_and_then_in_the_project(tmp_path, monkeypatch):
-    here, project = tmp_path / 'here', tmp_path / 'project'
-    for folder in (here / 'data/both', project / 'data/both', project / 'data/there'):
-        folder.mkdir(parents=True)
-
-    def resolved(root):
-        wrapped = {'dataset': {'type': 'W', 'datasets': [{'data_root': root, 'ann_file': 'a.json'}]}}
-        cfg = Config({'train_dataloader': wrapped, 'val_evaluator': {'ann_file': root}})
-        resolve_data_paths(cfg, project)
-        inner = cfg.train_dataloader.dataset.datasets[0]
-        assert inner.ann_file == 'a.json'
-        assert cfg.val_evaluator.ann_file == inner.data_root
-        return inner.data_root
-
-    monkeypatch.chdir(here)
-    assert resolved('data/both') == 'data/both'
-    assert resolved('data/there') == str(project / 'data/there')
-    assert resolved('data/nowhere') == 'data/nowhere'
 
 
 @pytest.mark.parametrize('tool', [TRAIN, STOCK / 'train.py'])
