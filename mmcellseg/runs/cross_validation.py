@@ -20,7 +20,7 @@ from ..evaluation.evaluate import evaluate_results, sweep_score_thresholds
 from ..evaluation.ground_truth import GroundTruth
 from ..export.submission import write_submission
 from ..reporting.records import difference, difference_lines, read_record, write_record
-from ..structures.coco import read_coco
+from ..reporting.report.measures import join_annotations
 from ..structures.files import atomic_write
 from ..structures.results import read_results, write_results
 from ..structures.run_files import RECORD_NAME, RESULTS_NAME, ZIP_NAME, checkpoint_of, newest
@@ -155,15 +155,6 @@ def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
     return text_table(head, rows)
 
 
-def _join(paths: Sequence[Path], out: Path) -> Path:
-    """The folds' validation images and their cells as one COCO json."""
-    first, *others = (read_coco(path) for path in paths)
-    images = [image for content in (first, *others) for image in content['images']]
-    cells = [cell for content in (first, *others) for cell in content['annotations']]
-    numbered = [{**cell, 'id': number} for number, cell in enumerate(cells, 1)]
-    return atomic_write(out, json.dumps({**first, 'images': images, 'annotations': numbered}))
-
-
 def record_folds(config: str, cfg: Config, results: Sequence[Path], work_dir: Path) -> None:
     """Fit one score threshold on all images out of fold, and write ``record.json`` as a step's.
 
@@ -172,7 +163,7 @@ def record_folds(config: str, cfg: Config, results: Sequence[Path], work_dir: Pa
     """
     check_publishable(work_dir)
     ann_files = [Path(fold_config(cfg, fold, path).val_evaluator['ann_file']) for fold, path in enumerate(results)]
-    images = _join(ann_files, work_dir / OOF_IMAGES_NAME)
+    images = atomic_write(work_dir / OOF_IMAGES_NAME, json.dumps(join_annotations(ann_files)))
     runs = []
     for fold, path in enumerate(results):
         tested = fold_weights(cfg, fold, work_dir) != path.parent

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Draw images with the contours of their true cells, and beside each what a model predicts.
 
-    python tools/analysis_tools/contours.py RESULTS ANN --out contours.png [--images 1] [--score-thr 0.5]
+    python tools/analysis_tools/contours.py RESULTS ANN --out contours.png [--images 1] [--score-thr 0.5] [--errors]
 
 RESULTS is a predictions file, ANN the COCO annotations of the same images, whose paths begin at the folder above its
 own. The images with the most cells come first. Of the predictions those are drawn that a label map takes in: the most
-confident first, without those that lie by more than half under others.
+confident first, without those that lie by more than half under others. With --errors, the images are drawn in a row,
+each with what is right, of another class, missed and spurious.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmcellseg.data.tiff import read_image
 from mmcellseg.ensemble.fusion import hidden_by_better
+from mmcellseg.evaluation.error_analysis import RIGHT, WRONG_CLASS, image_pairs, match_cells, sort_errors
 from mmcellseg.evaluation.ground_truth import GroundTruth
+from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.reporting.overlay import draw_contours, legend
 from mmcellseg.structures.files import atomic_open
 from mmcellseg.structures.masks import InstanceMasks
@@ -24,6 +27,7 @@ from mmcellseg.structures.palette import PALETTE, extended
 from mmcellseg.structures.results import read_results
 
 ZOOM, LINE, LETTERS, GAP = 2, 3, 24, 8  # px
+OUTCOMES = {'right': (0, 190, 60), 'wrong class': (0, 90, 255), 'missed': (255, 210, 0), 'spurious': (230, 0, 60)}
 
 
 def titled(picture: np.ndarray, title: str) -> np.ndarray:
@@ -60,6 +64,29 @@ def draw(results: Path, ann: Path, number: int, score_thr: float) -> np.ndarray:
     return np.concatenate([*rows, legend(list(truth.categories.values()), palette, width, LETTERS)])
 
 
+def draw_errors(results: Path, ann: Path, number: int, score_thr: float) -> np.ndarray:
+    """The picture, uint8 (H, W, 3): images side by side, predictions and missed cells by what became of them."""
+    truth = GroundTruth(ann)
+    predictions = Predictions(read_results(results), truth, boxes=False)
+    columns = []
+    for image_id in sorted(truth.images, key=lambda i: -len(truth.rows(i)))[:number]:
+        image = read_image(ann.parents[1] / truth.file_names[image_id])
+        pairs = image_pairs(truth, predictions, image_id, score_thr)
+        cell_of = match_cells(pairs)
+        kinds, _ = sort_errors(pairs, cell_of)
+        missed = np.setdiff1d(np.arange(len(pairs.gt_class)), cell_of)
+        image = draw_contours(
+            image, truth.masks(image_id)[pairs.gt_rows[missed]], [2] * len(missed), list(OUTCOMES.values())
+        )
+        labels = [{RIGHT: 0, WRONG_CLASS: 1}.get(kind, 3) for kind in kinds.tolist()]
+        drawn = draw_contours(image, predictions.masks(image_id)[pairs.pred_rows], labels, list(OUTCOMES.values()))
+        columns.append(titled(drawn, truth.file_names[image_id]))
+    height = max(len(column) for column in columns)
+    columns = [np.pad(c, ((0, height - len(c)), (0, 0), (0, 0)), constant_values=255) for c in columns]
+    whole = np.concatenate(columns, axis=1)
+    return np.concatenate([whole, legend(list(OUTCOMES), list(OUTCOMES.values()), whole.shape[1], LETTERS)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('results', type=Path, help='predictions file')
@@ -67,9 +94,10 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=Path('contours.png'), help='default: %(default)s')
     parser.add_argument('--images', type=int, default=1, help='how many (default: %(default)s)')
     parser.add_argument('--score-thr', type=float, default=0.5, help='least score (default: %(default)s)')
+    parser.add_argument('--errors', action='store_true', help='draw what became of predictions and cells')
     args = parser.parse_args()
     try:
-        picture = draw(args.results, args.ann, args.images, args.score_thr)
+        picture = (draw_errors if args.errors else draw)(args.results, args.ann, args.images, args.score_thr)
         with atomic_open(args.out) as file:
             Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(file, 'PNG', optimize=True)
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Step 36: step 34 with masks that go on beyond their box by an eighth of it on each side."""
+"""Step 42: step 34 with masks that go on beyond their box by an eighth of it on each side."""
 
 _base_ = './s34_lite0.py'
 margin = 0.125

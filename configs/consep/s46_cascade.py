@@ -1,4 +1,4 @@
-"""Step 48: step 34 with a cascade of three box heads."""
+"""Step 46: step 34 with a cascade of three box heads."""
 
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_lite0_fpn-64.py',

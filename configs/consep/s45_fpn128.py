@@ -1,4 +1,4 @@
-"""Step 47: step 34 with 128 channels in FPN and heads."""
+"""Step 45: step 34 with 128 channels in FPN and heads."""
 
 _base_ = './s34_lite0.py'
 width = 128
