@@ -48,7 +48,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metric', default='segm_AP50', help='what members are chosen by (default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=10, help='members drawn at most (default: %(default)s)')
     parser.add_argument('--kept-apart', type=float, default=0.5, help='share of the images not chosen on')
-    parser.add_argument('--seed', type=int, default=0, help='of the split of the images')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
     return parser.parse_args()
 
@@ -91,7 +90,7 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
     fusion = build_fusion(cfg.fusion)
-    split = (args.metric, args.rounds, args.kept_apart, args.seed)
+    split = (args.metric, args.rounds, args.kept_apart)
     selection = select_members(predictions, truth, fusion, *split, workers=args.workers)
     settings = {k: cfg[k] for k in ('ann_file', 'ids_file', 'oof_ann_file') if cfg.get(k)}
     settings |= {'out_dir': f'work_dirs/ensembles/{args.select.stem}', 'fusion': cfg.fusion.to_dict()}

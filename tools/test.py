@@ -18,10 +18,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the run (default: work_dirs/<name of the config>)')
-    parser.add_argument('--format-only', action='store_true', help=f'write {outputs.RESULTS_NAME} and submission.zip')
-    parser.add_argument(
-        '--val', action='store_true', help=f'test on the validation images and write {outputs.VALIDATION_NAME}'
-    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument('--format-only', action='store_true', help=f'write {outputs.RESULTS_NAME} and submission.zip')
+    way.add_argument('--val', action='store_true', help=f'measure the validation images: {outputs.VALIDATION_NAME}')
     parser.add_argument('--ids', help="test_image_name_to_ids.json (default: in the test set's data_root)")
     parser.add_argument(
         '--trust-checkpoint', action='store_true', help='unpickle the checkpoint whole, code in it included'
@@ -41,15 +40,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides')
     parser.add_argument('--verbose', action='store_true', help='show the whole log, and tracebacks of errors')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out {args.out}: the dump is a pickle, so its name must end with .pkl or .pickle')
-    if args.val and args.format_only:
-        parser.error(
-            '--val measures the validation images, --format-only writes predictions of the test images: one of them'
-        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 

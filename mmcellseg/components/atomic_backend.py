@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,10 +35,7 @@ class AtomicBackend(LocalBackend):
                 old.unlink(missing_ok=True)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            advice = ''
-            if error.errno == errno.ENOSPC:
-                free = shutil.disk_usage(path.parent).free >> 20
-                advice = f'; free some space ({free} MB are left) and go on with --resume'
+            advice = '; free some space and go on with --resume' if error.errno == errno.ENOSPC else ''
             reason = os.strerror(error.errno or errno.EIO)
             message = f'the checkpoint cannot be written ({reason}); earlier ones are whole{advice}'
             raise OSError(error.errno, message, str(path)) from error

@@ -1,7 +1,6 @@
 """The data sets of a config, and where they lie on disk."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -28,16 +27,3 @@ def annotation_file(dataset: dict) -> str | None:
     """The annotation file of a data set config, with its ``data_root`` as MMDetection joins them."""
     name = dataset.get('ann_file')
     return os.path.join(dataset.get('data_root') or '', name) if name else None
-
-
-def resolve_data_paths(cfg: Config, project: Path) -> None:
-    """Look for relative data paths in the working directory first, then in the project's folder. In place."""
-    datasets = config_datasets(cfg, 'train', 'val', 'test')
-    holders = [(dataset, 'data_root' if dataset.get('data_root') else 'ann_file') for dataset in datasets]
-    for name in ('val_evaluator', 'test_evaluator'):
-        evaluators = cfg.get(name) or []
-        holders += [(one, 'ann_file') for one in (evaluators if isinstance(evaluators, list) else [evaluators])]
-    for holder, key in holders:
-        path = holder.get(key)
-        if path and '://' not in path and not os.path.exists(path) and (project / path).exists():
-            holder[key] = str(project / path)

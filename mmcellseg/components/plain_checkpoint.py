@@ -59,17 +59,11 @@ def restore(checkpoint: Any) -> Any:
     return checkpoint
 
 
-def history_needed(log_processor: LogProcessor) -> int | None:
-    """How many values of each logged history a resumed run still averages; None: all of them."""
-    windows = [log_processor.window_size, *(part.get('window_size', 1) for part in log_processor.custom_cfg)]
-    if 'global' in windows:
-        return None
-    return max(window for window in windows if window != 'epoch')  # that of an epoch begins with it
-
-
-def trim_histories(message_hub: dict, length: int | None) -> None:
-    """Keep the last ``length`` values of each history in a message hub's state: they grow with every iteration."""
+def trim_histories(message_hub: dict, log_processor: LogProcessor) -> None:
+    """Of each history in a message hub's state keep what a resumed run still averages: they grow with iterations."""
+    if log_processor.custom_cfg:  # with windows of its own, some of which take in the whole run
+        return
+    length = log_processor.window_size
     for key, history in message_hub['log_scalars'].items():
-        if length is not None and isinstance(history, HistoryBuffer):
-            values, counts = history.data
-            message_hub['log_scalars'][key] = HistoryBuffer(values[-length:], counts[-length:], history.max_length)
+        values, counts = history.data
+        message_hub['log_scalars'][key] = HistoryBuffer(values[-length:], counts[-length:], history.max_length)

@@ -16,7 +16,7 @@ HERE = f'{Path(__file__).resolve().parents[2]}{os.sep}'
 EXPERIMENT_KEYS = (
     *('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg'),
     *('test_cfg', 'val_evaluator', 'test_evaluator', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'sync_bn'),
-    *('default_hooks', 'custom_hooks', 'randomness', 'load_from', 'runner_type', 'tta_model', 'tta_pipeline', 'tta'),
+    *('default_hooks', 'custom_hooks', 'randomness', 'load_from', 'tta_model', 'tta_pipeline', 'tta'),
 )
 
 

@@ -16,7 +16,7 @@ from .box_masks import BoxMasks
 
 @VISUALIZERS.register_module()
 class CellVisualizer(DetLocalVisualizer):
-    """Draws one contour a cell in the colour of its class, and the classes below; boxes where there are no masks.
+    """Draws one contour a cell in the colour of its class, and the classes below; without masks as stock does.
 
     The stock visualizer stacks masks to N × H × W, cannot read RLEs, and covers small cells with boxes and texts.
     This one takes masks in any form. Of predictions that lie under better ones, as second guesses of a cell's class
@@ -43,15 +43,12 @@ class CellVisualizer(DetLocalVisualizer):
         self, image: np.ndarray, instances: InstanceData, classes: list[str] | None, palette: list[tuple] | None
     ) -> np.ndarray:
         """The image, uint8 (H, W, 3) RGB, with the instances' outlines and the legend."""
-        labels = _array(instances.labels)
-        if 'masks' in instances:
-            masks = BoxMasks.of(instances.masks, *image.shape[:2])
-        else:
-            masks = _frames(instances.bboxes, *image.shape[:2])
+        if 'masks' not in instances:
+            return super()._draw_instances(image, instances, classes, palette)
+        labels, masks = _array(instances.labels), BoxMasks.of(instances.masks, *image.shape[:2])
         if 'scores' in instances:
             order = np.argsort(-_array(instances.scores), kind='stable')
-            if 'masks' in instances:
-                order = order[~hidden_by_better(masks[order])]
+            order = order[~hidden_by_better(masks[order])]
             masks, labels = masks[order[::-1]], labels[order[::-1]]  # the most confident on top
         names = list(classes or ())
         colours = get_palette(self.mask_color or palette, max(len(names), int(labels.max(initial=0)) + 1))
@@ -60,11 +57,3 @@ class CellVisualizer(DetLocalVisualizer):
 
 def _array(values: torch.Tensor | np.ndarray) -> np.ndarray:
     return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-
-
-def _frames(bboxes, height: int, width: int) -> BoxMasks:
-    """Boxes (N, 4) xyxy as full windows, whose contours are the boxes' frames."""
-    corners = _array(getattr(bboxes, 'tensor', bboxes)).reshape(-1, 4).round().astype(int)
-    inside = corners.clip(0, [width, height, width, height])
-    windows = [np.ones((y1 - y0, x1 - x0), np.uint8) for x0, y0, x1, y1 in inside]
-    return BoxMasks.from_windows(inside, windows, height, width)

@@ -21,7 +21,7 @@ AGAIN = 'run the same command again'
 
 
 class Part(NamedTuple):
-    """``seconds`` it is expected to take on a GPU, at most: it begins only if these are left."""
+    """What runs, and the ``seconds`` that it takes on a GPU at most: it begins only if these are left."""
 
     seconds: int
     run: Callable[[Bench], Answer]

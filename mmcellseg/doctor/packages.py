@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
@@ -46,28 +45,26 @@ def as_pinned(package: str, answer: Answer) -> Answer:
 
 
 class Driver(NamedTuple):
-    """What nvidia-smi says: names of the GPUs, the driver, the newest CUDA it runs, and why it fails, if it does."""
+    """What nvidia-smi says: names of the GPUs, the driver, and the newest CUDA that it runs."""
 
     gpus: list[str] = []
     version: str = ''
     cuda: tuple[int, ...] = ()
-    trouble: str = ''
 
 
 def read_driver() -> Driver:
     if shutil.which('nvidia-smi') is None:
         return Driver()
-    queries: tuple[list[str], ...] = (['--query-gpu=name,driver_version', '--format=csv,noheader'], [])
-    listed, head = (
-        subprocess.run(['nvidia-smi', *query], capture_output=True, text=True, timeout=20) for query in queries
-    )
-    if listed.returncode:
-        return Driver(trouble=' '.join((listed.stdout + listed.stderr).split()))
-    rows = [line.split(', ') for line in listed.stdout.splitlines() if ', ' in line]
-    found = re.search(r'CUDA (?:UMD )?Version: *(\d+)\.(\d+)', head.stdout)
-    return Driver(
-        [row[0] for row in rows], rows[0][1] if rows else '', tuple(map(int, found.groups() if found else ()))
-    )
+    said = []
+    for query in (['--query-gpu=name,driver_version', '--format=csv,noheader'], []):
+        done = subprocess.run(['nvidia-smi', *query], capture_output=True, text=True, timeout=20)
+        if done.returncode:
+            raise RuntimeError(f'nvidia-smi fails: {" ".join((done.stdout + done.stderr).split())}')
+        said.append(done.stdout)
+    rows = [line.split(', ') for line in said[0].splitlines() if ', ' in line]
+    found = re.search(r'CUDA (?:UMD )?Version: *(\d+)\.(\d+)', said[1])
+    version = rows[0][1] if rows else ''
+    return Driver([row[0] for row in rows], version, tuple(map(int, found.groups() if found else ())))
 
 
 def check_torch() -> Answer:
@@ -76,13 +73,10 @@ def check_torch() -> Answer:
     driver, built = read_driver(), torch.version.cuda
     text = f'{torch.__version__}, ' + (f'built for CUDA {built}' if built else 'a CPU build')
     if torch.cuda.is_available():
-        names = []
-        for index in range(torch.cuda.device_count()):
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        for index in range(len(names)):
             torch.ones(8, device=f'cuda:{index}').sum().item()  # raises where torch was not built for this GPU
-            names.append(f'{torch.cuda.get_device_name(index)}')
-        return Answer('ok', f'{text}, driver {driver.version or "unknown"}, {len(names)} GPU: {", ".join(names)}')
-    if driver.trouble:
-        return Answer('fail', f'{text}; nvidia-smi fails: {driver.trouble}', 'reinstall or reload the NVIDIA driver')
+        return Answer('ok', f'{text}, driver {driver.version}, {len(names)} GPU: {", ".join(names)}')
     if not driver.gpus:
         return Answer('ok', f'{text}; no GPU, so trainings run on the CPU')
     text = f'{text}, but this machine has {len(driver.gpus)} GPU ({driver.gpus[0]})'
@@ -92,10 +86,8 @@ def check_torch() -> Answer:
         newest = '.'.join(map(str, driver.cuda))
         advice = f'update the driver, or install a torch built for CUDA {newest} or older and then run {SETUP}'
         return Answer('fail', f'{text} whose driver {driver.version} runs CUDA {newest} at most', advice)
-    if 'CUDA_VISIBLE_DEVICES' in os.environ:
-        hidden = f'CUDA_VISIBLE_DEVICES={os.environ["CUDA_VISIBLE_DEVICES"]!r} hides it'
-        return Answer('warning', f'{text}: {hidden}', 'unset it to train on the GPU')
-    return Answer('fail', f'{text} that torch cannot use', 'restart the machine or container; does it pass the GPU on?')
+    advice = 'unset CUDA_VISIBLE_DEVICES, or restart the machine or the container with its GPU passed on'
+    return Answer('fail', f'{text} that torch cannot use', advice)
 
 
 def check_mmcv() -> Answer:

@@ -14,15 +14,7 @@ IMPORTS = "custom_imports = dict(imports=['mmcellseg.components'])"
 # What the runner and the tools read; the latter a config may lack.
 KNOWN = {
     *inspect.signature(Runner.__init__).parameters,
-    *(
-        'auto_scale_lr',
-        'find_unused_parameters',
-        'model_wrapper_cfg',
-        'runner_type',
-        'tta',
-        'tta_model',
-        'tta_pipeline',
-    ),
+    *('auto_scale_lr', 'find_unused_parameters', 'model_wrapper_cfg', 'tta', 'tta_model', 'tta_pipeline'),
 }
 
 
@@ -37,12 +29,7 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a config file; its ``custom_imports`` are done here.
-
-    Raises:
-        ConfigError: It is not there, cannot be read, imports what registers nothing, or has a variable that is nearly
-            one that the runner reads; other variables are a config's own.
-    """
+    """Read a config file, and do its ``custom_imports``; one that cannot be meant so is refused (``ConfigError``)."""
     path = Path(path)
     if not path.is_file():
         leaves = {leaf.stem: leaf for leaf in [*(PROJECT / 'configs').rglob('*.py'), *path.parent.glob('*.py')]}
@@ -69,11 +56,7 @@ def read_config(path: str | Path) -> Config:
 
 
 def check_options(cfg: Config, options: Iterable[str]) -> None:
-    """Refuse options that nothing would read.
-
-    Their first part is then neither in the config nor known to the runner, or a later part is not in the config but
-    nearly a key that is.
-    """
+    """Refuse options that nothing would read, or of which a part is nearly a key of the config."""
     for option in options:
         first, *rest = option.split('.')
         if first not in {*cfg, *KNOWN}:

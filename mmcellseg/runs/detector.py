@@ -45,21 +45,13 @@ class Detector:
     Called with tiles, RGB uint8 (h, w, 3), and the size (h, w) of the region that each shows, it returns the cells of
     each in px of its region, whatever size the tiles themselves have.
 
-    Args:
-        cfg: The model's config, loaded with its custom imports; changed in place.
-        checkpoint: Its weights. Classes and colours come from the checkpoint's meta data.
-        device: Where it computes, as torch names it.
-        tta: Test-time augmentation as the config has it.
-        score_thr: Cells of a lower score are left out.
-
-    Raises:
-        CheckpointError: The weights are not those of the config.
-        ValueError: The config cannot be used for single images.
+    ``cfg`` has been loaded with its custom imports, and is changed in place; with ``tta`` views are merged as it has
+    it. Classes and colours come from the checkpoint's meta data. Cells of a score below ``score_thr`` are left out.
     """
 
-    def __init__(
-        self, cfg: Config, checkpoint: str, device: str = 'cpu', tta: bool = False, score_thr: float = 0.0
-    ) -> None:
+    score_thr = 0.0
+
+    def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu', tta: bool = False) -> None:
         init_default_scope(cfg.get('default_scope', 'mmdet'))
         if tta:
             set_tta(cfg)
@@ -71,7 +63,7 @@ class Detector:
                 f'{cfg.filename}: expected a test pipeline that begins with LoadTiffImage, found {load["type"]}'
             )
         self.scale, self.page = load.get('scale', 'dtype'), load.get('page', 0)
-        self._bgr, self._float = load.get('channel_order', 'bgr') == 'bgr', load.get('to_float32', False)
+        self._bgr = load.get('channel_order', 'bgr') == 'bgr'
         self._pipeline = Compose(steps)
         inner = cfg.model.get('module', cfg.model)
         if 'init_cfg' in inner.get('backbone', {}):
@@ -95,13 +87,11 @@ class Detector:
         self._caps = detection_caps(getattr(detector, 'test_cfg', None) or {})
         self._fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
         self._model.to(device).eval()
-        self.score_thr = score_thr
 
     def _pack(self, image: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
         """Through the pipeline, as if a tile of ``size`` had been resized to the image by it."""
         height, width = image.shape[:2]
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if self._bgr else image
-        image = image.astype(np.float32) if self._float else image
         shape = {'img_shape': (height, width), 'ori_shape': (height, width), 'scale_factor': (1.0, 1.0)}
         packed: dict[str, Any] = self._pipeline({'img': image, 'img_id': 0, 'img_path': '', **shape})
         if (height, width) != size:
@@ -143,28 +133,16 @@ class Detector:
 class FusedDetector:
     """The members of an ensemble, merged on each tile by the ensemble's fusion; called as a ``Detector``.
 
-    A cell's agreement is the share of the members that found it: with a mask of an IoU above 0.5.
-
-    Args:
-        members: Detectors of the same classes that leave no score out.
-        fusion: What merges them.
-        names, weights: Of the members, for the fusion.
-        score_thr: Merged cells of a lower score are left out.
-
-    Raises:
-        ValueError: The members read images in different ways or have different classes.
+    A cell's agreement is the share of the members that found it: with a mask of an IoU above 0.5. The members leave no
+    score out; merged cells of a score below ``score_thr`` are.
     """
 
+    image, score_thr = 'the image', 0.0
+
     def __init__(
-        self,
-        members: Sequence[Detector],
-        fusion: Fusion,
-        names: Sequence[str],
-        weights: Sequence[float],
-        score_thr: float = 0.0,
+        self, members: Sequence[Detector], fusion: Fusion, names: Sequence[str], weights: Sequence[float]
     ) -> None:
         self._members, self._fusion, self._names, self._weights = members, fusion, names, weights
-        self.image, self.score_thr = 'the image', score_thr
         self.classes, self.scale, self.page = members[0].classes, members[0].scale, members[0].page
         for member, name in zip(members, names, strict=True):
             if [c.name for c in member.classes] != [c.name for c in self.classes]:

@@ -8,21 +8,21 @@ import logging
 import tempfile
 from pathlib import Path
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..components import checkpoint, folder_lock
-from ..components.config_paths import config_datasets, resolve_data_paths
+from ..components.config_paths import config_datasets
 from ..components.metrics.cell_metric import write_beside_log
 from ..components.models.cell_tta_model import mirrored_views
 from ..components.record import check_work_dir
-from .config_options import PROJECT, ConfigError, check_options, read_config
+from .config_options import ConfigError, check_options, read_config
 from .outputs import DumpPredictions, find_ids_file, formats_only, write_zip
-from .processes import has_accelerator, is_first_process, noted_end, start_processes
+from .processes import is_first_process, noted_end, start_processes
 from .terminal import TerseRunner, summary
 
 
@@ -32,14 +32,11 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = read_config(path)
-    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
-        cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
         check_options(cfg, options)
         cfg.merge_from_dict(options)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
-    resolve_data_paths(cfg, PROJECT)
     return cfg
 
 
@@ -48,7 +45,7 @@ def set_precision(cfg: Config, amp: bool = False) -> None:
     wrapper = cfg.get('optim_wrapper') or ConfigDict()
     if not amp and wrapper.get('type') != 'AmpOptimWrapper':
         return
-    if has_accelerator():
+    if torch.cuda.is_available():
         wrapper.type = 'AmpOptimWrapper'
         return
     wrapper.type = 'OptimWrapper'
@@ -73,10 +70,7 @@ def resume_point(cfg: Config, resume: str | None) -> str | None:
     None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
     with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    if resume != 'auto' or (last := find_latest_checkpoint(cfg.work_dir)) is None:
-        return None if resume == 'auto' else resume
-    beside = Path(cfg.work_dir) / Path(last).name  # the folder may have been copied or renamed since
-    return str(beside) if beside.is_file() else last
+    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:
@@ -112,12 +106,10 @@ def set_tta(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, verbose: bool = True) -> Runner:
-    """The standard runner, or the config's ``runner_type``; with a short terminal unless ``verbose``."""
+    """The standard runner, with a short terminal unless ``verbose``."""
     if 'model' not in cfg:
         raise ConfigError(f'{cfg.filename}: there is no model in it; take the config of a run, a leaf of configs/')
     start_processes(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
     return (Runner if verbose else TerseRunner).from_cfg(cfg)
 
 

@@ -13,7 +13,6 @@ from typing import IO
 
 import torch
 from mmengine.config import Config
-from mmengine.device import is_cuda_available, is_musa_available, is_npu_available
 from mmengine.dist import get_dist_info
 
 from ..components.hooks.data_fault_hook import explain_worker_death
@@ -21,24 +20,16 @@ from ..reporting.records import mark_failed
 from .config_options import PROJECT
 
 # Where the launchers say a process's number, before there is a process group.
-_RANK = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+_RANK = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}
 
 
 def run_tool(
     tool: str, *arguments: object, seconds: float | None = None, output: IO | None = None, **variables: str
 ) -> None:
-    """Run one of the project's tools in a fresh process, whose memory is clean and ends with it.
+    """Run one of the project's tools (a file of tools/) in a fresh process, whose memory is clean and ends with it.
 
-    Args:
-        tool: Its file, from tools/.
-        arguments: Of its command line.
-        seconds: After which it is killed, with all that it started.
-        output: Where what it says goes; None: to the terminal, with the command.
-        variables: Of its environment.
-
-    Raises:
-        RuntimeError: It ended with an error.
-        subprocess.TimeoutExpired: It did not end in time.
+    After ``seconds`` it is killed with all that it started (``TimeoutExpired``). What it says goes to ``output``, or
+    with the command to the terminal. ``variables`` are its environment's. ``RuntimeError``: it ended with an error.
     """
     command = [sys.executable, str(PROJECT / 'tools' / tool), *map(str, arguments)]
     if output is None:
@@ -60,11 +51,6 @@ def run_tool(
         raise RuntimeError(f'{tool} ended with exit code {code}; run the same command again to resume')
 
 
-def has_accelerator() -> bool:
-    """Whether automatic mixed precision can be had here."""
-    return is_cuda_available() or is_npu_available() or is_musa_available()
-
-
 def is_first_process(cfg: Config) -> bool:
     """Whether this is the process that writes."""
     return os.environ.get(_RANK.get(cfg.launcher, ''), '0') == '0'
@@ -76,12 +62,10 @@ def start_processes(cfg: Config) -> None:
     mmengine would select CUDA devices there, so the process group is made before the runner, with gloo, and the
     model's wrapper gets no device.
     """
-    if cfg.launcher == 'none' or has_accelerator():
+    if cfg.launcher == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher == 'slurm':
         slurm_environment()
-    elif cfg.launcher != 'pytorch':
-        raise ValueError(f'--launcher {cfg.launcher} needs a GPU; on the CPU pytorch and slurm are possible')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     wrapper = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}

@@ -9,12 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.logging.logger import MMFormatter
 from mmengine.runner import Runner
 
 from ..components.config_paths import annotation_file, config_datasets
 
-LINES = 25  # of one message
 # What mmengine says of itself, by how it begins.
 _OF_ITSELF = (
     '\n------',  # the environment
@@ -29,24 +27,6 @@ _OF_ITSELF = (
 )
 
 
-def is_shown(record: logging.LogRecord) -> bool:
-    """Whether a message goes to the terminal."""
-    return not record.getMessage().startswith(_OF_ITSELF)
-
-
-class ShortFormatter(MMFormatter):
-    """Shows the first :data:`LINES` lines of a message, and where the others are."""
-
-    def __init__(self, log_file: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.log_file = log_file
-
-    def format(self, record: logging.LogRecord) -> str:
-        lines = super().format(record).split('\n')
-        more = [f'… {len(lines) - LINES} more lines in {self.log_file}'] if len(lines) > LINES else []
-        return '\n'.join(lines[:LINES] + more)
-
-
 class TerseRunner(Runner):
     """The standard runner, but for what it shows."""
 
@@ -54,8 +34,7 @@ class TerseRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(is_shown)
-                handler.setFormatter(ShortFormatter(logger.log_file, color=True, datefmt='%m/%d %H:%M:%S'))
+                handler.addFilter(lambda record: not record.getMessage().startswith(_OF_ITSELF))
         pycocotools.coco.print = lambda *args: None  # it shadows the builtin: four lines for each annotation file
         return logger
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, LogProcessor, save_checkpoint
+from mmengine.runner import CheckpointLoader, save_checkpoint
 
 from mmcellseg.components.checkpoint import CheckpointError, InertPickle, check_fits, check_resumable, load, trust
-from mmcellseg.components.plain_checkpoint import history_needed, make_plain, restore, trim_histories
+from mmcellseg.components.plain_checkpoint import make_plain, restore
 
 
 class Touch:
@@ -138,16 +138,6 @@ def test_what_is_no_checkpoint_is_said_in_a_line(tmp_path, content):
     assert '--trust-checkpoint' not in str(caught.value)
 
 
-def test_a_file_cut_off_or_missing_names_itself(tmp_path):
-    path = tmp_path / 'short.pth'
-    with pytest.raises(FileNotFoundError, match=r'short\.pth: there is no such checkpoint'):
-        load(path)
-    torch.save(make_plain(stock()), path)
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(CheckpointError, match=r'short\.pth'):
-        load(path)
-
-
 @pytest.mark.parametrize('address', ['https://models.example/a/served.pth', 'open-mmlab://resnext101_32x4d'])
 def test_a_download_is_as_safe(tmp_path, monkeypatch, address):
     torch.save(stock(evil=Touch(tmp_path / 'touched')), tmp_path / 'served.pth')
@@ -173,11 +163,6 @@ def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / 'c.pth'
     torch.save({'state_dict': {f'module.{k}': v for k, v in model.state_dict().items()}}, path)
     check_fits(model, str(path))
-    wider = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.BatchNorm2d(4))
-    with pytest.raises(
-        CheckpointError, match=r'c.pth: 2 of 7 weights .*: 0.weight is \[4, 3, 1, 1\] there, \[8, 3, 1, 1\] here'
-    ):
-        check_fits(wider, str(path))
     deeper = torch.nn.Sequential(*model, torch.nn.Conv2d(4, 4, 1))
     with pytest.raises(
         CheckpointError, match=r'2 of 9 weights do not fit the config: .* the checkpoint lacks 2.weight'
@@ -231,23 +216,6 @@ def test_without_a_network_it_is_said_where_the_weights_belong(tmp_path, monkeyp
     (tmp_path / 'hub/checkpoints/a.pth').write_bytes(b'half')
     with pytest.raises(CheckpointError, match=r'checkpoints/a\.pth: cannot be read .* Delete it, and it is downloaded'):
         CheckpointLoader.load_checkpoint('https://models.example/a.pth', 'cpu')
-
-
-def test_histories_keep_what_a_resumed_run_averages():
-    plain = LogProcessor(window_size=20)
-    assert history_needed(plain) == 20
-    longer = {'data_src': 'loss', 'window_size': 100, 'log_name': 'long'}
-    epoch = {'data_src': 'loss', 'window_size': 'epoch', 'log_name': 'epoch'}
-    assert history_needed(LogProcessor(window_size=20, custom_cfg=[longer, epoch])) == 100
-    assert history_needed(LogProcessor(custom_cfg=[{'data_src': 'loss', 'window_size': 'global'}])) is None
-    hub = {'log_scalars': {'train/loss': HistoryBuffer(list(range(50)), [1] * 49 + [3], max_length=70)}}
-    trim_histories(hub, 20)
-    values, counts = hub['log_scalars']['train/loss'].data
-    assert values.tolist() == list(range(30, 50))
-    assert counts.tolist() == [1] * 19 + [3]
-    assert hub['log_scalars']['train/loss'].max_length == 70
-    trim_histories(hub, None)
-    assert len(hub['log_scalars']['train/loss'].data[0]) == 20
 
 
 def test_an_index_of_gigabytes_takes_no_memory():

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import mmdet
-import numpy as np
 import pytest
 from mmdet.apis import inference_detector, init_detector
 from mmengine.visualization import Visualizer
@@ -42,12 +41,6 @@ def run(tiny_trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         runpy.run_path(str(TOOLS / tool), run_name='__main__')
 
     return run
-
-
-def colours(path: Path) -> int:
-    from PIL import Image
-
-    return len(np.unique(np.asarray(Image.open(path)).reshape(-1, 3), axis=0))
 
 
 def test_browse_dataset_draws_the_augmented_training_images(run, tiny_trained: Path, tmp_path: Path):

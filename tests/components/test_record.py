@@ -66,14 +66,6 @@ def test_a_config_without_parents_or_without_a_file(leaf):
     assert (facts['file'], facts['changed']) == ('', {})
 
 
-def test_records_are_read_back_and_named_by_their_folder(tmp_path):
-    written = record(tmp_path / 'run', {'a': 1}, {'AP': 0.1 + 0.2})
-    assert written['name'] == 'run'
-    assert written['metrics']['best'] == {'AP': 0.1 + 0.2}
-    assert records.read_record(tmp_path / 'run/record.json') == written
-    assert [path.name for path in (tmp_path / 'run').iterdir()] == ['record.json']
-
-
 @pytest.mark.parametrize(
     ('text', 'problem'),
     [(None, 'there is no such record'), ('{"a"', 'truncated or not valid JSON'), ('[]', 'is no record of a run')],

@@ -38,7 +38,6 @@ def with_gpu(tmp_path, monkeypatch):
         )
         smi.chmod(0o755)
         monkeypatch.setenv('PATH', str(tmp_path), prepend=':')
-        monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
 
     return put
@@ -66,20 +65,12 @@ def test_without_any_package_each_line_says_what_to_do(tmp_path):
     assert (done.returncode, done.stderr) == (1, '')
     lines = done.stdout.splitlines()
     assert lines[1] == f"fail     torch                ModuleNotFoundError: No module named 'torch' → {SETUP}"
-    assert [line.split()[1] for line in lines if not line.startswith('fail')] == ['Python', 'disk']
+    assert [line.split()[1] for line in lines if not line.startswith('fail')] == ['Python', 'workers', 'disk']
 
 
 @pytest.mark.parametrize('path', ['tools/doctor.py', *sorted((REPO / 'mmcellseg/doctor').glob('*.py'))])
 def test_old_pythons_can_read_it(path):
     ast.parse((REPO / path).read_text(), feature_version=(3, 8))
-
-
-def test_an_error_of_a_check_is_its_answer():
-    def broken():
-        raise ImportError('libGL.so.1: cannot open shared object file\nmore')
-
-    assert ask(broken) == Answer('fail', 'ImportError: libGL.so.1: cannot open shared object file', SETUP)
-    assert ask(sys.exit, 'no').status == 'fail'
 
 
 def test_python_of_another_version():
@@ -109,44 +100,34 @@ def test_wrong_mmcv(monkeypatch):
     assert packages.check_mmcv() == Answer('fail', said, SETUP)
 
 
-BROKEN = 'NVIDIA-SMI has failed'
-
-
 @pytest.mark.parametrize(
-    ('built', 'driver', 'hidden', 'answer'),
+    ('built', 'driver', 'answer'),
     [
-        (None, {}, None, r'fail: a CPU build, but this machine has 2 GPU \(A100\) → install a CUDA build of torch'),
-        ('13.0', {}, None, r'fail: .*driver 550\.54 runs CUDA 12\.4 at most → update the driver, or install a torch'),
-        ('12.10', {'cuda': '12.9'}, None, r'fail: .*runs CUDA 12\.9 at most → update the driver'),
-        ('12.4', {}, None, r'fail: .*2 GPU \(A100\) that torch cannot use → restart'),
-        ('12.4', {}, '', r"warning: .*CUDA_VISIBLE_DEVICES='' hides it → unset it"),
-        ('12.4', {'code': 9, 'text': BROKEN}, None, f'fail: .*nvidia-smi fails: {BROKEN} → reinstall or reload'),
+        (None, {}, r'a CPU build, but this machine has 2 GPU \(A100\) → install a CUDA build of torch'),
+        ('13.0', {}, r'driver 550\.54 runs CUDA 12\.4 at most → update the driver, or install a torch'),
+        ('12.10', {'cuda': '12.9'}, r'runs CUDA 12\.9 at most → update the driver'),
+        ('12.4', {}, r'2 GPU \(A100\) that torch cannot use → unset CUDA_VISIBLE_DEVICES, or restart'),
+        ('12.4', {'code': 9, 'text': 'driver mismatch'}, 'nvidia-smi fails: driver mismatch'),
     ],
 )
-def test_torch_that_does_not_fit_the_gpu(with_gpu, monkeypatch, built, driver, hidden, answer):
+def test_torch_that_does_not_fit_the_gpu(with_gpu, monkeypatch, built, driver, answer):
     with_gpu(**driver)
     monkeypatch.setattr(torch.version, 'cuda', built)
-    if hidden is not None:
-        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', hidden)
-    status, said = answer.split(': ', 1)
-    found = packages.check_torch()
-    assert found.status == status
-    assert re.search(said, str(found)), str(found)
+    found = ask(packages.check_torch)
+    assert found.status == 'fail'
+    assert re.search(answer, str(found)), str(found)
 
 
 def test_two_gpus_and_a_gpu_that_torch_was_not_built_for(monkeypatch):
-    class Ones:
-        def sum(self):
-            return torch.tensor(8.0)
-
     def broken(*args, device):
         raise RuntimeError('no kernel image is available')
 
+    ones = torch.ones
     monkeypatch.setattr(packages, 'read_driver', lambda: packages.Driver(['A', 'B'], '550', (12, 4)))
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda index: f'card {index}')
-    monkeypatch.setattr(torch, 'ones', lambda *args, device: Ones())
+    monkeypatch.setattr(torch, 'ones', lambda *args, device: ones(*args))
     assert packages.check_torch().text.endswith('driver 550, 2 GPU: card 0, card 1')
     monkeypatch.setattr(torch, 'ones', broken)
     assert ask(packages.check_torch) == Answer('fail', 'RuntimeError: no kernel image is available')
@@ -180,8 +161,6 @@ def test_a_missing_codec(monkeypatch):
 def test_little_memory(tmp_path, monkeypatch):
     assert machine.check_memory(least=0).status == 'ok'
     assert machine.check_memory(least=2**60).status == 'warning'
-    answer = machine.check_workers(str(tmp_path / 'shm'))
-    assert (answer.status, answer.text) == ('fail', f'there is no {tmp_path}/shm for what data workers pass')
     monkeypatch.setattr(machine.shutil, 'disk_usage', lambda path: Usage(0, 0, 64 * 2**20))
     answer = machine.check_workers(str(tmp_path))
     assert answer.status == 'fail'

@@ -53,12 +53,6 @@ def test_a_rank_that_never_met_the_first_notes_nothing(unfinished):
     assert note(unfinished) is None
 
 
-def test_a_run_that_ends_well_has_no_note(unfinished):
-    with noted_end(unfinished):
-        pass
-    assert note(unfinished) is None
-
-
 def test_a_killed_main_rank_is_noted_by_the_other(tmp_path):
     """And the record of the resumed run keeps the note."""
     write_data(tmp_path / 'data')

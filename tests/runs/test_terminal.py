@@ -1,11 +1,7 @@
 """What a run shows: what is trained on what, the progress, figures."""
 
-import logging
-
 import pytest
 from tiny_run import REPO, run_tool
-
-from mmcellseg.runs.terminal import LINES, ShortFormatter, is_shown
 
 TRAIN = REPO / 'tools/train.py'
 
@@ -49,22 +45,3 @@ def test_verbose_and_the_log_hold_all(outputs):
         ):
             assert said in text
     assert "type='MaskRCNN'" in (outputs['place'] / 'terse/tiny.py').read_text()
-
-
-def record(message):
-    return logging.LogRecord('mmengine', logging.INFO, 'x.py', 1, message, (), None)
-
-
-def test_a_long_message_is_cut_and_says_where_it_goes_on():
-    form = ShortFormatter('a.log', color=False)
-    assert form.format(record('\n'.join(['x'] * LINES))).count('x') == LINES
-    shown = form.format(record('\n'.join(['x'] * (LINES + 3)))).splitlines()
-    assert len(shown) == LINES + 1
-    assert shown[-1] == '… 3 more lines in a.log'
-
-
-def test_progress_and_figures_are_shown():
-    assert is_shown(record('Epoch(train) [1][2/2] loss: 0.1'))
-    assert is_shown(record('Load checkpoint from a.pth'))
-    assert not is_shown(record('Config:\nmodel = 1'))
-    assert not is_shown(record('Exp name: x'))

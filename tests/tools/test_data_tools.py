@@ -31,19 +31,10 @@ def test_class_balance(run, ann):
 
 
 @pytest.mark.parametrize('tool', [BALANCE, FOLDS])
-def test_a_file_that_is_no_annotation_file_is_named(run, ann, tmp_path, tool):
+def test_a_file_that_is_no_annotation_file_is_named(run, tmp_path, tool):
     given = [tmp_path, '--folds', 2] if tool == FOLDS else []
-    for content in ('{}', '[1]', '{"images": [], "categories": [], "annotations": [{"image_id": 9}]}'):
-        (tmp_path / 'bad.json').write_text(content)
-        said = run(tool, tmp_path / 'bad.json', *given, code=1).err
-        assert 'bad.json: ' in said
-        assert 'expected a COCO annotation file' in said or 'expected integers' in said
-    for kind in ('images', 'categories'):
-        content = json.loads(ann.read_text())
-        content[kind].append(content[kind][0])
-        (tmp_path / 'twice.json').write_text(json.dumps(content))
-        twice = f'twice.json: {kind}[0] and {kind}[2] have the same id 1, expected'
-        assert twice in run(tool, tmp_path / 'twice.json', *given, code=1).err
+    (tmp_path / 'bad.json').write_text('[1]')
+    assert 'bad.json: expected a COCO annotation file' in run(tool, tmp_path / 'bad.json', *given, code=1).err
 
 
 def test_folds_that_cannot_be_are_refused_before_images_are_read(run, ann, tmp_path):

@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from tiny_run import REPO, run_tool, write_config
 
@@ -68,7 +67,7 @@ def test_val_measures_the_validation_images_and_keeps_their_predictions(tiny_tra
     assert 'cell/segm_AP50' in output
     assert not list(tiny_trained.glob('validated/*/submission.zip'))
     both = ('--val', '--format-only')
-    assert 'one of them' in run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', *both, cwd=tiny_trained, code=2)
+    assert 'not allowed with' in run_tool(TEST, 'tiny.py', 'run/epoch_2.pth', *both, cwd=tiny_trained, code=2)
 
 
 def load(tmp_path, extra=''):
@@ -153,17 +152,6 @@ def test_what_a_config_must_have_for_an_option(tmp_path, extra, change, message)
         change(load(tmp_path, extra))
 
 
-def test_tta_that_merges_masks_wraps_the_model(tmp_path):
-    @MODELS.register_module(name='MergesMasks', force=True)
-    class MergesMasks:
-        merges_masks = True
-
-    cfg = load(tmp_path, TTA.format('MergesMasks'))
-    launch.set_tta(cfg)
-    assert (cfg.model.type, cfg.model.module.type) == ('MergesMasks', 'MaskRCNN')
-    assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline
-
-
 def test_format_only_keeps_the_cell_metric(tmp_path):
     several = "test_evaluator = [dict(type='CocoMetric', metric='segm'), dict(type='CellMetric', max_dets=7)]\n"
     cfg = load(tmp_path, several)
@@ -185,7 +173,3 @@ def test_the_list_of_test_images(tmp_path):
         assert outputs.find_ids_file(cfg) == tmp_path / 'data' / name
     with pytest.raises(FileNotFoundError, match='looked for other.json'):
         outputs.find_ids_file(cfg, 'other.json')
-
-
-def test_out_must_be_a_pickle(run):
-    assert '--out a.json: the dump is a pickle' in run('test.py', 'c.py', 'e.pth', '--out', 'a.json', code=2).err

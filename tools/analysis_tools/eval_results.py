@@ -10,7 +10,6 @@ the figures.
 import argparse
 import json
 import math
-import sys
 from pathlib import Path
 
 from mmcellseg.evaluation.centroid_f1 import RADIUS
@@ -55,36 +54,30 @@ def defined(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def main() -> int:
-    args = parse_args()
-    try:
-        gt, entries = GroundTruth(args.ann), read_results(args.results)
-        boxes, masks = 'bbox' in args.metric, args.errors or set(args.metric) != {'bbox'}
-        violations, forms = examine(entries, gt.images, gt.categories, boxes=boxes, masks=masks)
-        if not masks:
-            _, forms = examine(entries, gt.images, gt.categories)  # there may be masks to hold the boxes against
-        if forms.sum() < 0:
-            raise ResultsError(
-                f'{args.results}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height: '
-                'convert them, or leave bbox out (--metric segm panoptic)'
-            )
-        wrong = [violation for violation in violations if violation.rule not in (EMPTY_MASK, MASK_OUTSIDE)]
-        refuse(args.results, wrong, 'nothing was evaluated')
-        evaluation = Evaluation(
-            entries,
-            gt,
-            metrics=args.metric,
-            max_dets=args.max_dets,
-            score_thr=args.score_thr,
-            area_edges=tuple(args.area_edges) if args.area_edges else None,
-            f1_radius=args.f1_radius,
+def evaluate(args: argparse.Namespace) -> None:
+    """Print the figures, and write them where asked to."""
+    gt, entries = GroundTruth(args.ann), read_results(args.results)
+    boxes, masks = 'bbox' in args.metric, args.errors or set(args.metric) != {'bbox'}
+    violations, forms = examine(entries, gt.images, gt.categories, boxes=boxes, masks=masks)
+    if not masks:
+        _, forms = examine(entries, gt.images, gt.categories)  # there may be masks to hold the boxes against
+    if forms.sum() < 0:
+        raise ResultsError(
+            f'{args.results}: its boxes fit its masks better as x0, y0, x1, y1 than as x, y, width, height: '
+            'convert them, or leave bbox out (--metric segm panoptic)'
         )
-        report = None
-        if args.errors:
-            report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    wrong = [violation for violation in violations if violation.rule not in (EMPTY_MASK, MASK_OUTSIDE)]
+    refuse(args.results, wrong, 'nothing was evaluated')
+    evaluation = Evaluation(
+        entries,
+        gt,
+        metrics=args.metric,
+        max_dets=args.max_dets,
+        score_thr=args.score_thr,
+        area_edges=tuple(args.area_edges) if args.area_edges else None,
+        f1_radius=args.f1_radius,
+    )
+    report = analyse(gt, Predictions(entries, gt, boxes=False), score_thr=args.score_thr) if args.errors else None
     print(f'{args.results}: {len(gt)} cells in {len(gt.images)} images of {args.ann}')
     low, high = args.area_edges or gt.area_edges(list(gt.images))
     print(f'small < {low:g} px² < medium < {high:g} px² < large; label maps at score >= {args.score_thr:g}')
@@ -106,14 +99,16 @@ def main() -> int:
         if report:
             best = {k: [defined(v) for v in pair] for k, pair in report.best.items()}
             content['errors'] = {**report._asdict(), 'confusion': report.confusion.tolist(), 'best': best}
-        try:
-            atomic_write(args.json, json.dumps(content, indent=1))
-        except OSError as error:
-            print(f'{args.json}: the figures cannot be written there ({error})', file=sys.stderr)
-            return 1
-        print(f'wrote {args.json}')
-    return 0
+        print(f'wrote {atomic_write(args.json, json.dumps(content, indent=1))}')
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        evaluate(args)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

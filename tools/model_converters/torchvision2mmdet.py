@@ -8,12 +8,12 @@ The configs named ``_coco`` load the result. Their classes are their own, so COC
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
 
 from mmcellseg.components.models.torchvision_weights import convert
+from mmcellseg.structures.files import atomic_open
 
 
 def main() -> None:
@@ -28,10 +28,8 @@ def main() -> None:
         converted = convert(state, args.keep_heads)
     except ValueError as error:
         raise SystemExit(f'{args.source}: {error}') from None
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = args.out.with_name(f'.{args.out.name}.tmp')
-    torch.save({'meta': {'source': args.source.name}, 'state_dict': converted}, temporary)
-    os.replace(temporary, args.out)
+    with atomic_open(args.out) as file:
+        torch.save({'meta': {'source': args.source.name}, 'state_dict': converted}, file)
     print(f'{args.out}: {len(converted)} of {len(state)} tensors')
 
 

@@ -12,7 +12,7 @@ from ...structures.files import atomic_write
 from .. import folder_lock
 from ..atomic_backend import AtomicBackend
 from ..checkpoint import check_resumable
-from ..plain_checkpoint import history_needed, make_plain, trim_histories
+from ..plain_checkpoint import make_plain, trim_histories
 
 # Our scores and COCO's, after any prefix: 'cell/segm_AP50', 'cell/mPQ+', 'coco/bbox_mAP', 'train_split/F1_immune'.
 _SCORE = re.compile(r'(?:.*/)?(?:bbox_|segm_)?[bm]?(?:AP|PQ|F1|Dice|AJI)')
@@ -59,10 +59,6 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Arguments are those of ``CheckpointHook``, on local disk only. ``rule`` can be left out where the key says it:
     of a loss less is better, of a score more.
-
-    Raises:
-        ValueError: A folder or file backend that is not the local disk, a rule that would keep the worst checkpoint,
-            or none for a key that does not say it.
     """
 
     # Early stopping as loaded, or as of before the validation that runs, which resuming repeats.
@@ -125,7 +121,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['early_stopping'] = _states(runner) if self._before is None else self._before
-        trim_histories(checkpoint['message_hub'], history_needed(runner.log_processor))
+        trim_histories(checkpoint['message_hub'], runner.log_processor)
         plain = make_plain(checkpoint)
         checkpoint.clear()
         checkpoint.update(plain)

@@ -7,7 +7,6 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -97,15 +96,12 @@ def has_bfloat16(device: str | torch.device) -> bool:
 class BFloat16Hook(Hook):
     """Train and test with convolutions and linear layers in bfloat16, on a CPU too.
 
-    A CPU without instructions for it goes on in float32, with a warning. An ``AmpOptimWrapper``, which does the same
-    on an accelerator, is refused beside it.
+    A CPU without instructions for it goes on in float32, with a warning.
     """
 
     priority = 'VERY_HIGH'  # before EMAHook, whose copy of the model is to have it too
 
     def before_run(self, runner: Runner) -> None:
-        if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
-            raise ValueError('BFloat16Hook: the AmpOptimWrapper chooses a precision already: leave out one of the two')
         model = unwrapped(runner.model)
         if has_bfloat16(next(model.parameters()).device):
             use_bfloat16(model)

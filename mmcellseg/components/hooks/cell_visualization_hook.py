@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from ...data.tiff import read_image
 from ..transforms.load_tiff_image import LoadTiffImage
-from ..visualizer import CellVisualizer
 
 
 def picture_name(sample: DetDataSample) -> str:
@@ -27,18 +26,8 @@ class CellVisualizationHook(DetVisualizationHook):
     Images are read by the scale rule and the page of the data set's own :class:`LoadTiffImage`. With
     ``test_out_dir`` each test image becomes ``<image id>_<name>.png`` there, since every training image is called
     image.tif (its folder gives the name); a relative folder lies under the run's log folder.
-
-    Raises:
-        TypeError: It shall draw, but the run's visualizer cannot draw RLE masks.
+    Masks that are RLEs want a ``CellVisualizer``.
     """
-
-    def __init__(self, draw: bool = False, **kwargs) -> None:
-        super().__init__(draw=draw, **kwargs)
-        if draw and not isinstance(self._visualizer, CellVisualizer):
-            raise TypeError(
-                f'CellVisualizationHook(draw=True) needs a CellVisualizer, but the run has a '
-                f"{type(self._visualizer).__name__}; set visualizer=dict(type='CellVisualizer') in the config"
-            )
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=()) -> None:
         """Draw the first image of every ``interval``-th batch."""
@@ -58,12 +47,10 @@ class CellVisualizationHook(DetVisualizationHook):
         reader = next((t for t in transforms if isinstance(t, LoadTiffImage)), None)
         as_seen = {} if reader is None else {'page': reader.page, 'scale': reader.scale}
         self._visualizer.add_datasample(
-            Path(sample.img_path).name if self.show else name,
+            name,
             read_image(sample.img_path, **as_seen),
             data_sample=sample,
             draw_gt=len(sample.get('gt_instances', ())) > 0,  # stock: an undrawn copy beside every test image
-            show=self.show,
-            wait_time=self.wait_time,
             pred_score_thr=self.score_thr,
             out_file=None if folder is None else str(folder / picture_name(sample)),
             step=step,

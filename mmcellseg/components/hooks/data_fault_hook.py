@@ -3,11 +3,7 @@
 import logging
 import os
 import re
-import shutil
-import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
 from mmdet.registry import HOOKS
@@ -25,15 +21,13 @@ class DataError(RuntimeError):
 
 
 def _check_image_files(loader: DataLoader) -> None:
-    """Raise ``DataError`` if images are not there; those behind a storage client are not looked for."""
+    """Raise ``DataError`` if images are not there."""
     for dataset in innermost(loader.dataset):
-        if getattr(dataset, 'backend_args', None) or not hasattr(dataset, 'get_data_info'):
-            continue
-        paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
-        missing = [path for path in paths if path and '://' not in path and not os.path.isfile(path)]
+        paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+        missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise DataError(
-                f'{getattr(dataset, "ann_file", "the data set")}: {len(missing)} of its {len(paths)} images are not '
+                f'{dataset.ann_file}: {len(missing)} of its {len(paths)} images are not '
                 f'there, such as {", ".join(missing[:3])}: is data_root right, and were images moved since the '
                 'conversion?'
             )
@@ -52,17 +46,12 @@ class GuardedPipeline:
     def __init__(self, pipeline: Callable[[dict], dict | None], skip: bool, skipped: torch.Tensor) -> None:
         self.pipeline, self.skip, self.skipped = pipeline, skip, skipped
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith('__') or 'pipeline' not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self.pipeline, name)
-
     def __call__(self, data: dict) -> dict | None:
-        name, index = data.get('img_path', 'an image without a path'), data.get('sample_idx', 0)
+        index = data['sample_idx']
         try:
             return self.pipeline(data)
         except Exception as error:
-            text = f'{name}: cannot be loaded for training ({type(error).__name__}: {error})'
+            text = f'{data["img_path"]}: cannot be loaded for training ({type(error).__name__}: {error})'
             if not self.skip:
                 raise DataError(
                     f'{text}. Repair or remove it, or go on without it: DataFaultHook with skip_corrupt=True'
@@ -119,28 +108,17 @@ def explain_worker_death(error: BaseException) -> str:
 
     The signal may stand in the error that this one was raised from.
     """
-    message, cause_of = str(error), error.__cause__ or error.__context__
-    while cause_of is not None:
-        message, cause_of = f'{message}\n{cause_of}', cause_of.__cause__ or cause_of.__context__
+    message, cause = str(error), error.__cause__ or error.__context__
+    while cause is not None:
+        message, cause = f'{message}\n{cause}', cause.__cause__ or cause.__context__
     found = re.search(r'DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)', message)
     if not found:
         return ''
-    killer = re.search(r'killed by signal: ([^.\n]+)', message)
-    number = next((s for s in signal.Signals if killer and signal.strsignal(s) == killer.group(1)), None)
-    events, shared = Path('/sys/fs/cgroup/memory.events'), Path('/dev/shm')
-    kills = re.search(r'^oom_kill (\d+)', events.read_text(), re.MULTILINE) if events.is_file() else None
-    free = shutil.disk_usage(shared).free >> 20 if shared.is_dir() else 0
-    memory = (
-        f'it was killed, as a rule out of memory (the kernel counts {kills.group(1) if kills else 0} such kills '
-        'here): use fewer workers or smaller images'
-    )
-    full = f'shared memory is full ({free} MB free in {shared}): enlarge it, or use fewer workers'
-    crash = 'a library crashed, as a rule while decoding an image: num_workers=0 shows which'
     causes = {
-        signal.SIGKILL: memory,
-        signal.SIGBUS: full,
-        signal.SIGSEGV: crash,
-        None: f'{memory}; or {full}; or {crash}',
+        'Killed': 'it was killed, as a rule out of memory: use fewer workers or smaller images',
+        'Bus error': 'shared memory (/dev/shm) is full: enlarge it, or use fewer workers',
+        'Segmentation fault': 'a library crashed, as a rule while decoding an image: num_workers=0 shows which',
     }
-    cause = causes.get(number, f'it got signal {number}')
-    return f'[data worker {found.group(1).strip()} of process {os.getpid()} died: {cause}]'
+    killer = re.search(r'killed by signal: ([^.\n]+)', message)
+    said = causes.get(killer[1], f'its signal: {killer[1]}') if killer else '; or '.join(causes.values())
+    return f'[data worker {found[1].strip()} of process {os.getpid()} died: {said}]'

@@ -19,6 +19,8 @@ from ...export.submission import write_submission
 from ...structures.run_files import RESULTS_NAME, ZIP_NAME
 from ..metrics.cell_metric import write_beside_log
 
+OWN = 'own'  # the run among the members
+
 
 @HOOKS.register_module()
 class EnsembleHook(Hook):
@@ -36,10 +38,7 @@ class EnsembleHook(Hook):
         fusion: Config of a fusion.
         ann_file: COCO json of the images; default: the metric's.
         ids_file: test_image_name_to_ids.json; without it no zip is written.
-        name: The run's own name among the members.
-        weight: The run's own weight.
-        workers: Processes that merge.
-        metrics: What is evaluated, as ``evaluate_results`` takes it.
+        weight: The run's own weight. Its name is ``own``.
     """
 
     # Before RuntimeInfoHook (VERY_HIGH), which hands the metrics to the loggers.
@@ -51,19 +50,13 @@ class EnsembleHook(Hook):
         fusion: dict[str, Any],
         ann_file: str | None = None,
         ids_file: str | None = None,
-        name: str = 'own',
         weight: float = 1.0,
-        workers: int | None = None,
-        metrics: Sequence[str] = ('segm',),
     ) -> None:
         self.others = [Member(**member) for member in members]
-        if name in (member.name for member in self.others):
-            raise ValueError(f'EnsembleHook: a member is named {name!r}, as the run itself; rename one of them')
+        if OWN in (member.name for member in self.others):
+            raise ValueError(f'EnsembleHook: a member is named {OWN!r}, as the run itself; rename it')
         self.fusion = build_fusion(fusion)
-        self.ann_file, self.ids_file = ann_file, ids_file
-        self.name, self.weight = name, weight
-        self.workers = workers or os.cpu_count() or 1
-        self.metrics = metrics
+        self.ann_file, self.ids_file, self.weight = ann_file, ids_file, weight
 
     def before_test(self, runner: Runner) -> None:
         """Refuse members that cannot be merged before hours of inference."""
@@ -87,14 +80,14 @@ class EnsembleHook(Hook):
         """Merge, write, and add the figures to ``metrics``."""
         if not is_main_process():
             return
-        members = [Member(self.name, str(self.metric.results_file), self.weight), *self.others]
+        members = [Member(OWN, str(self.metric.results_file), self.weight), *self.others]
         out_dir = Path(runner.log_dir) / 'ensemble'
         results = out_dir / RESULTS_NAME
-        merged = merge_files(members, self.fusion, self.images, results, self.workers)
+        merged = merge_files(members, self.fusion, self.images, results, os.cpu_count() or 1)
         print_log(f'{results}: {merged.written} cells, merged from {merged.read}', 'current')
         if self.images.annotated and metrics is not None:
             files = {m.name: find_results(m.results) for m in members} | {MERGED: results}
-            for member, figures in score_files(files, self.ann_file, self.metrics).items():
+            for member, figures in score_files(files, self.ann_file).items():
                 prefix = 'ensemble' if member == MERGED else f'ensemble/{member}'
                 metrics.update({f'{prefix}/{figure}': value for figure, value in figures.items()})
         if self.ids_file is not None:

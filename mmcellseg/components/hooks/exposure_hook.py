@@ -5,7 +5,7 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
 from ...data.class_weights import class_weights, expected_shares, exposure_table, shares, text_table
 from ..datasets.class_weighted_dataset import instance_counts
@@ -16,16 +16,11 @@ class ExposureHook(Hook):
     """Logs the class balance: what is expected before training, what was drawn and seen after each epoch.
 
     *Drawn* counts the annotated cells of the images in the batches, *seen* the labels that reached the model after
-    crops and augmentation; both over all ranks. The last shares are also in the message hub under ``'exposure'``.
-
-    Args:
-        interval: Iterations between two reports of an iteration-based loop; an epoch-based loop reports each epoch.
+    crops and augmentation; both over all ranks. The last shares are also in the message hub under ``'exposure'``. To an
+    iteration-based loop the whole training is one epoch.
     """
 
     priority = 'LOW'
-
-    def __init__(self, interval: int = 1000):
-        self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
         loader = runner.train_dataloader
@@ -58,14 +53,8 @@ class ExposureHook(Hook):
         for sample in data_batch['data_samples']:
             self.found[0] += self.counts[self.row_of[sample.img_path]]
             self.found[1] += np.bincount(sample.gt_instances.labels.cpu().numpy(), minlength=len(self.names))
-        if not isinstance(runner.train_loop, EpochBasedTrainLoop) and self.every_n_train_iters(runner, self.interval):
-            self._report(runner, f'the last {self.interval} iterations')
 
     def after_train_epoch(self, runner: Runner) -> None:
-        if isinstance(runner.train_loop, EpochBasedTrainLoop):
-            self._report(runner, f'epoch {runner.epoch + 1}')
-
-    def _report(self, runner: Runner, span: str) -> None:
         both = torch.from_numpy(self.found.copy())
         all_reduce(both)
         drawn, seen = both.cpu().numpy()
@@ -73,5 +62,5 @@ class ExposureHook(Hook):
         columns = zip(self.names, self.expected, shares(drawn), shares(seen), drawn, seen)
         rows = [(n, f'{e:.2%}', f'{d:.2%}', f'{s:.2%}', f'{a:,}', f'{b:,}') for n, e, d, s, a, b in columns]
         head = ('class', 'expected share', 'drawn share', 'seen share', 'cells drawn', 'cells seen')
-        runner.logger.info(f'Exposure of {span}:\n{text_table(head, rows)}')
+        runner.logger.info(f'Exposure of epoch {runner.epoch + 1}:\n{text_table(head, rows)}')
         self._publish(runner, drawn_share=shares(drawn).tolist(), seen_share=shares(seen).tolist())

@@ -25,16 +25,13 @@ class TrainSplitMetricHook(Hook):
 
     Args:
         num_images: Images in the subset, spread evenly over the training set.
-        metric: What :class:`CellMetric` computes.
     """
 
     # After the validation epoch, but before its metrics are logged and before EMAHook takes its weights back.
     priority = 'HIGHEST'
 
-    def __init__(self, num_images: int = 20, metric: str = 'segm'):
-        if num_images < 1:
-            raise ValueError(f'TrainSplitMetricHook: num_images must be at least 1, found {num_images}')
-        self.num_images, self.metric = num_images, metric
+    def __init__(self, num_images: int = 20):
+        self.num_images = num_images
 
     def before_train(self, runner: Runner) -> None:
         if runner.cfg.get('val_dataloader') is None:
@@ -50,7 +47,7 @@ class TrainSplitMetricHook(Hook):
         dataset['indices'] = [i for i, image in enumerate(coco['images']) if image['id'] in ids]
         self.loader = runner.build_dataloader(loader, seed=0)
         # Only their annotations: CellMetric would warn that most images were not predicted.
-        self.evaluator = Evaluator([CellMetric(subset(coco, ids), self.metric, prefix='train_split')])
+        self.evaluator = Evaluator([CellMetric(subset(coco, ids), 'segm', prefix='train_split')])
         self.evaluator.dataset_meta = self.loader.dataset.metainfo
 
     @torch.no_grad()

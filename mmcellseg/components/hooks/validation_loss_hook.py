@@ -1,8 +1,7 @@
 """The losses of the validation images, beside their scores."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,9 @@ from ..models.unwrap import unwrapped
 
 
 def check_pipeline(pipeline: Sequence[Any]) -> None:
-    """Refuse a validation pipeline whose ground truth a loss could not be computed from.
+    """Refuse a validation pipeline that loads no annotations, or after an image has been resized.
 
-    Raises:
-        ValueError: If no transform loads annotations, or one that resizes comes before it: MMDetection's test
-            pipelines do so, and the boxes and masks would stay in the pixels of the original image.
+    MMDetection's test pipelines do so, and the boxes and masks would stay in the pixels of the original image.
     """
     names = [type(transform).__name__ for transform in pipeline]
     loads = [i for i, name in enumerate(names) if name.endswith('Annotations')]
@@ -38,37 +35,17 @@ def check_pipeline(pipeline: Sequence[Any]) -> None:
         )
 
 
-@contextmanager
-def forked_random_state(seed: int) -> Iterator[None]:
-    """Draw from generators seeded by ``seed`` inside, and leave torch's and numpy's as they were."""
-    numpy_state = np.random.get_state()
-    with torch.random.fork_rng(range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-
-
 @torch.no_grad()
 def image_losses(model: torch.nn.Module, data_batch: dict, index: int, seed: int) -> dict[str, float]:
-    """The losses of one image of a batch, as training computes them, with the model as it is (in eval mode).
+    """``loss``, the sum that training would descend, and its parts, of one image, with the model as it is.
 
     The image is fed alone, so that its losses do not depend on what else is in the batch, and RoIs are sampled from
     ``seed``, so that epochs can be compared.
-
-    Returns:
-        ``loss``, the sum that training would descend, and its parts by their names in the log, ``acc`` too.
     """
     one = {key: [data_batch[key][index]] for key in ('inputs', 'data_samples')}
-    preprocessor = model.data_preprocessor
-    augments, preprocessor.batch_augments = getattr(preprocessor, 'batch_augments', None), None
-    try:
-        data = preprocessor(one, training=True)  # pads the masks as in training
-    finally:
-        preprocessor.batch_augments = augments
-    with forked_random_state(seed):
+    data = model.data_preprocessor(one, training=True)  # pads the masks as in training
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
         _, parts = model.parse_losses(model(**data, mode='loss'))
     return {name: float(value) for name, value in parts.items()}
 

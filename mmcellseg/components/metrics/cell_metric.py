@@ -131,8 +131,6 @@ class CellMetric(BaseMetric):
         masks = to_rles(pred['masks']) if 'masks' in pred else None
         if masks is None and set(self.metrics) != {'bbox'}:
             raise EvaluationError("the model predicts no masks: set metric='bbox' in CellMetric")
-        if masks is not None and len(masks) != len(scores):
-            raise EvaluationError(f'image {image_id}: {len(masks)} masks for {len(scores)} scores')
 
         def mask_boxes(points: np.ndarray) -> np.ndarray:
             if masks is None:

@@ -18,11 +18,7 @@ from ..box_masks import BoxMasks
 
 
 def mirrored_views(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline that ends in four views of the image: as it is, and mirrored in three ways.
-
-    Raises:
-        ValueError: The pipeline does not end in ``PackDetInputs``.
-    """
+    """A test pipeline that ends in four views of the image: as it is, and mirrored in three ways."""
     *steps, pack = pipeline
     if pack['type'] != 'PackDetInputs':
         raise ValueError(f'--tta: expected a test pipeline that ends in PackDetInputs, found {pack["type"]}')
@@ -39,9 +35,6 @@ def read_view(view: DetDataSample) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
     A prediction without a box takes its mask's; one with an empty mask, or a box without width or height, is left
     out. The masks may be RLEs or full-size bitmaps.
-
-    Raises:
-        ValueError: The view's meta data do not say whether it was mirrored.
     """
     if 'flip_direction' not in view.metainfo:
         raise ValueError(
@@ -92,12 +85,7 @@ class CellTTAModel(BaseTTAModel):
         return super().test_step(data)
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
-        """One data sample an image; its masks are RLEs, its boxes the tight ones of merged masks.
-
-        Raises:
-            ValueError: The detector predicts no masks; or the first view, whose meta data the sample keeps, is
-                transposed.
-        """
+        """One data sample an image, with the first view's meta data; masks are RLEs, boxes those of merged masks."""
         for views in data_samples_list:
             for view in views:
                 if 'masks' not in view.pred_instances:

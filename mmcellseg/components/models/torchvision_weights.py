@@ -53,9 +53,6 @@ def convert(state: Mapping[str, Tensor], keep_heads: bool = False) -> dict[str, 
         keep_heads: Keep the last layer of the class, box and mask branches. Those of a COCO checkpoint become
             MMDetection's 80 classes, others keep all their classes. Without it the layers are left out, for a model
             with classes of its own.
-
-    Raises:
-        ValueError: If a name is not one of such a model's, naming it.
     """
     names = {name: mmdet_name(name, 2 if 'rpn.head.conv.1.0.weight' in state else 1) for name in state}
     unknown = [name for name, found in names.items() if found is None]

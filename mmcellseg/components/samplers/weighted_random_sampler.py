@@ -18,18 +18,13 @@ def weighted_draw(weights: np.ndarray, num_samples: int, seed: int, epoch: int, 
 
 
 def find_image_weights(dataset: Any) -> np.ndarray:
-    """``image_weights`` of a data set or of the one that it wraps one to one; what cannot be drawn by is refused."""
-    inner = dataset
-    while getattr(inner, 'image_weights', None) is None:
-        if not hasattr(inner, 'dataset') or len(inner.dataset) != len(dataset):
-            raise TypeError(
-                f'{type(dataset).__name__} has no image_weights: wrap it, '
-                "dict(type='ClassWeightedDataset', dataset=...), to draw its images by weight"
-            )
-        inner = inner.dataset
-    weights = np.asarray(inner.image_weights, dtype=np.float64)
-    if weights.shape != (len(dataset),):
-        raise ValueError(f'image_weights has shape {weights.shape}, but the data set holds {len(dataset)} images')
+    """``image_weights`` of a data set; what cannot be drawn by is refused."""
+    if not hasattr(dataset, 'image_weights'):
+        raise TypeError(
+            f'{type(dataset).__name__} has no image_weights: wrap it, '
+            "dict(type='ClassWeightedDataset', dataset=...), to draw its images by weight"
+        )
+    weights = np.asarray(dataset.image_weights, dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError('image_weights must be finite, none negative and not all zero')
     return weights
@@ -58,8 +53,6 @@ class WeightedRandomSampler(Sampler):
         self.replacement = replacement
         self.rank, self.world_size = get_dist_info()
         self.epoch_size = len(dataset) if num_samples is None else num_samples
-        if self.epoch_size < 1:
-            raise ValueError(f'num_samples must be at least 1, found {num_samples}')
         drawable = np.count_nonzero(self.weights)
         if not replacement and self.epoch_size > drawable:
             raise ValueError(
@@ -105,8 +98,6 @@ class InfiniteWeightedRandomSampler(WeightedRandomSampler):
 
     def skip(self, num_samples: int) -> None:
         """Begin at this position of the rank's endless draw, counted from the start of the run."""
-        if num_samples < 0:
-            raise ValueError(f'num_samples must be at least 0, found {num_samples}')
         self.start = num_samples
 
     def set_epoch(self, epoch: int) -> None:

@@ -33,16 +33,13 @@ class LoadTiffImage(BaseTransform):
         channel_order: 'bgr', what MMDetection's data preprocessors mean by default, or 'rgb'.
         scale: How values become 0–255, see :func:`mmcellseg.data.tiff.read_image`.
         page: Which page of a TIFF, from 0.
-        to_float32: Give float32 instead of uint8.
     """
 
-    def __init__(
-        self, channel_order: str = 'bgr', scale: Scale = 'dtype', page: int = 0, to_float32: bool = False
-    ) -> None:
+    def __init__(self, channel_order: str = 'bgr', scale: Scale = 'dtype', page: int = 0) -> None:
         if channel_order not in ('bgr', 'rgb'):
             raise ValueError(f"channel_order must be 'bgr' or 'rgb', but is {channel_order!r}")
         check_scale(scale)
-        self.channel_order, self.scale, self.page, self.to_float32 = channel_order, scale, page, to_float32
+        self.channel_order, self.scale, self.page = channel_order, scale, page
 
     def transform(self, results: dict | str | os.PathLike | np.ndarray) -> dict:
         if isinstance(results, np.ndarray):
@@ -60,7 +57,7 @@ class LoadTiffImage(BaseTransform):
             image = read_image(results['img_path'], page=self.page, scale=self.scale)
             if self.channel_order == 'bgr':
                 image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         results['scale_factor'] = (1.0, 1.0)
         return results

@@ -18,6 +18,10 @@ from ...structures.coco import read_coco
 from ..box_masks import BoxMasks
 from .load_cell_annotations import to_rle
 
+RARE_SHARE = 0.1  # of all instances
+ATTEMPTS = 10  # places tried for a cell before it is given up
+BANK_SIZE = 2000  # cells to choose from
+
 
 class Cell(NamedTuple):
     """A cell that can be pasted: its number in the bank, its image's path, class and mask (RLE or polygons)."""
@@ -71,7 +75,7 @@ class RareClassCopyPaste(BaseTransform):
     After Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation, CVPR 2021,
     restricted to rare classes. Draws come from numpy's global generator, as with MMDetection's transforms. Stands
     after ``LoadCellAnnotations`` and before anything that resizes. Each process keeps the cut-out cells, at most
-    ``bank_size``.
+    ``BANK_SIZE``, spread evenly over the file's.
 
     Required Keys:
 
@@ -84,14 +88,11 @@ class RareClassCopyPaste(BaseTransform):
     Args:
         ann_file: COCO json of the images that train. A file with other images would leak them into training.
         data_root: Folder of its images.
-        classes: Names of the classes to paste; None: those with fewer than ``rare_share`` of all instances, and nothing
-            is pasted where there is none.
-        rare_share: See ``classes``.
+        classes: Names of the classes to paste; None: those with fewer than a tenth of all instances, and nothing is
+            pasted where there is none.
         num: Least and largest number of cells pasted into an image.
         prob: Share of the images that are pasted into.
         max_overlap: Largest share of a cell that may be covered, see :func:`paste`.
-        attempts: Places tried for a cell before it is given up.
-        bank_size: Largest number of cells to choose from, spread evenly over the file's.
         channel_order, scale, page: As given to ``LoadTiffImage``, so that pasted cells look like their surroundings.
 
     Raises:
@@ -103,19 +104,16 @@ class RareClassCopyPaste(BaseTransform):
         ann_file: str,
         data_root: str = '',
         classes: Sequence[str] | None = None,
-        rare_share: float = 0.1,
         num: tuple[int, int] = (1, 5),
         prob: float = 1.0,
         max_overlap: float = 0.1,
-        attempts: int = 10,
-        bank_size: int = 2000,
         channel_order: str = 'bgr',
         scale: Scale = 'dtype',
         page: int = 0,
     ):
         check_scale(scale)
         self.scale, self.page = scale, page
-        self.num, self.prob, self.max_overlap, self.attempts = num, prob, max_overlap, attempts
+        self.num, self.prob, self.max_overlap = num, prob, max_overlap
         self.channel_order = channel_order
         path = Path(data_root) / ann_file
         coco = read_coco(path)
@@ -126,7 +124,7 @@ class RareClassCopyPaste(BaseTransform):
         if unknown:
             raise ValueError(f'{path}: no class {", ".join(unknown)}; it has {", ".join(names)}')
         counts = np.bincount(labels, minlength=len(names)).tolist()
-        rare = rare_labels(counts, rare_share) if classes is None else [names.index(name) for name in classes]
+        rare = rare_labels(counts, RARE_SHARE) if classes is None else [names.index(name) for name in classes]
         image = {i['id']: os.path.abspath(Path(data_root) / i['file_name']) for i in coco['images']}
         found = [
             (image[a['image_id']], label, a['segmentation'])
@@ -139,7 +137,7 @@ class RareClassCopyPaste(BaseTransform):
             if classes is not None:
                 raise ValueError(message)
             print_log(message, 'current', logging.WARNING)
-        chosen = np.linspace(0, len(found) - 1, min(bank_size, len(found))).astype(int)
+        chosen = np.linspace(0, len(found) - 1, min(BANK_SIZE, len(found))).astype(int)
         self.cells = [Cell(index, *found[i]) for index, i in enumerate(chosen)]
         self._cut: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -192,7 +190,7 @@ class RareClassCopyPaste(BaseTransform):
             h, w = bitmap.shape
             if h > masks.height or w > masks.width:
                 continue
-            for _ in range(self.attempts):
+            for _ in range(ATTEMPTS):
                 x, y = np.random.randint(masks.width - w + 1), np.random.randint(masks.height - h + 1)
                 pasted = paste(masks, bitmap, (x, y), self.max_overlap)
                 if pasted is not None:

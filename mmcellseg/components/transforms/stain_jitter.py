@@ -28,26 +28,22 @@ class StainJitter(BaseTransform):
 
     Draws from numpy's global generator, as MMDetection's transforms do.
 
-    Required Keys: img (uint8)
+    Required Keys: img (uint8, BGR)
 
     Modified Keys: img
 
     Args:
-        strength: Factors lie in 1 ± strength, offsets in ± strength / 4 (of optical density).
+        strength: Below 1. Factors lie in 1 ± strength, offsets in ± strength / 4 (of optical density).
         prob: Share of the images that are changed.
-        channel_order: Of ``img``, 'bgr' or 'rgb'.
     """
 
-    def __init__(self, strength: float = 0.2, prob: float = 0.5, channel_order: str = 'bgr') -> None:
-        if not 0 <= strength < 1:
-            raise ValueError(f'strength must lie in [0, 1), but is {strength}')
-        self.strength, self.prob, self.channel_order = strength, prob, channel_order
+    def __init__(self, strength: float = 0.2, prob: float = 0.5) -> None:
+        self.strength, self.prob = strength, prob
 
     def transform(self, results: dict) -> dict:
         if np.random.rand() < self.prob:
-            step = -1 if self.channel_order == 'bgr' else 1
             factor = np.random.uniform(1 - self.strength, 1 + self.strength, 3)
             offset = np.random.uniform(-self.strength / 4, self.strength / 4, 3)
-            changed = change_stains(results['img'][..., ::step], factor, offset)
-            results['img'] = np.ascontiguousarray(changed[..., ::step])
+            changed = change_stains(results['img'][..., ::-1], factor, offset)
+            results['img'] = np.ascontiguousarray(changed[..., ::-1])
         return results

@@ -19,8 +19,6 @@ class SwapAxes(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        if 'flip' not in results:
-            raise ValueError('SwapAxes: expected RandomFlip before it, for the order in which views are brought back')
         results['img'] = np.ascontiguousarray(results['img'].swapaxes(0, 1))
         for key in ('img_shape', 'ori_shape', 'scale_factor'):
             results[key] = tuple(results[key][1::-1])

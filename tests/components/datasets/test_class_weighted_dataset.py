@@ -78,15 +78,6 @@ def test_everything_else_reaches_the_data_set_inside():
         assert twin.get_data_info(1)['img_id'] == 1
 
 
-def test_unknown_weightings_are_refused_before_loading():
-    lazy = make(IMAGES, lazy_init=True)
-    with pytest.raises(ValueError, match="unknown weighting 'best'"):
-        ClassWeightedDataset(lazy, weighting='best')
-    with pytest.raises(ValueError, match="unknown image weighting 'cell'"):
-        ClassWeightedDataset(lazy, by='cell')
-    assert not lazy._fully_initialized
-
-
 def test_a_lazy_wrapper_loads_when_its_length_is_asked_for():
     wrapped = ClassWeightedDataset(make(IMAGES, lazy_init=True), lazy_init=True)
     assert not hasattr(wrapped, 'image_weights')

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_cells import annotations, predictions, rectangle
 from mmdet.registry import TASK_UTILS
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 import mmcellseg  # noqa: F401  # registers
-from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.hooks.ensemble_hook import EnsembleHook
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import Member, read_image_set
@@ -24,20 +24,20 @@ CELLS = [(2, 2, 12, 12, 1), (20, 5, 32, 14, 2), (40, 20, 55, 33, 1)]
 SHIFTED = [(x0 + 2, y0, x1 + 2, y1, c) for x0, y0, x1, y1, c in CELLS]
 
 
-def entries_of(rows, image_id, score):
-    bitmaps = np.zeros((len(rows), *SIZE), np.uint8)
-    for bitmap, (x0, y0, x1, y1, _) in zip(bitmaps, rows):
-        bitmap[y0:y1, x0:x1] = 1
-    return [
-        {
-            'image_id': image_id,
-            'bbox': [x0, y0, x1 - x0, y1 - y0],
-            'score': score - 0.1 * k,
-            'category_id': c,
-            'segmentation': rle,
-        }
-        for k, ((x0, y0, x1, y1, c), rle) in enumerate(zip(rows, BoxMasks.from_bitmaps(bitmaps).to_rles()))
-    ]
+def entries_of(rows, score):
+    """Of image 1, each with a lower score."""
+    return predictions([(1, c, rectangle(SIZE, *box), score - 0.1 * k) for k, (*box, c) in enumerate(rows)])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Annotations, the ids, and the files of two members."""
+    truth = annotations({1: SIZE, 2: SIZE}, [(1, c, rectangle(SIZE, *box)) for *box, c in CELLS])
+    (tmp_path / 'ann.json').write_text(json.dumps(truth))
+    (tmp_path / 'ids.json').write_text(json.dumps(truth['images']))
+    write_results(tmp_path / 'a.json', entries_of(CELLS, 0.9))
+    write_results(tmp_path / 'b.json', entries_of(CELLS[:2], 0.7))
+    return tmp_path
 
 
 class Images(Dataset):
@@ -59,7 +59,7 @@ class Reciter(BaseModel):
         Reciter.calls += 1
         out = []
         for i in img_id:
-            found = entries_of(SHIFTED if i == 1 else [], int(i), 0.8)
+            found = entries_of(SHIFTED if i == 1 else [], 0.8)
             boxes = np.array([e['bbox'] for e in found], np.float32).reshape(-1, 4)
             boxes[:, 2:] += boxes[:, :2]
             instances = {
@@ -72,30 +72,11 @@ class Reciter(BaseModel):
         return out
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Annotations, the ids, and the files of two members."""
-    images = [{'id': i, 'file_name': f'{i}.tif', 'height': SIZE[0], 'width': SIZE[1]} for i in (1, 2)]
-    categories = [{'id': c, 'name': f'class{c}'} for c in (1, 2)]
-    truth = [
-        {**e, 'id': k + 1, 'area': 9, 'iscrowd': 0, 'segmentation': {**e['segmentation'], 'counts': counts}}
-        for k, e in enumerate(entries_of(CELLS, 1, 1.0))
-        for counts in [e['segmentation']['counts'].decode()]
-    ]
-    content = {'images': images, 'categories': categories, 'annotations': truth}
-    (tmp_path / 'ann.json').write_text(json.dumps(content))
-    (tmp_path / 'ids.json').write_text(json.dumps(images))
-    write_results(tmp_path / 'a.json', entries_of(CELLS, 1, 0.9))
-    write_results(tmp_path / 'b.json', entries_of(CELLS[:2], 1, 0.7))
-    return tmp_path
-
-
 def run_test(folder, metric=None, **hook):
     hook = {
         'type': 'EnsembleHook',
         'members': [{'name': n, 'results': str(folder / f'{n}.json')} for n in 'ab'],
         'fusion': {'type': 'WeightedMaskFusion'},
-        'workers': 1,
         **hook,
     }
     metric = metric or {'ann_file': str(folder / 'ann.json'), 'results_file': 'test-results.json'}
@@ -157,7 +138,7 @@ def test_bad_members_are_refused_before_inference(folder):
     with pytest.raises(ResultsError, match=r'b\.json: the list breaks'):
         run_test(folder)
     assert Reciter.calls == 0
-    wrong = entries_of(CELLS, 1, 0.7)
+    wrong = entries_of(CELLS, 0.7)
     wrong[1]['category_id'] = 9
     write_results(folder / 'b.json', wrong)
     with pytest.raises(ResultsError, match=r'b\.json: nothing was written\nentry 1 \(image 1\): unknown category 9'):

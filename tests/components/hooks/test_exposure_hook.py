@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
-from mmengine.runner import EpochBasedTrainLoop
 
 from mmcellseg.components.hooks.exposure_hook import ExposureHook
 
@@ -29,17 +28,17 @@ def sample(path, labels):
     return SimpleNamespace(img_path=path, gt_instances=SimpleNamespace(labels=torch.tensor(labels, dtype=torch.long)))
 
 
-def runner(name, loop):
+def runner(name):
     sampler = SimpleNamespace(weights=np.array([1.0, 3.0]))
     loader = SimpleNamespace(dataset=Data(), batch_sampler=SimpleNamespace(sampler=sampler), sampler=None)
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
-    place = {'train_loop': loop, 'epoch': 0, 'iter': 1, 'message_hub': MessageHub.get_instance(name)}
-    return SimpleNamespace(train_dataloader=loader, logger=logger, **place)
+    hub = MessageHub.get_instance(name)
+    return SimpleNamespace(train_dataloader=loader, logger=logger, epoch=0, message_hub=hub)
 
 
 def test_shares_of_an_epoch(caplog):
-    run = runner('exposure-epoch', object.__new__(EpochBasedTrainLoop))
+    run = runner('exposure-epoch')
     hook = ExposureHook()
     with caplog.at_level(logging.INFO):
         hook.before_train(run)
@@ -61,19 +60,6 @@ def test_shares_of_an_epoch(caplog):
     assert hook.found.tolist() == [[0, 0], [0, 0]]
 
 
-def test_an_iteration_based_loop_reports_by_interval(caplog):
-    run = runner('exposure-iter', object())
-    hook = ExposureHook(interval=2)
-    with caplog.at_level(logging.INFO):
-        hook.before_train(run)
-        for run.iter in range(4):
-            hook.after_train_iter(run, run.iter, {'data_samples': [sample('0.tif', [0, 0])]})
-        hook.after_train_epoch(run)
-    reports = [r.getMessage() for r in caplog.records if 'Exposure' in r.getMessage()]
-    assert len(reports) == 2
-    assert reports[1].splitlines()[3].split() == ['common', '66.67%', '100.00%', '100.00%', '6', '4']
-
-
 def test_counts_of_a_plain_data_set_are_counted_here():
     class Plain(Data):
         image_counts = None
@@ -83,7 +69,7 @@ def test_counts_of_a_plain_data_set_are_counted_here():
             labels = [0, 0, 0] if index == 0 else [0, 1]
             return {'img_path': f'{index}.tif', 'instances': [{'bbox_label': label} for label in labels]}
 
-    run = runner('exposure-plain', object.__new__(EpochBasedTrainLoop))
+    run = runner('exposure-plain')
     run.train_dataloader.dataset = Plain()
     run.train_dataloader.batch_sampler.sampler = SimpleNamespace()
     hook = ExposureHook()

@@ -90,10 +90,6 @@ def taken(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_folder_of_the_same_experiment_may_be_taken(taken):
-    assert check_work_dir(config(taken)) == {}
-
-
 def test_a_folder_of_another_one_may_not(taken):
     message = r'(?s)another experiment:\n  model.depth: 18 there, 50 now\n  randomness.seed: 0 there, 1 now\n'
     with pytest.raises(RecordError, match=message + '.*--work-dir.*--resume.*--overwrite'):

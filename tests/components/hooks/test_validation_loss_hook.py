@@ -10,11 +10,11 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner, load_checkpoint
-from tiny_run import REPO, run_tool, write_config, write_data
+from tiny_run import write_config, write_data
 
 from mmcellseg.components.hooks import validation_loss_hook
 from mmcellseg.components.hooks.train_split_metric_hook import TrainSplitMetricHook
-from mmcellseg.components.hooks.validation_loss_hook import ValidationLossHook, forked_random_state
+from mmcellseg.components.hooks.validation_loss_hook import ValidationLossHook
 from mmcellseg.components.metrics.cell_metric import CellMetric
 
 NO_VALIDATION = 'val_dataloader = val_evaluator = val_cfg = None\n'
@@ -180,7 +180,6 @@ def test_images_that_are_not_trained_are_not_scored(tmp_path):
 @pytest.mark.parametrize(
     ('extra', 'message'),
     [
-        ("custom_hooks = [dict(type='ValidationLossHook')]", 'loads no annotations'),
         (f"{NO_VALIDATION}custom_hooks = [dict(type='TrainSplitMetricHook')]", 'there is no val_dataloader'),
         (f"{NO_VALIDATION}custom_hooks = [dict(type='ValidationLossHook')]", 'there is no validation split'),
     ],
@@ -227,29 +226,3 @@ def test_pipelines_without_a_loss_are_refused_in_every_part_of_a_wrapped_set():
         start(sound, part('LoadTiffImage', 'Resize', 'PackDetInputs'))
     with pytest.raises(ValueError, match=r'Resize comes before LoadCellAnnotations.*original image'):
         start(part('LoadTiffImage', 'Resize', 'LoadCellAnnotations', 'PackDetInputs'))
-
-
-def test_random_state_stays():
-    torch.manual_seed(1)
-    np.random.seed(1)
-    expected = torch.rand(1), np.random.rand()
-    torch.manual_seed(1)
-    np.random.seed(1)
-    with forked_random_state(7):
-        inside = torch.rand(2)
-        np.random.rand(5)
-    assert (torch.rand(1), np.random.rand()) == expected
-    with forked_random_state(7):
-        assert torch.equal(torch.rand(2), inside)
-    with forked_random_state(20231231001):  # an image id; numpy takes 32 bits
-        torch.rand(1)
-
-
-def test_a_test_needs_no_validation_data(tiny_trained, tmp_path):
-    extra = """
-custom_hooks = [dict(type='ValidationLossHook')]
-val_dataloader['dataset']['ann_file'] = 'annotations/elsewhere.json'
-"""
-    write_config(tmp_path / 'c.py', tiny_trained / 'data', extra)
-    run_tool(REPO / 'tools/test.py', 'c.py', str(tiny_trained / 'run/epoch_2.pth'), '--format-only', cwd=tmp_path)
-    assert list(tmp_path.rglob('submission.zip'))

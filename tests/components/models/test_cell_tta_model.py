@@ -12,8 +12,6 @@ from torch import nn
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.models.cell_tta_model import CellTTAModel, read_view
-from mmcellseg.components.transforms.swap_axes import SwapAxes
-from mmcellseg.ensemble import NMSFusion
 
 HEIGHT, WIDTH = 20, 30
 # An asymmetric cell: an L whose corner is at the top left, without a pixel of one end.
@@ -95,16 +93,6 @@ def test_eight_views_of_a_pipeline_are_the_eight_symmetries():
         assert_one_cell(found)
 
 
-def test_swap_axes_swaps_scale_factors_too_and_comes_after_the_flip():
-    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    loaded = {'img': image, 'img_shape': (4, 6), 'ori_shape': (2, 3), 'scale_factor': (1.9, 2.1)}
-    done = SwapAxes()({**loaded, 'flip': False})
-    assert (done['img_shape'], done['ori_shape'], done['scale_factor']) == ((6, 4), (3, 2), (2.1, 1.9))
-    np.testing.assert_array_equal(done['img'], image.transpose(1, 0, 2))
-    with pytest.raises(ValueError, match='SwapAxes: expected RandomFlip before it'):
-        SwapAxes()(loaded)
-
-
 def test_views_are_merged_as_members():
     """Agreement counts all four views: the one that found nothing too."""
     out = merge(
@@ -119,13 +107,6 @@ def test_views_are_merged_as_members():
     assert (found.labels.tolist(), found.bboxes.tolist()) == ([2], [BOX])
     np.testing.assert_array_equal(BoxMasks.from_rles(found.masks, HEIGHT, WIDTH).to_ndarray()[0], CELL)
     assert len(merge(view(None, [], []), view('vertical', [], [])).pred_instances) == 0
-
-
-def test_the_fusion_is_the_configs():
-    model = CellTTAModel(fusion={'type': 'NMSFusion', 'iou': 'mask'}, module=Detector())
-    assert isinstance(model.fusion, NMSFusion)
-    (out,) = model.merge_preds([[view(None, [CELL], [0.8]), view('vertical', [FLIPS['vertical']], [0.6])]])
-    assert out.pred_instances.scores.tolist() == pytest.approx([0.8])
 
 
 def test_views_are_kept_in_the_frame_of_the_image_where_asked_for():

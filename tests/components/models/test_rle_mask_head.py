@@ -145,17 +145,6 @@ def test_as_off_the_cpu(threshold):
         assert paste_as_rles(masks, boxes, 120, 100, threshold, whole_image=True) == stock
 
 
-@pytest.mark.parametrize(('threshold', 'dtype'), [(0, torch.bool), (-1, torch.uint8)])
-def test_thresholds_of_nothing_give_the_stock_tensor(threshold, dtype):
-    generator = torch.Generator().manual_seed(6)
-    boxes, labels = some_boxes(generator, 5, 40, 40).clamp(0, 40), torch.zeros(5, dtype=torch.long)
-    asked = (logits(generator, 5), boxes, labels, (40, 40), threshold, (2.0, 2.0))
-    stock, ours = (predict(kind, *asked) for kind in (FCNMaskHead, RLEMaskHead))
-    assert ours.masks.dtype == dtype
-    assert torch.equal(stock.masks, ours.masks)
-    assert torch.equal(stock.bboxes, ours.bboxes)
-
-
 class LargestTensor(TorchDispatchMode):
     """Keeps the most numbers that an operation's result had: tracemalloc does not see torch's memory."""
 

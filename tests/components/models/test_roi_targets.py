@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.structures.mask import BitmapMasks, mask_target
-from mmengine.config import ConfigDict
+from mmdet.structures.mask import BitmapMasks
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.components.models import roi_targets
@@ -61,19 +60,6 @@ def test_nothing_to_do():
         assert some.crop_and_resize(boxes, (4, 5), np.zeros(0, int)).masks.shape == (0, 4, 5)
     empty = BoxMasks.from_bitmaps(np.zeros((1, 8, 8), np.uint8))
     assert empty.crop_and_resize(np.float32([[0, 0, 5, 5]]), (4, 4), np.array([0])).masks.sum() == 0
-
-
-def test_through_mmdets_mask_target(rng):
-    full = scene(rng, 64, 80, 6, 12)
-    boxes = torch.from_numpy(proposals(rng, 20, -5, 60, 30))
-    owners = torch.from_numpy(rng.integers(0, 6, 20))
-    config = ConfigDict(mask_size=28)
-    ours, stock = (
-        mask_target([boxes.clone()], [owners], [m], config)
-        for m in (BoxMasks.from_bitmaps(full), BitmapMasks(full, 64, 80))
-    )
-    assert ours.shape == stock.shape == (20, 28, 28)
-    assert (ours != stock).float().mean() < 1e-3
 
 
 def test_exact_under_autocast(rng):

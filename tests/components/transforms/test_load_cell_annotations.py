@@ -7,7 +7,6 @@ import pycocotools.mask as mask_utils
 import pytest
 import torch
 from mmdet.datasets import CocoDataset
-from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import TRANSFORMS
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
@@ -155,26 +154,6 @@ def test_transforms_give_what_stock_gives(coco, name):
         assert (ours is None) == (stock is None)
         if ours is not None:
             assert_same(ours, stock)
-
-
-def test_packed_and_padded_by_the_preprocessor(coco):
-    packed = []
-    for kind in ('LoadCellAnnotations', 'LoadAnnotations'):
-        pack = TRANSFORMS.build({'type': 'PackDetInputs', 'meta_keys': ('img_id', 'img_shape')})
-        seed(0)
-        crop = TRANSFORMS.build({'type': 'RandomCrop', 'crop_size': (50, 60)})
-        batch = [pack(load(kind, coco, 0)), pack(crop(load(kind, coco, 1)))]
-        batch = {key: [sample[key] for sample in batch] for key in batch[0]}
-        preprocessor = DetDataPreprocessor(pad_mask=True, pad_size_divisor=32)
-        packed.append(preprocessor(batch, training=True)['data_samples'])
-    for ours, stock in zip(*packed):
-        assert isinstance(ours.gt_instances.masks, BoxMasks)
-        for part in ('gt_instances', 'ignored_instances'):
-            a, b = getattr(ours, part), getattr(stock, part)
-            assert len(a) == len(b)
-            np.testing.assert_array_equal(a.masks.to_ndarray(), b.masks.to_ndarray())
-        chosen = ours.gt_instances[torch.arange(len(ours.gt_instances)) % 2 == 0]
-        np.testing.assert_array_equal(chosen.masks.to_ndarray(), stock.gt_instances.masks.masks[::2])
 
 
 def test_transform_that_reads_bitmaps_says_what_to_do(coco):

@@ -26,7 +26,6 @@ def test_keys_and_channel_order(tmp_path, rng):
     assert results['img_shape'] == results['ori_shape'] == (20, 31)
     assert results['scale_factor'] == (1.0, 1.0)
     assert np.array_equal(load(path, channel_order='rgb')['img'], rgb)
-    assert load(path, to_float32=True)['img'].dtype == np.float32
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])

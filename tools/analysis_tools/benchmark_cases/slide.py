@@ -1,12 +1,11 @@
 """Whole slides: a mosaic through a network, and a million drawn cells through the seams and all formats.
 
-There is no stock way beside them: MMDetection predicts single images. ``MODEL=CONFIG:CHECKPOINT`` names the network of
-the mosaic; without it, it is that of step 34 with random weights, which finds as many cells as a tile may have.
+There is no stock way beside them: MMDetection predicts single images. The network of the mosaic is that of step 34 with
+random weights, which finds as many cells as a tile may have.
 """
 
 import json
 import multiprocessing
-import os
 import resource
 import tempfile
 import time
@@ -139,24 +138,17 @@ def million(folder: Path, side: int, number: int) -> dict[str, Any]:
 def through_network(folder: Path, side: int, data: Path | None) -> dict[str, Any]:
     """The mosaic through a network into GeoJSON; what its ``test_step`` takes is the network's time."""
     import torch
+    from mmdet.registry import MODELS
 
     from mmcellseg import predict as trained
+    from mmcellseg.runs.launch import load_config
 
     write_mosaic(folder / 'mosaic.tif', side, data)
-    given = os.environ.get('MODEL')
-    if given:
-        config, checkpoint = given.split(':')
-    else:
-        from mmdet.registry import MODELS
-
-        from mmcellseg.runs.launch import load_config
-
-        config, checkpoint = str(CONFIG), str(folder / 'random.pth')
-        cfg = load_config(config)
-        cfg.model.backbone.init_cfg = None
-        torch.manual_seed(0)
-        torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {}}, checkpoint)
-    model = trained.load(config, checkpoint, score_thr='auto' if given else 0.0, device='auto', workers=2, **OPTIONS)
+    cfg = load_config(str(CONFIG))
+    cfg.model.backbone.init_cfg = None
+    torch.manual_seed(0)
+    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {}}, folder / 'random.pth')
+    model = trained.load(CONFIG, folder / 'random.pth', score_thr=0.0, workers=2, **OPTIONS)
     seconds, step = [0.0], model.detector._model.test_step
 
     def timed(batch: Any) -> Any:
@@ -171,7 +163,7 @@ def through_network(folder: Path, side: int, data: Path | None) -> dict[str, Any
     row = predict(model, str(folder / 'mosaic.tif'), folder, {'geojson': FORMATS['geojson']})
     row['network s'] = seconds[0]
     row['all else %'] = 100 * (1 - seconds[0] / row['s'])
-    return {'what': f'mosaic of {side}² px, {"MODEL" if given else "random weights"}', **row}
+    return {'what': f'mosaic of {side}² px, random weights', **row}
 
 
 def alone(function: Callable, *args: Any) -> dict[str, Any]:
