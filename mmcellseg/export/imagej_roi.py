@@ -1,7 +1,5 @@
 """A zip of ImageJ ROIs, one a cell."""
 
-import struct
-import zipfile
 from collections.abc import Generator
 from itertools import pairwise
 
@@ -11,9 +9,11 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 from ..structures.files import atomic_open
 from .cells import Cells
 from .outlines import trace
+from .stored_zip import StoredZip
 from .writer import Writer
 
 _LARGEST = 60_535  # ImageJ takes larger 16-bit coordinates for negative ones
+_HEADER = 64  # bytes of each of the two headers
 
 
 class ImagejRoiWriter(Writer):
@@ -26,9 +26,13 @@ class ImagejRoiWriter(Writer):
     suffix = '.rois.zip'
 
     def _open(self) -> Generator[None, None, None]:
-        self._traced = {label: self._roi(label, ROI_TYPE.TRACED).tobytes() for label in self.classes}
-        with atomic_open(self.path) as file, zipfile.ZipFile(file, 'w') as self._zip:
+        self._row = {label: row for row, label in enumerate(self.classes)}
+        traced = b''.join(self._roi(label, ROI_TYPE.TRACED).tobytes() for label in self.classes)
+        self._empty = np.frombuffer(traced, np.uint8).reshape(-1, 2 * _HEADER)
+        with atomic_open(self.path) as file:
+            self._zip = StoredZip(file)
             yield
+            self._zip.close()
 
     def _roi(self, label: int, kind: ROI_TYPE, name: str = '') -> ImagejRoi:
         group = list(self.classes).index(label) + 1
@@ -43,44 +47,60 @@ class ImagejRoiWriter(Writer):
         if not len(outlines.owner):
             return
         rings = np.flatnonzero(np.diff(outlines.owner, prepend=-1, append=len(cells)))  # where each cell's begin
-        begins = outlines.starts[rings]
-        low, high = (f.reduceat(outlines.vertices, begins[:-1]) for f in (np.minimum, np.maximum))
-        inside = (outlines.vertices - np.repeat(low, np.diff(begins), axis=0)).astype('>i2')
-        labels, scores = cells.labels.tolist(), cells.scores.tolist()
-        owners, sides = outlines.owner[rings[:-1]].tolist(), np.concatenate([low, high], axis=1).tolist()
-        for k, (left, top, right, bottom), (a, b), (start, end) in zip(
-            owners, sides, pairwise(rings.tolist()), pairwise(begins.tolist())
-        ):
-            name = f'{first + k:07d} {self.classes[labels[k]].name} {scores[k]:.3f}'
-            if b == a + 1 and max(right, bottom) <= _LARGEST and max(right - left, bottom - top, end - start) < 1 << 15:
-                roi = _filled(self._traced[labels[k]], (top, left, bottom, right), inside[start:end], name)
-            else:
-                composite = self._roi(labels[k], ROI_TYPE.RECT, name)
-                composite.left, composite.top, composite.right, composite.bottom = left, top, right, bottom
-                composite.multi_coordinates = _path(outlines.vertices, outlines.starts[a : b + 1].tolist())
-                composite.shape_roi_size = len(composite.multi_coordinates)
-                roi = composite.tobytes()
-            # Number alone: a class's name may hold what a file's name may not. No date: the same bytes each time.
-            self._zip.writestr(zipfile.ZipInfo(f'{first + k:07d}.roi'), roi)
+        begins, owner = outlines.starts[rings], outlines.owner[rings[:-1]]
+        x, y = np.ascontiguousarray(outlines.vertices.T)
+        sides = np.stack([f.reduceat(v, begins[:-1]) for f in (np.minimum, np.maximum) for v in (x, y)], axis=1)
+        files = [f'{number:07d}' for number in (first + owner).tolist()]
+        labels = cells.labels[owner].tolist()
+        names = [
+            f'{file} {self.classes[label].name} {score:.3f}'
+            for file, label, score in zip(files, labels, cells.scores[owner].tolist())
+        ]
+        rois = _filled(self._empty[[self._row[label] for label in labels]], sides, x, y, begins, names)
+        wide = np.maximum((sides[:, 2:] - sides[:, :2]).max(axis=1), np.diff(begins))
+        traced = (np.diff(rings) == 1) & (sides[:, 2:].max(axis=1) <= _LARGEST) & (wide < 1 << 15)
+        for k in np.flatnonzero(~traced).tolist():
+            composite = self._roi(labels[k], ROI_TYPE.RECT, names[k])
+            composite.left, composite.top, composite.right, composite.bottom = sides[k].tolist()
+            composite.multi_coordinates = _path(
+                outlines.vertices, outlines.starts[rings[k] : rings[k + 1] + 1].tolist()
+            )
+            composite.shape_roi_size = len(composite.multi_coordinates)
+            rois[k] = composite.tobytes()
+        # Number alone: a class's name may hold what a file's name may not.
+        self._zip.write(zip([f'{file}.roi' for file in files], rois))
 
 
-def _filled(empty: bytes, sides: tuple[int, ...], corners: np.ndarray, name: str) -> bytes:
-    """The bytes that roifile makes of a traced ROI without corners and name, with these.
+def _filled(
+    headers: np.ndarray, sides: np.ndarray, x: np.ndarray, y: np.ndarray, begins: np.ndarray, names: list[str]
+) -> list[bytes]:
+    """The bytes that roifile makes of N traced ROIs.
 
     Most of a slide's time would go into roifile's checks and conversions of single numbers.
 
     Args:
-        empty: Header of 64 bytes, second header of 64 bytes.
-        sides: Top, left, bottom, right in px.
-        corners: (K, 2) big-endian int16 xy from (left, top).
-        name: Shown by ImageJ.
+        headers: (N, 128) uint8, which are changed: both headers of a ROI without corners and name.
+        sides: (N, 4) left, top, right and bottom in px.
+        x, y: (V,) corners of all ROIs, end to end.
+        begins: (N + 1,) where each ROI's corners begin.
+        names: Shown by ImageJ.
     """
-    second, words = 64 + 4 * len(corners), name.encode('utf-16-be')
-    numbers = struct.pack('>4HH', *sides, len(corners)), struct.pack('>i', second)
-    named = struct.pack('>ii', second + 64, len(words) // 2)
-    return b''.join(
-        (empty[:8], numbers[0], empty[18:60], numbers[1], corners.tobytes('F'), empty[64:80], named, empty[88:], words)
-    )
+    number, words = np.diff(begins), [name.encode('utf-16-be') for name in names]
+    second = _HEADER + 4 * number  # where the second header begins
+    headers[:, 8:18] = np.column_stack([sides[:, [1, 0, 3, 2]], number]).astype('>u2', 'C').view(np.uint8)
+    headers[:, 60:64] = second.astype('>i4')[:, None].view(np.uint8)
+    named = np.stack([second + _HEADER, np.fromiter(map(len, words), np.int64) // 2], axis=1)
+    headers[:, 80:88] = named.astype('>i4').view(np.uint8)
+    # All x of a ROI, then all its y, each from its left upper corner.
+    place = np.arange(len(x)) + np.repeat(begins[:-1], number)
+    corners = np.empty(2 * len(x), '>u2')
+    corners[place] = x - np.repeat(sides[:, 0], number)
+    corners[place + np.repeat(number, number)] = y - np.repeat(sides[:, 1], number)
+    head, middle = headers.tobytes(), corners.tobytes()
+    return [
+        b''.join((head[at : at + _HEADER], middle[a:b], head[at + _HEADER : at + 2 * _HEADER], text))
+        for at, (a, b), text in zip(range(0, len(head), 2 * _HEADER), pairwise((4 * begins).tolist()), words)
+    ]
 
 
 def _path(vertices: np.ndarray, starts: list[int]) -> np.ndarray:
