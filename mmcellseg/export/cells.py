@@ -81,12 +81,14 @@ def paint(label_map: np.ndarray, masks: InstanceMasks, scores: np.ndarray, ids: 
 
     Where cells overlap, the one of the highest score is on top, of equal scores that of the least id.
     """
-    windows, boxes = masks.windows(), masks.boxes.tolist()
+    foreground, starts, boxes = masks.bits != 0, masks.starts.tolist(), masks.boxes.tolist()
+    values = ids.astype(label_map.dtype)
     for k in np.lexsort((ids, -scores))[::-1].tolist():
         x1, y1, x2, y2 = boxes[k]
         first, last = max(y1, top), min(y2, top + len(label_map))
         if first < last:
-            label_map[first - top : last - top, x1:x2][windows[k][first - y1 : last - y1] != 0] = ids[k]
+            window = foreground[starts[k] : starts[k + 1]].reshape(y2 - y1, x2 - x1)
+            label_map[first - top : last - top, x1:x2][window[first - y1 : last - y1]] = values[k]
 
 
 def join(parts: Sequence[Cells]) -> Cells:

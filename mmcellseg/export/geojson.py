@@ -80,18 +80,19 @@ def _geometries(outlines: Outlines) -> Iterator[tuple[int, str, str]]:
 
 def _points(xy: np.ndarray) -> tuple[str, np.ndarray]:
     """``[x,y],`` of points (V, 2) int, none below 0, end to end, and where each begins (V + 1,)."""
-    digits = len(str(xy.max(initial=0)))
-    text = np.empty((len(xy), 2 * digits + 4), np.uint8)
-    keep = np.ones(text.shape, bool)
-    text[:, 0], text[:, digits + 1], text[:, -2], text[:, -1] = b'[,],'
-    for first, values in zip((1, digits + 2), xy.T.astype(np.uint32)):
-        for place in range(digits - 1, -1, -1):
-            rest = values // 10
-            text[:, first + place] = values - 10 * rest + ord('0')
-            if place < digits - 1:
-                keep[:, first + place] = values > 0
-            values = rest
-    return text[keep].tobytes().decode('ascii'), offsets(keep.sum(axis=1))
+    numbers = np.arange(int(xy.max(initial=0)) + 1)
+    digits = len(str(numbers[-1]))
+    # Each number as x and as y, with zeros for what it does not fill; numpy copies rows of 4, 8 or 16 bytes fastest.
+    texts = np.zeros((len(numbers), 2, 1 << (digits + 1).bit_length()), np.uint8)
+    texts[:, 0, 0], texts[:, 0, digits + 1], texts[:, 1, digits], texts[:, 1, digits + 1] = b'[,],'
+    lengths = np.full(len(numbers), 2)
+    for place in range(digits - 1, -1, -1):
+        shown = (numbers > 0) | (place == digits - 1)
+        texts[:, 0, 1 + place] = texts[:, 1, place] = np.where(shown, numbers % 10 + ord('0'), 0)
+        lengths += shown
+        numbers //= 10
+    text = texts.reshape(-1, texts.shape[2]).take((2 * xy + [0, 1]).ravel(), axis=0)
+    return text.tobytes().translate(None, b'\0').decode('ascii'), offsets(lengths[xy.ravel()])[::2]
 
 
 class GeoJsonWriter(Writer):

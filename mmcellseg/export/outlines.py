@@ -54,25 +54,28 @@ def _trace(masks: InstanceMasks, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
     boxes = masks.boxes[chosen].astype(np.int64)
     lines = boxes[:, 3] - boxes[:, 1] + 1  # lines between rows of pixels
     first = offsets(lines)
-    canvas = np.zeros((first[-1] + 1, (boxes[:, 2] - boxes[:, 0]).max() + 2), np.uint8)
+    width = int((boxes[:, 2] - boxes[:, 0]).max()) + 2
+    canvas = np.zeros((first[-1] + 1, width), bool)
     for window, y in zip(masks.windows(chosen), first.tolist()):
-        np.not_equal(window, 0, out=canvas[y + 1 : y + 1 + len(window), 1 : 1 + window.shape[1]], casting='unsafe')
-    edge = canvas[:-1] ^ canvas[1:]
-    crossing = edge[:, :-1] & edge[:, 1:] & (canvas[:-1, :-1] ^ canvas[:-1, 1:])  # two pixels touch by a corner
-    flat = np.flatnonzero((edge[:, :-1] ^ edge[:, 1:]) | crossing)
-    flat = np.repeat(flat, 1 + crossing.ravel()[flat])  # two corners: one ends the line from the left, one begins
-    y, x = np.divmod(flat, canvas.shape[1] - 1)
+        canvas[y + 1 : y + 1 + len(window), 1 : 1 + window.shape[1]] = window
+    # A corner has the place of the pixel to its upper left. No mask has pixels in the first and the last column.
+    pixels = canvas.ravel()
+    edge = pixels[:-width] ^ pixels[width:]
+    crossing = edge[:-1] & edge[1:] & (pixels[:-width][:-1] ^ pixels[:-width][1:])  # two pixels touch by a corner
+    flat = np.flatnonzero((edge[:-1] ^ edge[1:]) | crossing)
+    flat = np.repeat(flat, 1 + crossing[flat])  # two corners: one ends the line from the left, one begins
+    y, x = np.divmod(flat, width)
     across = np.empty(len(flat), np.int64)
-    by_column = np.argsort(x.astype(np.uint16 if canvas.shape[1] < 1 << 16 else np.int64), kind='stable')
+    by_column = np.argsort(x.astype(np.uint16 if width < 1 << 16 else np.int64), kind='stable')
     across[by_column[0::2]], across[by_column[1::2]] = by_column[1::2], by_column[0::2]
 
     # A segment is a horizontal pair. It runs to the right where the mask is below it.
-    right = canvas[y[0::2] + 1, x[0::2] + 1] == 1
+    right = pixels[flat[0::2] + width + 1]
     source = np.arange(0, len(flat), 2) + ~right
     target = source ^ 1
     twin = np.flatnonzero(flat[:-1] == flat[1:])  # the first of two corners at one place
     # Both lines that end at it, to the left and up, belong to one pixel only if that pixel is of the mask.
-    across = _exchange(across, twin[canvas[y[twin], x[twin]] == 0])
+    across = _exchange(across, twin[~pixels[flat[twin]]])
     ring = _cycles(across[target] >> 1)
     touching = twin[ring[twin >> 1] == ring[(twin + 1) >> 1]]
     if len(touching):  # a ring that meets itself is two rings
@@ -81,9 +84,10 @@ def _trace(masks: InstanceMasks, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
     order, lengths = _walk(across[target] >> 1, ring)
     source, target = source[order], target[order]
 
-    local = np.stack([x[source], x[target]], axis=1).ravel(), np.repeat(y[source], 2)
-    owner = np.searchsorted(first, y[source], side='right') - 1
-    vertices = np.stack(local, axis=1) + np.repeat(boxes[owner, :2] - np.stack([0 * lines, first[:-1]], 1)[owner], 2, 0)
+    owner = np.repeat(np.arange(len(chosen)), lines)[y[source]]
+    vertices = np.empty((len(source), 2, 2), np.int32)  # both ends of each segment
+    vertices[:, 0, 0], vertices[:, 1, 0] = boxes[owner, 0] + x[source], boxes[owner, 0] + x[target]
+    vertices[:, :, 1] = ((boxes[:, 1] - first[:-1])[owner] + y[source])[:, None]
     begins = offsets(lengths)[:-1]
     owner = owner[begins]
     hole = np.add.reduceat(y[source] * (x[source] - x[target]), begins) < 0  # twice nothing: the signed area
@@ -94,7 +98,7 @@ def _trace(masks: InstanceMasks, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
         labels = cv2.connectedComponents((masks.window(int(chosen[k])) != 0).astype(np.uint8), connectivity=4)[1]
         a, b = source[begins[rings]], target[begins[rings]]
         piece[rings] = labels[y[a] - first[k] - (x[a] > x[b]), np.minimum(x[a], x[b])]
-    return vertices.astype(np.int32), 2 * lengths, chosen[owner], piece, hole
+    return vertices.reshape(-1, 2), 2 * lengths, chosen[owner], piece, hole
 
 
 def _exchange(across: np.ndarray, first: np.ndarray) -> np.ndarray:

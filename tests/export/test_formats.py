@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from shapely.geometry import shape
 from mmcellseg.export import label_tiff
 from mmcellseg.export.cells import Cells
 from mmcellseg.export.formats import FORMATS
+from mmcellseg.export.geojson import _points
 from mmcellseg.structures.masks import InstanceMasks
 from mmcellseg.structures.results import read_results
 
@@ -55,6 +57,14 @@ def test_a_feature_is_what_qupath_reads():
         'classification': {'name': 'Immune, ß', 'color': [0, 0, 200]},
         'measurements': {'Score': 0.5, 'Area px^2': 8},
     }
+
+
+@pytest.mark.parametrize('largest', [0, 9, 10, 99_999, 1_000_000])
+def test_points_are_written_as_json_writes_them(largest):
+    values = [v for v in (0, 7, 10, 99, 100, 1000, 65_536, largest) if v <= largest]
+    points = np.array([[x, y] for x in values for y in values], np.int32)
+    text, ends = _points(points)
+    assert [text[a:b] for a, b in pairwise(ends.tolist())] == [f'[{x},{y}],' for x, y in points.tolist()]
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -184,6 +194,15 @@ def test_coco_results_are_read_as_predictions(number, tmp_path):
     assert (masks.to_ndarray() == cells.masks.to_ndarray()).all()
 
 
+def test_coco_results_are_written_as_json_writes_them(tmp_path):
+    cells = random_cells(np.random.default_rng(2), 30, *SIZE)
+    lines = write('coco', tmp_path, cells, batches=3).read_text(encoding='utf-8').splitlines()
+    assert (lines[0], lines[-1]) == ('[', ']')
+    entries = json.loads(''.join(lines))
+    assert [line.removesuffix(',') for line in lines[1:-1]] == [json.dumps(entry) for entry in entries]
+    assert list(entries[0]) == ['image_id', 'category_id', 'score', 'bbox', 'segmentation', 'agreement']
+
+
 def content(path):
     """The bytes; of a zip those of its files."""
     if path.suffix == '.zip':
@@ -199,6 +218,15 @@ def test_batches_do_not_show_in_the_file(name, seed, tmp_path):
     whole = content(write(name, tmp_path, cells, mpp=None))
     assert content(write(name, tmp_path, cells, batches=23, mpp=None)) == whole
     assert write(name, tmp_path, cells[:0], batches=2).is_file()  # without cells too
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_any_value_but_0_is_of_the_cell(name, tmp_path):
+    cells = random_cells(np.random.default_rng(0), 20, *SIZE)
+    plain = content(write(name, tmp_path, cells))
+    bits = cells.masks.bits * np.random.default_rng(0).integers(1, 256, len(cells.masks.bits))
+    masks = InstanceMasks(*SIZE, cells.masks.boxes, cells.masks.starts, bits)
+    assert content(write(name, tmp_path, replace(cells, masks=masks))) == plain
 
 
 def write_two(writer, cells):
