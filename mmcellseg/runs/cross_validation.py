@@ -194,7 +194,7 @@ def submit_folds(cfg: Config, folds: int, work_dir: Path) -> Path:
     """
     if (done := submitted(work_dir)) is not None:
         return done
-    ids_file, ann_file = find_ids_file(cfg), annotation_file(config_datasets(cfg, 'test')[0])
+    ids_file, ann_file = find_ids_file(cfg), annotation_file(config_datasets(cfg, 'test')[0]) or ''
     cfg.dump(work_dir / 'submit.py')
     members = []
     for fold in range(folds):

@@ -32,6 +32,8 @@ def load_config(path: str, options: dict | None = None, work_dir: str | None = N
     The run's folder is ``work_dir``, else the config's own, else ``work_dirs/<name of the config>``.
     """
     cfg = read_config(path)
+    if 'begun_from' in cfg:  # a copy in a folder that an earlier version resumed: load_from is the config's again
+        cfg.resume, cfg.load_from = False, cfg.pop('begun_from')
     cfg.launcher = launcher
     if options:
         check_options(cfg, options)
@@ -70,7 +72,10 @@ def resume_point(cfg: Config, resume: str | None) -> str | None:
     None if it does not resume, as ``'auto'`` does not where there is no checkpoint: it begins as its config says then,
     with the weights of its ``load_from``. The config stays as it is: it says what the run began from.
     """
-    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if resume != 'auto' or (last := find_latest_checkpoint(cfg.work_dir)) is None:
+        return None if resume == 'auto' else resume
+    beside = Path(cfg.work_dir) / Path(last).name  # the folder may have been copied or renamed since
+    return str(beside) if beside.is_file() else last
 
 
 def set_seed(cfg: Config, seed: int | None) -> None:

@@ -161,6 +161,21 @@ def test_mixed_precision_wants_an_accelerator(tmp_path, monkeypatch, accelerator
         assert difference(experiment(Config.fromfile(path)), experiment(cfg)) == {}
 
 
+def test_the_config_of_a_resumed_run_says_what_it_began_from(tiny_trained, tmp_path):
+    """Also the copy that an earlier version left, with the name of that file in begun_from."""
+    shutil.copytree(tiny_trained / 'run', tmp_path / 'copied')
+    path = config(tmp_path, f"load_from = 'begin.pth'\nwork_dir = '{tmp_path / 'copied'}'\n")
+    cfg = launch.load_config(str(path))
+    assert launch.resume_point(cfg, None) is None
+    assert launch.resume_point(cfg, 'auto') == str(tmp_path / 'copied/epoch_2.pth')  # not the one it is a copy of
+    assert launch.resume_point(cfg, 'other.pth') == 'other.pth'
+    assert (cfg.load_from, 'resume' in cfg) == ('begin.pth', False)
+    cfg.merge_from_dict({'resume': True, 'load_from': 'last.pth', 'begun_from': 'begin.pth'})
+    cfg.dump(tmp_path / 'copy.py')
+    copy = launch.load_config(str(tmp_path / 'copy.py'))
+    assert (copy.load_from, copy.resume) == ('begin.pth', False)
+
+
 def test_what_the_command_line_says_goes_before_the_config(tmp_path):
     path = str(config(tmp_path, 'randomness = dict(seed=7, deterministic=True)\n'))
     cfg = launch.load_config(path)
