@@ -14,7 +14,7 @@ from .components.provenance import median_cell_area, sha256
 from .ensemble import build_fusion
 from .ensemble.members import Member
 from .reporting.records import RecordError, read_record
-from .runs.detector import Detector, FusedDetector
+from .runs.detector import Detector, FusedDetector, scale_caps
 from .runs.ensembles import find_checkpoint, is_ensemble
 from .runs.launch import load_config
 from .runs.predictor import Mpp, Predictor
@@ -103,6 +103,7 @@ def load(
         if member.config is None:
             raise ValueError(f'{config}: member {member.name!r} names no config, so it cannot predict new images')
         own, path = load_config(member.config), find_checkpoint(member) if checkpoint is None else Path(checkpoint)
+        scale_caps(own, (options.get('tile', Predictor.tile) / Predictor.tile) ** 2)
         configs.append(own)
         detectors.append(Detector(own, str(path), device, tta or bool(own.get('tta'))))
         weights.append(sha256(path))

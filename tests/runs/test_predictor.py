@@ -91,6 +91,16 @@ def test_a_large_image_is_predicted_in_tiles(tiny_trained, model, tmp_path):
     assert (cells.boxes[:, 2] > 100).any()  # in px of the image, not of a tile
 
 
+def test_a_tile_has_as_many_proposals_a_px_as_the_config_has_for_a_tile_of_1024_px(tiny_trained, model):
+    def caps(tile):
+        loaded = predict.load(*model, tile=tile, overlap=0).detector._model.test_cfg
+        return loaded.rpn.nms_pre, loaded.rpn.max_per_img, loaded.rcnn.max_per_img
+
+    pre, proposals, cells = caps(1024)
+    assert caps(512) == (pre // 4, proposals // 4, cells)  # a small tile may be crowded
+    assert caps(2048) == (4 * pre, 4 * proposals, 4 * cells)
+
+
 def test_members_are_merged_on_each_tile(tiny_trained, model, tmp_path, monkeypatch):
     """And a cap that one of them reaches is said once: of 10 detections in a tile, which a score of 0 fills."""
     said = []
