@@ -1,7 +1,6 @@
 """Files that are there whole or not at all."""
 
 import errno
-import fcntl
 import glob
 import os
 import tempfile
@@ -9,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows, where the temporary files of killed writes stay
+    fcntl = None  # type: ignore[assignment]
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -24,8 +28,9 @@ def _temporary(path: Path) -> tuple[BinaryIO, str]:
     while True:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
         file = os.fdopen(handle, 'wb')
-        with suppress(OSError):  # a disk without locks, where leftovers stay
-            fcntl.flock(file, fcntl.LOCK_EX)
+        if fcntl is not None:
+            with suppress(OSError):  # a disk without locks, where leftovers stay
+                fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
             return file, name
         file.close()  # another writer took it for a leftover before it was locked
@@ -40,7 +45,8 @@ def atomic_open(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    if fcntl is not None:
+        _remove_leftovers(path)
     file, name = _temporary(path)
     try:
         with file:
