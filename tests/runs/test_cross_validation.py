@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from mmengine.config import Config
-from tiny_run import write_config, write_data
+from tiny_run import REPO, run_tool, write_config, write_data
 
 from mmcellseg.components.box_masks import BoxMasks
 from mmcellseg.data.split import write_subset
@@ -133,24 +133,14 @@ def test_scores_and_out_of_fold_predictions(tmp_path):
     assert saved['mean']['segm_AP50'] == 0.5
 
 
-def test_a_fold_through_the_real_tools(tmp_path):
-    """Trained in one go, then its results taken away: the second call resumes, finds nothing to train, and tests."""
-    root = write_data(tmp_path / 'data')
-    coco = json.loads((root / 'annotations' / 'train.json').read_text())
-    for side, ids in (('train', [1, 2]), ('val', [3, 4])):
-        write_subset(coco, ids, root / 'annotations' / f'fold0_{side}.json')
-    write_config(tmp_path / 'tiny.py', root, 'train_cfg["max_epochs"] = 1')
-    cfg = Config.fromfile(tmp_path / 'tiny.py')
-    results = run_fold(cfg, 0, tmp_path / 'cv')
-    first = results.read_bytes()
-    assert {e['image_id'] for e in read_results(results)} <= {3, 4}
-    results.unlink()
-    run_fold(cfg, 0, tmp_path / 'cv')
-    assert results.read_bytes() == first
-
-
 def test_two_folds_and_their_views_to_a_submission(tmp_path, monkeypatch):
-    """The views of both folds' models are merged; the record's threshold is fitted on the images out of fold."""
+    """The views of both folds' models are merged; the record's threshold is fitted on the images out of fold.
+
+    A fold whose results are taken away resumes, finds nothing to train, and is tested again.
+    """
+    monkeypatch.setattr(
+        cross_validation, 'run_tool', lambda tool, *options: run_tool(REPO / 'tools' / tool, *options, cwd=tmp_path)
+    )
     root = write_data(tmp_path / 'data')
     coco = json.loads((root / 'annotations' / 'train.json').read_text())
     for fold, (train, val) in enumerate((([1, 2], [3, 4]), ([3, 4], [1, 2]))):
@@ -168,6 +158,10 @@ def test_two_folds_and_their_views_to_a_submission(tmp_path, monkeypatch):
         cfg, folder = Config.fromfile(path), tmp_path / f'{path.stem}_cv'
         check_folds(cfg, 2, folder)
         results = [run_fold(cfg, fold, folder) for fold in range(2)]
+        assert {e['image_id'] for e in read_results(results[0])} <= {3, 4}
+        first = results[0].read_bytes()
+        results[0].unlink()
+        assert run_fold(cfg, 0, folder).read_bytes() == first
     assert fold_weights(cfg, 1, folder) == tmp_path / 'tiny_cv/fold1'
     assert not list(folder.glob('fold*/*.pth'))  # nothing was trained
     summarise(cfg, results, folder)

@@ -135,7 +135,7 @@ def test_without_annotations_only_files_are_written(folder):
 
 def test_bad_members_are_refused_before_inference(folder):
     (folder / 'b.json').write_text((folder / 'b.json').read_text()[:-30])
-    with pytest.raises(ResultsError, match=r'b\.json: the list breaks'):
+    with pytest.raises(ResultsError, match=r'b\.json: truncated or not valid JSON'):
         run_test(folder)
     assert Reciter.calls == 0
     wrong = entries_of(CELLS, 0.7)
