@@ -175,4 +175,4 @@ def alone(function: Callable, *args: Any) -> dict[str, Any]:
 def run(data: Path | None, quick: bool) -> list[dict]:
     """The drawn slide of 60,000² px, and the mosaic of 10,000² px."""
     rows = [alone(million, *((3000, 2500) if quick else (60000, 1_000_000)))]
-    return [*rows, alone(through_network, 500 if quick else 10000, data)]
+    return [*rows, alone(through_network, 200 if quick else 10000, data)]
