@@ -19,6 +19,7 @@ from mmcellseg.runs import launch
 from mmcellseg.runs.cross_validation import (
     OOF_IMAGES_NAME,
     OOF_NAME,
+    SCORES_NAME,
     check_folds,
     record_folds,
     run_fold,
@@ -56,7 +57,7 @@ def main() -> None:
         print(summarise(cfg, results, work_dir))
         record_folds(args.config, cfg, results, work_dir)
         print(f'out-of-fold predictions: {work_dir / OOF_NAME}, of the images in {work_dir / OOF_IMAGES_NAME}')
-        print(f'scores: {work_dir / "cross-validation.json"}')
+        print(f'scores: {work_dir / SCORES_NAME}')
         if args.submit:
             print(f'submission: {submit_folds(cfg, args.folds, work_dir)}')
 

@@ -14,6 +14,7 @@ from .predictions import Predictions
 KINDS = ('right', 'wrong class', 'duplicate', 'merged', 'split', 'poor mask', 'background', 'missed')
 RIGHT, WRONG_CLASS, DUPLICATE, MERGED, SPLIT, POOR, BACKGROUND, MISSED = range(len(KINDS))
 MATCH_IOU, POOR_IOU, COVER = 0.5, 0.1, 0.5
+OUTCOMES = ('right', 'wrong class', 'missed', 'spurious')  # what pictures tell apart
 
 
 class ImagePairs(NamedTuple):
@@ -93,6 +94,11 @@ def sort_errors(pairs: ImagePairs, cell_of: np.ndarray) -> tuple[np.ndarray, np.
     kinds[matched] = np.where(right, RIGHT, WRONG_CLASS)
     cells[cell_of[matched]] = kinds[matched]
     return kinds, cells
+
+
+def outcomes(kinds: np.ndarray) -> np.ndarray:
+    """The outcome (P,) of each prediction, as indices of ``OUTCOMES``, from its kind."""
+    return np.select([kinds == RIGHT, kinds == WRONG_CLASS], [0, 1], 3)
 
 
 def image_pairs(gt: GroundTruth, predictions: Predictions, image_id: int, score_thr: float = 0.0) -> ImagePairs:

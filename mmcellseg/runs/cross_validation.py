@@ -15,7 +15,7 @@ from ..components.record import config_facts, experiment
 from ..data.class_weights import text_table
 from ..ensemble import build_fusion
 from ..ensemble.driver import merge_files
-from ..ensemble.members import Member, read_image_set
+from ..ensemble.members import Member, find_results, read_image_set
 from ..evaluation.evaluate import evaluate_results, sweep_score_thresholds
 from ..evaluation.ground_truth import GroundTruth
 from ..export.submission import write_submission
@@ -28,7 +28,7 @@ from .outputs import find_ids_file, set_validation
 from .processes import run_tool
 from .steps import check_publishable, finish_step, submitted, weights_leaf
 
-OOF_NAME, OOF_IMAGES_NAME = 'oof-results.json', 'oof-images.json'
+OOF_NAME, OOF_IMAGES_NAME, SCORES_NAME = 'oof-results.json', 'oof-images.json', 'cross-validation.json'
 SHOWN = ('segm_AP50', 'bPQ', 'AJI', 'Dice')  # of each fold, in the record
 
 
@@ -79,10 +79,15 @@ def fold_weights(cfg: Config, fold: int, work_dir: Path) -> Path:
     return source / f'fold{fold}'
 
 
+def _ann_file(cfg: Config, fold: int) -> Path:
+    """The annotations that a fold is validated on."""
+    return Path(fold_config(cfg, fold, 'unused').val_evaluator['ann_file'])
+
+
 def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
     """Refuse missing or surplus files of folds, or missing weights of another step, before any training."""
     for fold in range(folds):
-        path = Path(fold_config(cfg, fold, 'unused').val_evaluator['ann_file'])
+        path = _ann_file(cfg, fold)
         for wanted in (path.with_name(f'fold{fold}_train.json'), path):
             if not wanted.is_file():
                 raise FileNotFoundError(
@@ -140,12 +145,12 @@ def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
     """Score each fold, write ``oof-results.json`` and ``cross-validation.json``, and return the table."""
     scores, entries = [], []
     for fold, path in enumerate(results):
-        scores.append(evaluate_results(path, fold_config(cfg, fold, path).val_evaluator['ann_file']))
+        scores.append(evaluate_results(path, _ann_file(cfg, fold)))
         entries += read_results(path)
     write_results(work_dir / OOF_NAME, entries)
     summary = mean_and_std(scores)
     moments = {name: {key: pair[k] for key, pair in summary.items()} for k, name in enumerate(('mean', 'std'))}
-    atomic_write(work_dir / 'cross-validation.json', json.dumps({'folds': scores, **moments}, indent=1))
+    atomic_write(work_dir / SCORES_NAME, json.dumps({'folds': scores, **moments}, indent=1))
     head = ('', *(f'fold {fold}' for fold in range(len(scores))), 'mean ± std')
     rows = [
         (key, *(f'{s[key]:.4f}' for s in scores), f'{mean:.4f} ± {std:.4f}')
@@ -159,16 +164,15 @@ def record_folds(config: str, cfg: Config, results: Sequence[Path], work_dir: Pa
     """Fit one score threshold on all images out of fold, and write ``record.json`` as a step's.
 
     The figures are those of all images together, and of each fold (``folds``, with mean and deviation) at the same
-    threshold. ``oof-images.json`` has the images that ``oof-results.json`` is of.
+    threshold. ``oof-images.json`` has the images that ``oof-results.json`` is of. :func:`summarise` comes before.
     """
     check_publishable(work_dir)
-    ann_files = [Path(fold_config(cfg, fold, path).val_evaluator['ann_file']) for fold, path in enumerate(results)]
+    ann_files = [_ann_file(cfg, fold) for fold in range(len(results))]
     images = atomic_write(work_dir / OOF_IMAGES_NAME, json.dumps(join_annotations(ann_files)))
     runs = []
     for fold, path in enumerate(results):
         tested = fold_weights(cfg, fold, work_dir) != path.parent
-        run = newest(path.parent / 'test', RECORD_NAME) if tested else path.parent / RECORD_NAME
-        runs.append(read_record(run.parent if run else path.parent))
+        runs.append(read_record((tested and newest(path.parent / 'test', RECORD_NAME)) or path.parent))
     record = {key: value for key, value in runs[0].items() if key not in ('metrics', 'weights', 'name')}
     record |= {'kind': 'cross-validation', 'config': config_facts(cfg)}
     record['data'] = {OOF_IMAGES_NAME: provenance.describe_annotations(images)}
@@ -177,10 +181,10 @@ def record_folds(config: str, cfg: Config, results: Sequence[Path], work_dir: Pa
         record['weights'] = {'step': fold_weights(cfg, 0, work_dir).parent.name}
     threshold = finish_step(config, work_dir, record, str(images), work_dir / OOF_NAME)
     scores = []
-    for path, ann_file in zip(results, ann_files):
-        entries, gt = read_results(path), GroundTruth(ann_file)
-        found = {**evaluate_results(entries, gt), **sweep_score_thresholds(entries, gt, [threshold])[threshold]}
-        scores.append({key: round(float(found[key]), 4) for key in SHOWN})
+    scored = json.loads((work_dir / SCORES_NAME).read_text())['folds']  # their AP does not depend on the threshold
+    for of_fold, path, ann_file in zip(scored, results, ann_files):
+        maps = sweep_score_thresholds(read_results(path), GroundTruth(ann_file), [threshold])[threshold]
+        scores.append({key: round(float({**of_fold, **maps}[key]), 4) for key in SHOWN})
     moments = mean_and_std(scores)
     pairs = {key: [round(value, 4) for value in pair] for key, pair in moments.items()}
     folds = {**{f'fold{fold}': score for fold, score in enumerate(scores)}, 'mean and std': pairs}
@@ -204,9 +208,7 @@ def submit_folds(cfg: Config, folds: int, work_dir: Path) -> Path:
             run_tool(
                 'test.py', str(work_dir / 'submit.py'), str(checkpoint), '--work-dir', str(folder), '--format-only'
             )
-        found = newest(folder, RESULTS_NAME)
-        if found is None:
-            raise FileNotFoundError(f'{folder}: the test has left no {RESULTS_NAME}; run the same command again')
+        found = find_results(folder)
         views = sorted(found.parent.glob(f'{found.stem}.view*.json')) or [found]
         members += [Member(f'fold {fold}, {view.stem}', str(view)) for view in views]
     image_set = read_image_set(ann_file)

@@ -29,10 +29,8 @@ def test_each_outcome_has_its_colour(tmp_path):
     tool = runpy.run_path(str(TOOLS / 'contours.py'))
     drawn, nothing = (tool['draw_errors'](tmp_path / 'r.json', ann, 1, score) for score in (0.5, 0.95))
     top, zoom = 3 * tool['LETTERS'] // 2, tool['ZOOM']  # the title is above
-    assert {name: tuple(drawn[top + zoom * y, zoom * x].tolist()) for name, (x, y) in places.items()} == tool[
-        'OUTCOMES'
-    ]
-    assert tuple(nothing[top + zoom * 2, zoom * 2].tolist()) == tool['OUTCOMES']['missed']
+    assert {name: tuple(drawn[top + zoom * y, zoom * x].tolist()) for name, (x, y) in places.items()} == tool['COLOURS']
+    assert tuple(nothing[top + zoom * 2, zoom * 2].tolist()) == tool['COLOURS']['missed']
 
 
 def test_hours_are_those_of_all_trainings_of_the_weights(tmp_path):

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmcellseg.data.tiff import read_image
 from mmcellseg.ensemble.fusion import hidden_by_better
-from mmcellseg.evaluation.error_analysis import RIGHT, WRONG_CLASS, image_pairs, match_cells, sort_errors
+from mmcellseg.evaluation.error_analysis import OUTCOMES, image_pairs, match_cells, outcomes, sort_errors
 from mmcellseg.evaluation.ground_truth import GroundTruth
 from mmcellseg.evaluation.predictions import Predictions
 from mmcellseg.reporting.overlay import draw_contours, legend
@@ -28,7 +28,7 @@ from mmcellseg.structures.results import read_results
 
 ZOOM, LINE, LETTERS, GAP = 2, 3, 24, 8  # px
 MIDDLE = 500  # px of an image that are drawn with --errors
-OUTCOMES = {'right': (0, 190, 60), 'wrong class': (0, 90, 255), 'missed': (255, 210, 0), 'spurious': (230, 0, 60)}
+COLOURS = dict(zip(OUTCOMES, ((0, 190, 60), (0, 90, 255), (255, 210, 0), (230, 0, 60))))
 
 
 def titled(picture: np.ndarray, title: str) -> np.ndarray:
@@ -69,15 +69,15 @@ def draw_errors(results: Path, ann: Path, number: int, score_thr: float) -> np.n
     """The picture, uint8 (H, W, 3): images side by side, predictions and missed cells by what became of them."""
     truth = GroundTruth(ann)
     predictions = Predictions(read_results(results), truth, boxes=False)
-    colours, columns = list(OUTCOMES.values()), []
+    colours, columns = list(COLOURS.values()), []
     for image_id in sorted(truth.images, key=lambda i: -len(truth.rows(i)))[:number]:
         image = read_image(ann.parents[1] / truth.file_names[image_id])
         pairs = image_pairs(truth, predictions, image_id, score_thr)
         cell_of = match_cells(pairs)
         missed = pairs.gt_rows[np.setdiff1d(np.arange(len(pairs.gt_class)), cell_of)]
         masks = [truth.masks(image_id)[missed], predictions.masks(image_id)[pairs.pred_rows]]
-        labels = [2] * len(missed)
-        labels += [{RIGHT: 0, WRONG_CLASS: 1}.get(kind, 3) for kind in sort_errors(pairs, cell_of)[0].tolist()]
+        found = outcomes(sort_errors(pairs, cell_of)[0]).tolist()
+        labels = [OUTCOMES.index('missed')] * len(missed) + found
         drawn = draw_contours(image, InstanceMasks.cat(masks), labels, colours, LINE, ZOOM)
         top, left = (max(0, (side - MIDDLE) // 2) * ZOOM for side in image.shape[:2])
         middle = drawn[top : top + MIDDLE * ZOOM, left : left + MIDDLE * ZOOM]

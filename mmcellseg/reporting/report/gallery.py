@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from ...data.tiff import ImageReadError, read_image
-from ...evaluation.error_analysis import KINDS, MISSED, RIGHT, WRONG_CLASS, image_pairs, match_cells, sort_errors
+from ...evaluation.error_analysis import KINDS, MISSED, image_pairs, match_cells, outcomes, sort_errors
 from ...structures.masks import InstanceMasks
 from .measures import Measured
 
-SWITCHES = ('right', 'wrong class', 'missed', 'spurious')
 LONGEST, THUMB = 1000, 176  # px, long side of the whole image and of its thumbnail
 _TOLERANCE = 0.6  # px that a drawn contour may lie off the mask's border
 
@@ -39,6 +38,7 @@ def shapes(measured: Measured, image_id: int, score_thr: float) -> list[list[Any
     pairs = image_pairs(truth, predictions, image_id, score_thr)
     cell_of = match_cells(pairs)
     kinds, _ = sort_errors(pairs, cell_of)
+    switches = outcomes(kinds).tolist()
     column = {c: k for k, c in enumerate(truth.categories)}
     own_class, cell_class = ([column[c] for c in classes.tolist()] for classes in (pairs.pred_class, pairs.gt_class))
     best, best_of_cell = np.zeros(len(pairs.scores)), np.zeros(len(pairs.gt_class))
@@ -47,10 +47,9 @@ def shapes(measured: Measured, image_id: int, score_thr: float) -> list[list[Any
     rows: list[list[Any]] = []
     masks = predictions.masks(image_id)
     for k, (row, cell) in enumerate(zip(pairs.pred_rows.tolist(), cell_of.tolist())):
-        switch = {RIGHT: 0, WRONG_CLASS: 1}.get(int(kinds[k]), 3)
         true = cell_class[cell] if cell >= 0 else -1
         numbers = [round(float(pairs.scores[k]), 3), round(best[k], 3)]
-        rows.append([switch, own_class[k], true, *numbers, KINDS[kinds[k]], svg_path(masks, row)])
+        rows.append([switches[k], own_class[k], true, *numbers, KINDS[kinds[k]], svg_path(masks, row)])
     masks = truth.masks(image_id)
     for k in np.setdiff1d(np.arange(len(cell_class)), cell_of).tolist():
         path = svg_path(masks, int(pairs.gt_rows[k]))

@@ -16,12 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ...evaluation.ap import RECALLS
-from ...evaluation.error_analysis import KINDS, ErrorReport
+from ...evaluation.error_analysis import KINDS, OUTCOMES, ErrorReport
 from ...evaluation.instances import EvaluationError
 from ..comparison import all_values
 from ..curves import COLOURS, draw
 from ..records import ABSENT
-from .gallery import SWITCHES, tiles
+from .gallery import tiles
 from .measures import Measured, anchor_table, figure_table, measure, member_table, over_folds
 from .sources import Source
 
@@ -211,6 +211,6 @@ def build_page(sources: Sequence[Source], images: Path | None = None, number: in
         headline=_HEADLINE,
         gallery=gallery,
         missing=missing,
-        switches=SWITCHES,
+        switches=OUTCOMES,
         colours=_COLOURS,
     )
