@@ -1,8 +1,8 @@
-"""Step 36: step 35 trained on all 27 tiles; its figures and threshold are those of its cross-validation."""
+"""Step 38: step 37 trained on all 27 tiles; its figures and threshold are those of its cross-validation."""
 
-_base_ = './s35_lite0_tta-shared.py'
+_base_ = './s37_frozen_tta-shared.py'
 weights = None
-validated_by = 's35_lite0_tta-shared_cv'
+validated_by = 's37_frozen_tta-shared_cv'
 all_tiles = 'annotations/train.json'
 train_pipeline = [*_base_.train_pipeline]
 train_pipeline[3] = dict(train_pipeline[3], ann_file=all_tiles)
