@@ -104,7 +104,12 @@ def use_channels_last(model: nn.Module) -> None:
 
 def has_bfloat16(device: str | torch.device) -> bool:
     """Whether a device computes in bfloat16 itself: a CPU that emulates it takes five times as long as in float32."""
-    return torch.device(device).type != 'cpu' or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if torch.device(device).type != 'cpu':
+        return True
+    if torch.cpu._is_avx2_supported():
+        # oneDNN says yes on every CPU with AVX-512, and emulates where the instructions lack.
+        return torch.cpu._is_avx512_bf16_supported()
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @HOOKS.register_module()
