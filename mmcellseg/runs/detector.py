@@ -17,7 +17,7 @@ from mmengine.runner.amp import autocast
 
 from ..components.checkpoint import check_fits
 from ..components.config_paths import config_datasets
-from ..components.hooks.bfloat16_hook import has_bfloat16, use_bfloat16
+from ..components.hooks.bfloat16_hook import use_fastest
 from ..components.metrics.cell_metric import to_rles
 from ..components.models.unwrap import unwrapped
 from ..ensemble.detections import Detections
@@ -94,8 +94,8 @@ class Detector:
         colours = extended(meta.get('palette', PALETTE[: len(names)]), len(names))
         self.classes = tuple(CellClass(k, name, colour) for k, (name, colour) in enumerate(zip(names, colours), 1))
         hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
-        if any(hook and hook.get('type') == 'BFloat16Hook' for hook in hooks) and has_bfloat16(device):
-            use_bfloat16(detector)
+        if any(hook and hook.get('type') == 'BFloat16Hook' for hook in hooks):
+            use_fastest(detector, device)
         self.image, self._counts = 'the image', Counter[str]()
         self._caps = detection_caps(getattr(detector, 'test_cfg', None) or {})
         self._fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))

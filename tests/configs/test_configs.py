@@ -211,7 +211,7 @@ def test_is_what_its_name_claims(path: Path):
     number = re.match(r'[msg]\d\d_', path.stem)
     assert bool(number) == (path.parent.name != 'baselines')
     for field in path.stem[number.end() if number else 0 :].split('_'):
-        # What is no claim on a column, as mask-margin, the docstring explains.
+        # What is no claim on a column, as all27, the docstring explains.
         for claim in filter(None, (re.fullmatch(pattern, field) for pattern in CLAIMS)):
             column, shown = CLAIMS[claim.re.pattern]
             assert re.search(shown.format(*claim.groups()), row[column]), f'{field}: {column} is {row[column]}'

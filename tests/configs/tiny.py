@@ -39,8 +39,6 @@ def tiny_model(model: dict) -> dict:
     backbone.update(change, init_cfg=None)
     if backbone['type'] == 'ResNet' and backbone['depth'] == 18:
         channels = [4, 8, 16, 32]
-    if backbone.get('fine_detail'):
-        channels = [24 + 4 * 16, *channels[1:]]
     for part in ('neck', 'rpn_head', 'roi_head'):
         small[part] = shrink(small[part])
     small['neck']['in_channels'] = channels

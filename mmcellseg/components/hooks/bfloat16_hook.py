@@ -112,6 +112,13 @@ def has_bfloat16(device: str | torch.device) -> bool:
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
+def use_fastest(model: nn.Module, device: str | torch.device) -> bool:
+    """Let a detector compute in bfloat16 where ``device`` has it, else in channels-last order. Is it bfloat16?"""
+    capable = has_bfloat16(device)
+    (use_bfloat16 if capable else use_channels_last)(model)
+    return capable
+
+
 @HOOKS.register_module()
 class BFloat16Hook(Hook):
     """Train and test with convolutions and linear layers in bfloat16, on a CPU too.
@@ -123,10 +130,7 @@ class BFloat16Hook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         model = unwrapped(runner.model)
-        if has_bfloat16(next(model.parameters()).device):
-            use_bfloat16(model)
-        else:
+        if not use_fastest(model, next(model.parameters()).device):
             print_log(
                 'BFloat16Hook: this CPU has no bfloat16 instructions: float32 is used', 'current', logging.WARNING
             )
-            use_channels_last(model)

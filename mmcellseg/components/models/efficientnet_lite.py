@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-import torch
 from mmdet.models.backbones import EfficientNet
 from mmdet.registry import MODELS
 from torch import Tensor
-from torch.nn.functional import pixel_unshuffle
 
 _B0 = EfficientNet.layer_settings['b']
 # The blocks in their order as (layer, place in it): the stem is layer 0.
@@ -37,28 +35,14 @@ class EfficientNetLite(EfficientNet):
     the default, freezes nothing.
 
     Args:
-        fine_detail: Add the 16 channels at stride 2, as four neighbours each, to those at stride 4, which become 88:
-            outlines of small cells are finer than 4 px. Wants ``out_indices`` that begin with 1 and 2, and image sides
-            that are multiples of 4.
         **kwargs: EfficientNet's, except ``arch``.
     """
 
     # without squeeze-and-excitation
     layer_settings = {'b': [[[size, channels, 0, *rest] for size, channels, _, *rest in layer] for layer in _B0]}
 
-    def __init__(self, fine_detail: bool = False, act_cfg: Mapping = {'type': 'ReLU6'}, **kwargs) -> None:
+    def __init__(self, act_cfg: Mapping = {'type': 'ReLU6'}, **kwargs) -> None:
         super().__init__(arch='b0', act_cfg=act_cfg, **kwargs)
-        self.fine_detail = fine_detail
-        if fine_detail and tuple(self.out_indices[:2]) != (1, 2):
-            raise ValueError(f'fine_detail: expected out_indices that begin with 1, 2, found {self.out_indices}')
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Feature maps (B, C, h, w), finest first."""
-        levels = super().forward(x)
-        if not self.fine_detail:
-            return levels
-        fine, level, *others = levels
-        return (torch.cat([level, pixel_unshuffle(fine, 2)], 1), *others)
 
     def train(self, mode: bool = True) -> 'EfficientNetLite':
         """Set the mode, batch norm and frozen stages kept out of it; unlike the stock class, return the module."""

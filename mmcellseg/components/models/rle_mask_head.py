@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...structures.ragged import batches, offsets
@@ -16,12 +15,6 @@ from ..box_masks import BoxMasks
 
 # Pixels pasted and encoded at one time; they take about 50 bytes each on the way. A larger mask goes alone.
 BATCH_PIXELS = 2**19
-
-
-def enlarge(boxes: Tensor, margin: float) -> Tensor:
-    """Boxes (N, 4) xyxy that go on by ``margin`` × their width, or height, on each side."""
-    extent = (boxes[:, 2:] - boxes[:, :2]) * margin
-    return torch.cat([boxes[:, :2] - extent, boxes[:, 2:] + extent], 1)
 
 
 def paste_windows(boxes: Tensor, height: int, width: int, mask_size: Sequence[int], whole_image: bool) -> np.ndarray:
@@ -111,31 +104,7 @@ class RLEMaskHead(FCNMaskHead):
     The RLEs are equal to the last byte to what mmdet's ``encode_mask_results`` makes of FCNMaskHead's masks on the
     same device. For an image without detections, ``pred_instances.masks`` is an empty tensor (0, H, W), which comes
     from the RoI head. ``mask_thr_binary`` must be above 0. Of the visualisers only ``CellVisualizer`` draws RLEs.
-
-    Args:
-        margin: Masks go on beyond their box by this share of its width and height on each side, so that a box which
-            is too tight does not cut off its cell. For a ``MarginRoIExtractor`` of the same margin. 0 is stock's.
-        args, kwargs: FCNMaskHead's.
     """
-
-    def __init__(self, *args, margin: float = 0.0, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.margin = margin
-
-    def get_targets(
-        self, sampling_results: list, batch_gt_instances: list[InstanceData], rcnn_train_cfg: ConfigDict
-    ) -> Tensor:
-        """Targets (P, h, w) of all images' positive proposals; with a margin, also of what lies off the image."""
-        if self.margin == 0:
-            return super().get_targets(sampling_results, batch_gt_instances, rcnn_train_cfg)
-        size, binarize = (rcnn_train_cfg.mask_size,) * 2, not rcnn_train_cfg.get('soft_mask_target', False)
-        targets = []
-        for sampled, cells in zip(sampling_results, batch_gt_instances):
-            boxes = enlarge(sampled.pos_priors, self.margin)
-            owners = sampled.pos_assigned_gt_inds.cpu().numpy()
-            cut = cells.masks.crop_and_resize(boxes.cpu().numpy(), size, owners, boxes.device, binarize=binarize)
-            targets.append(torch.from_numpy(cut.to_ndarray()).float().to(boxes.device))
-        return torch.cat(targets)
 
     def _predict_by_feat_single(
         self,
@@ -159,7 +128,6 @@ class RLEMaskHead(FCNMaskHead):
             height, width = np.round(height * scale[1].item()), np.round(width * scale[0].item())
         if not self.class_agnostic:
             masks = masks[torch.arange(len(masks), device=labels.device), labels][:, None]
-        boxes = enlarge(bboxes, self.margin) if self.margin else bboxes
         whole_image = bboxes.device.type != 'cpu'
         threshold = rcnn_test_cfg.mask_thr_binary
-        return paste_as_rles(masks, boxes, int(height), int(width), threshold, whole_image)
+        return paste_as_rles(masks, bboxes, int(height), int(width), threshold, whole_image)

@@ -1,6 +1,8 @@
 """Layers in bfloat16, everything between them in float32, and the copy of an averaged model no exception."""
 
 import copy
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +10,13 @@ import torch
 from torch import nn
 
 from mmcellseg.components.hooks import bfloat16_hook
-from mmcellseg.components.hooks.bfloat16_hook import BFloat16Hook, network_parts, use_bfloat16
+from mmcellseg.components.hooks.bfloat16_hook import (
+    BFloat16Hook,
+    has_bfloat16,
+    network_parts,
+    use_bfloat16,
+    use_channels_last,
+)
 from mmcellseg.components.models.cell_tta_model import CellTTAModel
 
 
@@ -129,3 +137,22 @@ def test_a_cpu_without_bfloat16_goes_on_in_float32(monkeypatch, capable):
     BFloat16Hook().before_run(SimpleNamespace(model=model))
     detector.neck(detector.backbone(torch.rand(1, 3, 9, 9)))
     assert detector.neck.seen == [(torch.bfloat16 if capable else torch.float32, capable)]
+
+
+@pytest.mark.skipif(not Path('/proc/cpuinfo').is_file(), reason='needs Linux')
+def test_a_cpu_has_bfloat16_by_its_own_words():
+    """oneDNN says yes on every CPU with AVX-512."""
+    flags = re.search(r'^(?:flags|Features)\s*:(.*)$', Path('/proc/cpuinfo').read_text(), re.MULTILINE)[1].split()
+    assert has_bfloat16('cpu') == bool({'avx512_bf16', 'bf16'} & set(flags))
+
+
+def test_channels_last_changes_no_value_and_hands_on_rows():
+    model = tiny_detector()
+    before = model.backbone(torch.ones(2, 3, 9, 9))
+    use_channels_last(model)
+    use_channels_last(model)
+    after = model.backbone(torch.ones(2, 3, 9, 9))
+    assert model.backbone.weight.is_contiguous(memory_format=torch.channels_last)
+    assert after.is_contiguous()
+    torch.testing.assert_close(after, before)
+    assert len(model.backbone._forward_hooks) == 1

@@ -88,22 +88,6 @@ def test_modes_are_set_and_the_module_comes_back():
     assert thawed.layers[0].bn.training
 
 
-def test_fine_detail_is_the_stride_of_2_as_channels():
-    torch.manual_seed(0)
-    backbone = EfficientNetLite(out_indices=(1, 2, 3), fine_detail=True).eval()
-    image = torch.rand(1, 3, 32, 64)
-    with torch.no_grad():
-        fine = backbone.layers[1](backbone.layers[0](image))
-        coarse = backbone.layers[2](fine)
-        level, _ = backbone(image)
-    assert level.shape == (1, 24 + 4 * 16, 8, 16)
-    assert torch.equal(level[:, :24], coarse)
-    # Channel c of the pixel (2y + i, 2x + j) is channel 24 + 4c + 2i + j of (y, x).
-    assert torch.equal(level[0, 24 + 4 * 5 + 2 * 1 + 0, 3, 7], fine[0, 5, 2 * 3 + 1, 2 * 7])
-    with pytest.raises(ValueError, match=r'expected out_indices that begin with 1, 2, found \(2, 3\)'):
-        EfficientNetLite(out_indices=(2, 3), fine_detail=True)
-
-
 def test_packages_say_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     with pytest.raises(ValueError, match=f'package://torch: weights are known of these packages: {PACKAGE}'):
         load_from_package('package://torch')
