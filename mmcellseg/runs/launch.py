@@ -98,11 +98,11 @@ def set_tta(cfg: Config) -> None:
     A TTA model that merges masks says so with the class attribute ``merges_masks = True``. Without a
     ``tta_pipeline`` in the config the views are :func:`mirrored_views` of the test pipeline.
     """
-    if 'tta_model' not in cfg:
+    if not (kind := (cfg.get('tta_model') or {}).get('type')):
         raise ValueError(f"{cfg.filename}: --tta needs a tta_model in the config, such as dict(type='CellTTAModel')")
-    if not getattr(MODELS.get(cfg.tta_model.type), 'merges_masks', False):
+    if not getattr(MODELS.get(kind), 'merges_masks', False):
         raise ValueError(
-            f'{cfg.filename}: --tta: tta_model {cfg.tta_model.type} merges boxes only and would lose the masks; '
+            f'{cfg.filename}: --tta: tta_model {kind} merges boxes only and would lose the masks; '
             'take CellTTAModel'
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
