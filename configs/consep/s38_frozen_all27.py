@@ -10,4 +10,4 @@ train_dataloader = dict(dataset=dict(dataset=dict(ann_file=all_tiles, pipeline=t
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
-train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=16)
+train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=12)
