@@ -26,7 +26,7 @@ for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
-for step in s01 s02 s08 s12 s14 s20 s22 s26 s28 s29 s31 s34 s35 s36 s37 s38; do
+for step in s01 s02 s08 s12 s14 s20 s26 s28 s29 s34 s35 s36 s37 s38; do
   shown+=($(compgen -G "$records/${step}_*" || true))
 done
 python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
