@@ -102,8 +102,7 @@ def set_tta(cfg: Config) -> None:
         raise ValueError(f"{cfg.filename}: --tta needs a tta_model in the config, such as dict(type='CellTTAModel')")
     if not getattr(MODELS.get(kind), 'merges_masks', False):
         raise ValueError(
-            f'{cfg.filename}: --tta: tta_model {kind} merges boxes only and would lose the masks; '
-            'take CellTTAModel'
+            f'{cfg.filename}: --tta: tta_model {kind} merges boxes only and would lose the masks; take CellTTAModel'
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
     for dataset in config_datasets(cfg, 'test'):

@@ -40,11 +40,12 @@ class TerseRunner(Runner):
 
     def save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """As stock; the config in it is the same, not laid out by yapf: that takes seconds, each time anew."""
+        before = self.cfg._format_python_code
         object.__setattr__(self.cfg, '_format_python_code', False)
         try:
             super().save_checkpoint(*args, **kwargs)
         finally:
-            object.__setattr__(self.cfg, '_format_python_code', True)
+            object.__setattr__(self.cfg, '_format_python_code', before)
 
 
 def summary(cfg: Config, runner: Runner, resume: str | None, *kinds: str) -> str:
