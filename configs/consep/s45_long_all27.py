@@ -1,8 +1,8 @@
-"""Step 38: step 37 trained on all 27 tiles; its figures and threshold are those of its cross-validation."""
+"""Step 45: step 44 trained on all 27 tiles; its figures and threshold are those of its cross-validation."""
 
-_base_ = './s37_frozen_tta-shared.py'
+_base_ = './s44_long_tta-shared.py'
 weights = None
-validated_by = 's37_frozen_tta-shared_cv'
+validated_by = 's44_long_tta-shared_cv'
 all_tiles = 'annotations/train.json'
 train_pipeline = [*_base_.train_pipeline]
 train_pipeline[3] = dict(train_pipeline[3], ann_file=all_tiles)
@@ -10,4 +10,4 @@ train_dataloader = dict(dataset=dict(dataset=dict(ann_file=all_tiles, pipeline=t
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
-train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=12)
+train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=26)
