@@ -16,9 +16,11 @@ shift
 records=work_dirs/consep
 for config in configs/consep/"$size"[0-9][0-9]_*.py; do
   if [[ $config == *all27* ]]; then # its threshold is that of the five folds
-    python tools/cross_validate.py configs/consep/s36_frozen.py --folds 5 --work-dir $records/s36_frozen_cv
-    python tools/cross_validate.py configs/consep/s37_frozen_tta-shared.py --folds 5 --submit \
-      --work-dir $records/s37_frozen_tta-shared_cv
+    for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared; do
+      submit=()
+      [[ $step == s44* ]] && submit=(--submit)
+      python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv "${submit[@]}"
+    done
   fi
   python tools/run_step.py "$config" --submit "$@"
 done
@@ -26,13 +28,13 @@ for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
-for step in s01 s02 s08 s12 s14 s20 s26 s28 s29 s34 s35 s36 s37 s38; do
+for step in s01 s08 s14 s20 s26 s28 s29 s34 s35 s41 s43 s44 s45; do
   shown+=($(compgen -G "$records/${step}_*" || true))
 done
 python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
   --columns about wall_s --metrics segm_AP50 bPQ AJI Dice
 python tools/analysis_tools/training_time.py --out docs/consep-time.png \
   --group 'random start' $records/s{01,02,08,12,13,14,15,16,19,20,21,22,26,24,25,27,28,30,31,32,33}_* \
-  --group 'ImageNet start' $records/s3[4-7]_*[^v]
-python tools/analysis_tools/contours.py $records/s35_lite0_tta-shared/val-results.json \
+  --group 'ImageNet start' $records/s{34,35,36,39,40,41,42,43,44}_*[^v]
+python tools/analysis_tools/contours.py $records/s44_long_tta-shared/val-results.json \
   "${CONSEP_ROOT:-data/consep}"/annotations/fold0_val.json --errors --images 3 --out docs/consep-tiles.jpg
