@@ -13,7 +13,6 @@ _base_ = [
 ]
 rois = dict(num=128, pos_fraction=0.5)
 model = dict(rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=dict(sampler=rois)))
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3))))
 cropped = [*_base_.load_train, _base_.crops.c320, _base_.copy_paste, _base_.resizes.random, _base_.crops.c256]
 dataset = dict(_base_.balanced.dataset, dataset=dict(pipeline=[*cropped, *_base_.rot, *_base_.pack_train]))
 train_dataloader = dict(num_workers=1, sampler=dict(_base_.balanced.sampler, num_samples=200), dataset=dataset)
