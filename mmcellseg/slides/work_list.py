@@ -85,6 +85,15 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
     return True
 
 
+def _read(path: Path) -> str:
+    """The text of a file of `_create`, which another process may be writing."""
+    for _ in range(50):
+        if text := path.read_text():
+            break
+        time.sleep(0.1)
+    return text
+
+
 def check_folder(folder: Path, settings: dict[str, Any]) -> None:
     """Note the run's settings in an output folder, or hold them against those that are there.
 
@@ -94,12 +103,8 @@ def check_folder(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / SETTINGS_NAME
     if _create(path, settings):
         return
-    for _ in range(50):  # another process may be writing it
-        if text := path.read_text():
-            break
-        time.sleep(0.1)
     try:
-        there = json.loads(text)
+        there = json.loads(_read(path))
     except ValueError as error:
         raise WorkListError(f'{path} is damaged ({error}): delete it, or give another --out') from error
     differing = [key for key in {**there, **settings} if there.get(key) != settings.get(key)]
@@ -185,7 +190,7 @@ def _age(path: Path) -> float | None:
 
 def _owner(path: Path, age: float | None) -> str:
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(_read(path))
         owner = f'process {said["process"]} on {said["host"]} since {said["time"]}'
     except (OSError, ValueError, KeyError):
         owner = 'another process'

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,15 @@ def test_one_of_many_gets_the_claim(tmp_path):
         (tmp_path / 'b/x.summary.json').touch()
     assert finished(tmp_path, ITEM)
     assert claim(tmp_path, ITEM) is None
+
+
+def test_a_claim_that_is_being_written_has_an_owner(tmp_path):
+    path = tmp_path / 'b/x.claim1'
+    path.parent.mkdir()
+    path.touch()
+    writer = threading.Timer(0.2, path.write_text, ['{"host": "node7", "process": 12, "time": "now"}'])
+    writer.start()
+    assert claim(tmp_path, ITEM) == 'process 12 on node7 since now'
 
 
 def abandon(folder, seconds: float):
