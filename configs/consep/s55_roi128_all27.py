@@ -1,4 +1,4 @@
-"""Step 55: step 45 with 128 RoIs and 1,200 steps, as step 52; its figures and threshold are those of that one's folds."""
+"""Step 55: step 45 with the RoIs and the length of step 51; its figures and threshold are those of step 52's folds."""
 
 _base_ = './s45_long_all27.py'
 validated_by = 's52_long_roi128_tta-shared_cv'
