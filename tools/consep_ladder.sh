@@ -28,13 +28,13 @@ for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
-for step in s01 s08 s14 s20 s26 s28 s29 s34 s35 s41 s43 s44 s45; do
+for step in s01 s08 s14 s20 s26 s28 s29 s34 s41 s43 s44 s55 s56 s57; do
   shown+=($(compgen -G "$records/${step}_*" || true))
 done
 python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
   --columns about wall_s --metrics segm_AP50 bPQ AJI Dice
 python tools/analysis_tools/training_time.py --out docs/consep-time.png \
   --group 'random start' $records/s{01,02,08,12,13,14,15,16,19,20,21,22,26,24,25,27,28,30,31,32,33}_* \
-  --group 'ImageNet start' $records/s{34,35,36,39,40,41,42,43,44}_*[^v]
-python tools/analysis_tools/contours.py $records/s44_long_tta-shared/val-results.json \
+  --group 'ImageNet start' $records/s{34,35,36,39,40,41,42,43,44,46,47,48,49,50,51,52,55,56}_*[^v]
+python tools/analysis_tools/contours.py $records/s56_3000_tta-shared/val-results.json \
   "${CONSEP_ROOT:-data/consep}"/annotations/fold0_val.json --errors --images 3 --out docs/consep-tiles.jpg
