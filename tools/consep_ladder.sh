@@ -28,7 +28,7 @@ for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
-for step in s01 s08 s14 s20 s26 s28 s29 s34 s41 s43 s44 s55 s56 s57; do
+for step in s01 s08 s14 s26 s28 s29 s34 s41 s43 s44 s55 s56 s57; do
   shown+=($(compgen -G "$records/${step}_*" || true))
 done
 python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
