@@ -6,11 +6,9 @@ _base_ = [
     '../_base_/schedules/adamw-1e-3_cosine.py',
     '../_base_/default_runtime.py',
 ]
-rois = dict(num=64, pos_fraction=0.5)
+stages = [dict(s, sampler=dict(s.sampler, num=64, pos_fraction=0.5)) for s in _base_.model.train_cfg.rcnn]
 model = dict(
-    backbone=dict(frozen_stages=2),
-    rpn_head=dict(anchor_generator=_base_.anchors.a11_256),
-    train_cfg=dict(rcnn=[dict(stage, sampler=dict(stage.sampler, **rois)) for stage in _base_.model.train_cfg.rcnn]),
+    backbone=dict(frozen_stages=2), rpn_head=dict(anchor_generator=_base_.anchors.a11_256), train_cfg=dict(rcnn=stages)
 )
 train_pipeline = [*_base_.histology.c256_no_stain[:4], _base_.resizes.random150pct, *_base_.histology.c256_no_stain[5:]]
 dataset = dict(_base_.balanced.dataset, dataset=dict(pipeline=train_pipeline))
