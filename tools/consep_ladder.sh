@@ -4,7 +4,7 @@
 #   bash tools/consep_ladder.sh s     the small models, for a CPU
 #   bash tools/consep_ladder.sh g     the full ones, for a GPU
 #
-# Run it again to go on: finished steps are kept, an interrupted training resumes. More arguments go to tools/train.py.
+# Run it again to go on: finished steps are kept, an interrupted training resumes. More arguments go to the trainings.
 # The data: CoNSeP in data/consep (or CONSEP_ROOT), made ready by
 #   cells2coco.py data/consep data/consep --classes other inflammatory epithelial spindle
 #   split_folds.py data/consep/annotations/train.json data/consep/annotations --folds work_dirs/consep/folds.json
@@ -19,7 +19,8 @@ for config in configs/consep/"$size"[0-9][0-9]_*.py; do
     for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared; do
       submit=()
       [[ $step == s44* ]] && submit=(--submit)
-      python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv "${submit[@]}"
+      python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv \
+        "${submit[@]}" "$@"
     done
   fi
   python tools/run_step.py "$config" --submit "$@"

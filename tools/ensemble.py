@@ -8,13 +8,14 @@
 The first form writes test-results.json and, if the config names the file of image ids, submission.zip; with
 annotated images also scores.json with every member's figures and the merge's. The others work on the members'
 predictions of annotated images (their ``oof`` files and the config's ``oof_ann_file``): Platt curves for a
-fusion's ``calibration``, and a config with the members that help.
+fusion's ``calibration``, and a config with the members that help. Members with the same oof file, as the models of
+the folds of one cross-validation, are judged as one.
 """
 
 import argparse
 import json
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
@@ -22,7 +23,14 @@ from mmengine.config import Config, DictAction
 from mmcellseg.ensemble import build_fusion
 from mmcellseg.ensemble.calibration import fit_calibration
 from mmcellseg.ensemble.driver import merge_files
-from mmcellseg.ensemble.members import Member, find_results, read_image_set, read_out_of_fold, write_ensemble
+from mmcellseg.ensemble.members import (
+    Member,
+    find_results,
+    read_image_set,
+    read_out_of_fold,
+    share_out_of_fold,
+    write_ensemble,
+)
 from mmcellseg.ensemble.selection import (
     MERGED,
     markdown,
@@ -83,19 +91,23 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     if not cfg.get('oof_ann_file'):
         raise SystemExit(f'{args.config}: set oof_ann_file, the annotations of the images in the oof files')
     truth = GroundTruth(cfg.oof_ann_file)
-    predictions = read_out_of_fold(members, read_image_set(cfg.oof_ann_file))
+    groups = share_out_of_fold(members)
+    predictions = read_out_of_fold([group[0] for group in groups], read_image_set(cfg.oof_ann_file))
     if args.fit_calibration:
-        curves = fit_calibration(predictions, truth)
+        fitted = fit_calibration(predictions, truth)
+        curves = {member.name: fitted[group[0].name] for group in groups for member in group}
         atomic_write(args.fit_calibration, json.dumps(curves, indent=1) + '\n')
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
     fusion = build_fusion(cfg.fusion)
     split = (args.metric, args.rounds, args.kept_apart)
     selection = select_members(predictions, truth, fusion, *split, workers=args.workers)
+    print(selection_table(selection))
+    drawn = {member.name: selection.weights.get(group[0].name) for group in groups for member in group}
+    selection = replace(selection, weights={name: weight for name, weight in drawn.items() if weight})
     settings = {k: cfg[k] for k in ('ann_file', 'ids_file', 'oof_ann_file') if cfg.get(k)}
     settings |= {'out_dir': f'work_dirs/ensembles/{args.select.stem}', 'fusion': cfg.fusion.to_dict()}
     atomic_write(args.select, selection_config(selection, members, settings))
-    print(selection_table(selection))
     print(f'\n{args.select}: {len(selection.weights)} of {len(members)} members')
 
 

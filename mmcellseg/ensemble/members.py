@@ -145,6 +145,18 @@ def check_members(files: Sequence[ResultsFile], images: ImageSet) -> None:
         refuse_corners(file.path, [read_checked(file, image_id, images).form for image_id in file.image_ids])
 
 
+def share_out_of_fold(members: Sequence[Member]) -> list[list[Member]]:
+    """The members in groups of the same ``oof`` files, in their order.
+
+    Such are the models of the folds of one cross-validation: of each image with known truth, only one has not seen it.
+    Measured there, a group is one member.
+    """
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(json.dumps(member.oof or member.name), []).append(member)
+    return list(groups.values())
+
+
 def read_out_of_fold(members: Sequence[Member], images: ImageSet) -> dict[str, dict[int, list[Entry]]]:
     """Each member's predictions of images with known truth: its ``oof`` files, joined.
 

@@ -142,12 +142,15 @@ def mean_and_std(scores: Sequence[Mapping[str, float]]) -> dict[str, tuple[float
 
 
 def summarise(cfg: Config, results: Sequence[Path], work_dir: Path) -> str:
-    """Score each fold, write ``oof-results.json`` and ``cross-validation.json``, and return the table."""
-    scores, entries = [], []
-    for fold, path in enumerate(results):
-        scores.append(evaluate_results(path, _ann_file(cfg, fold)))
-        entries += read_results(path)
-    write_results(work_dir / OOF_NAME, entries)
+    """Score each fold, write ``oof-results.json`` and ``cross-validation.json``, and return the table.
+
+    Where the folds' tests kept their views, each view has a file too: ``oof-results.view0.json``.
+    """
+    scores = [evaluate_results(path, _ann_file(cfg, fold)) for fold, path in enumerate(results)]
+    views = [''.join(view.suffixes) for view in results[0].parent.glob(f'{results[0].stem}.view*.json')]
+    for suffix in ['.json', *views]:
+        entries = [entry for path in results for entry in read_results(path.with_suffix(suffix))]
+        write_results((work_dir / OOF_NAME).with_suffix(suffix), entries)
     summary = mean_and_std(scores)
     moments = {name: {key: pair[k] for key, pair in summary.items()} for k, name in enumerate(('mean', 'std'))}
     atomic_write(work_dir / SCORES_NAME, json.dumps({'folds': scores, **moments}, indent=1))
@@ -202,15 +205,17 @@ def submit_folds(cfg: Config, folds: int, work_dir: Path) -> Path:
     cfg.dump(work_dir / 'submit.py')
     members = []
     for fold in range(folds):
-        folder = work_dir / f'fold{fold}' / 'submit'
+        home = work_dir / f'fold{fold}'
+        folder = home / 'submit'
         if newest(folder, RESULTS_NAME) is None:
             checkpoint = checkpoint_of(fold_weights(cfg, fold, work_dir))
             run_tool(
                 'test.py', str(work_dir / 'submit.py'), str(checkpoint), '--work-dir', str(folder), '--format-only'
             )
         found = find_results(folder)
-        views = sorted(found.parent.glob(f'{found.stem}.view*.json')) or [found]
-        members += [Member(f'fold {fold}, {view.stem}', str(view)) for view in views]
+        files = sorted(found.parent.glob(f'{found.stem}*.json'))  # its own first
+        kept = [atomic_write(home / file.name, file.read_bytes()) for file in files]  # where ensembles name them
+        members += [Member(f'fold {fold}, {file.stem}', str(file)) for file in kept[1:] or kept]
     image_set = read_image_set(ann_file)
     fusion = (cfg.get('tta_model') or {}).get('fusion') or {'type': 'SharedMaskFusion'}
     merge_files(members, build_fusion(fusion), image_set, work_dir / RESULTS_NAME)

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from ..components import provenance
 from ..ensemble import build_fusion
 from ..ensemble.driver import merge_files
-from ..ensemble.members import Member, find_results, read_image_set, write_ensemble
+from ..ensemble.members import Member, find_results, read_image_set, share_out_of_fold, write_ensemble
 from ..export.submission import write_submission
 from ..reporting import records
 from ..structures.results import ResultsError
@@ -69,7 +69,8 @@ def _merge(cfg: Config, members: Sequence[Member], ann_file: str, out: Path) -> 
 def run_ensemble_step(config: str, folder: Path) -> None:
     """Merge the members' predictions of the validation images (their ``oof`` files), record and score the outcome.
 
-    What an earlier call has finished is kept.
+    Members with the same file are one there (see ``share_out_of_fold``), with their weights added. What an earlier call
+    has finished is kept.
     """
     if is_finished(folder):
         return
@@ -82,7 +83,10 @@ def run_ensemble_step(config: str, folder: Path) -> None:
         )
     check_publishable(folder)
     begun = time.monotonic()
-    validated = [replace(member, results=str(member.oof)) for member in members]
+    validated = [
+        replace(group[0], results=str(group[0].oof), weight=sum(member.weight for member in group))
+        for group in share_out_of_fold(members)
+    ]
     _merge(cfg, validated, cfg.oof_ann_file, folder / VALIDATION_NAME)
     write_ensemble(folder, validated, cfg.fusion.to_dict(), cfg.oof_ann_file)
     values = {'members': {member.name: member.weight for member in members}, 'fusion': cfg.fusion.to_dict()}

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
 from mmcellseg.ensemble.detections import Detections
@@ -182,3 +183,14 @@ def test_the_tool_merges_scores_and_zips(tmp_path, config, call_tool):
     options = ('--select', chosen, '--rounds', 2, '--workers', 1)
     assert 'the chosen' in call_tool('ensemble.py', config, *options).out
     assert 'cells of 4 images' in call_tool('ensemble.py', chosen, '--out-dir', tmp_path / 'again').out
+
+
+def test_the_tool_judges_models_of_the_same_folds_as_one(tmp_path, members, config, call_tool):
+    """m0 and m1 share their predictions out of fold, which are all right: they have one curve, and both are chosen."""
+    config.write_text(config.read_text().replace(f"'oof': '{members[1].results}'", f"'oof': '{members[0].results}'"))
+    call_tool('ensemble.py', config, '--fit-calibration', tmp_path / 'curves.json')
+    curves = json.loads((tmp_path / 'curves.json').read_text())
+    assert curves['m0'] == curves['m1'] != curves['m2']
+    printed = call_tool('ensemble.py', config, '--select', tmp_path / 'chosen.py', '--rounds', 1, '--workers', 1).out
+    assert 'chosen.py: 2 of 3 members' in printed
+    assert [m.name for m in Config.fromfile(tmp_path / 'chosen.py').members] == ['m0', 'm1']

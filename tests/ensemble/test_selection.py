@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmcellseg.ensemble import NMSFusion, WeightedMaskFusion
 from mmcellseg.ensemble.calibration import fit_calibration
-from mmcellseg.ensemble.members import ImageSet, Member, read_out_of_fold
+from mmcellseg.ensemble.members import ImageSet, Member, read_out_of_fold, share_out_of_fold
 from mmcellseg.ensemble.selection import (
     agreement,
     forward_selection,
@@ -137,6 +137,12 @@ def test_out_of_fold_files_are_joined_and_checked(tmp_path, truth, predictions):
     write_results(tmp_path / 'fold2.json', [{**predictions['a'][2][0], 'category_id': 5}])
     with pytest.raises(ResultsError, match=r'fold2\.json: .*\nentry 0 .*unknown category 5'):
         read_out_of_fold([member], images)
+
+
+def test_members_of_the_same_out_of_fold_files_are_a_group():
+    a, b = Member('a', '1', oof='x'), Member('b', '2', oof=['x', 'y'])
+    c, d, e, f = (Member(n, n, oof=o) for n, o in zip('cdef', ('x', ['x', 'y'], None, None)))
+    assert share_out_of_fold([a, b, c, d, e, f]) == [[a, c], [b, d], [e], [f]]
 
 
 def test_calibration_learns_who_is_right(truth, predictions, rng):

@@ -183,3 +183,10 @@ def test_two_folds_and_their_views_to_a_submission(tmp_path, monkeypatch):
     zip_path.unlink()
     submit_folds(cfg, 2, folder)
     assert len(members) == 8  # two models, four views each
+    assert (members[7].name, members[7].results) == (
+        'fold 1, test-results.view3',
+        f'{folder}/fold1/test-results.view3.json',
+    )
+    of_view = read_results(folder / 'oof-results.view2.json')
+    assert of_view == [e for path in results for e in read_results(path.with_name('results.view2.json'))]
+    assert {e['image_id'] for e in of_view} <= {1, 2, 3, 4}

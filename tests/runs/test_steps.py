@@ -276,6 +276,20 @@ def test_the_table_of_a_series(series, tools, monkeypatch):
     assert (len(head), head[-1]) == (1 + 8 + 12 + 1, 'status')
 
 
+def test_models_of_the_folds_count_together_on_images_out_of_fold(tmp_path, ann_file):
+    """Three members: the first two have the same file. Their cell scores (2 × 0.6) / 3, the other's 0.6 / 3."""
+    for name, x in (('views', 2), ('other', 20)):
+        write_results(tmp_path / f'{name}.json', [entry(x, 0.6)])
+    named = zip(('fold 0', 'fold 1', 'other'), ('views', 'views', 'other'))
+    members = [{'name': name, 'results': name, 'oof': str(tmp_path / f'{file}.json')} for name, file in named]
+    values = {'members': members, 'fusion': {'type': 'SharedMaskFusion'}, 'oof_ann_file': str(ann_file)}
+    config = tmp_path / 'folds.py'
+    config.write_text('"""Folds."""\n' + '\n'.join(f'{key} = {value!r}' for key, value in values.items()))
+    run_ensemble_step(str(config), tmp_path / 'runs')
+    scores = {e['bbox'][0]: e['score'] for e in read_results(tmp_path / 'runs' / 'val-results.json')}
+    assert scores == pytest.approx({2: 0.4, 20: 0.2})
+
+
 def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys):
     images = [{'id': 7, 'file_name': 't.tif', 'height': 16, 'width': 40}]
     (tmp_path / 'ids.json').write_text(json.dumps(images))

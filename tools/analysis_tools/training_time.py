@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=Path('training_time.png'), help='default: %(default)s')
     args = parser.parse_args()
     from matplotlib.figure import Figure  # --help does without
+    from matplotlib.ticker import LogLocator
 
     figure = Figure((7, 4), layout='constrained')
     axes = figure.subplots()
@@ -47,7 +48,10 @@ def main() -> None:
                     axes.annotate(name, (at, value), (4, 3), textcoords='offset points', fontsize=7)
     except (RecordError, LookupError) as error:
         raise SystemExit(f'training_time: {error}') from error
-    axes.set(xlabel='hours of training', ylabel=args.metric)
+    axes.set(xlabel='hours of training', ylabel=args.metric, xscale='log')  # short runs crowd otherwise
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter('{x:g}')
     axes.grid(alpha=0.3)
     axes.legend()
     with atomic_open(args.out) as file:
