@@ -21,7 +21,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from mmcellseg.ensemble import build_fusion
-from mmcellseg.ensemble.calibration import fit_calibration
+from mmcellseg.ensemble.calibration import write_calibration
 from mmcellseg.ensemble.driver import merge_files
 from mmcellseg.ensemble.members import (
     Member,
@@ -90,18 +90,15 @@ def study(cfg: Config, args: argparse.Namespace, members: list[Member]) -> None:
     """Fit the calibration or choose members, on predictions of annotated images."""
     if not cfg.get('oof_ann_file'):
         raise SystemExit(f'{args.config}: set oof_ann_file, the annotations of the images in the oof files')
-    truth = GroundTruth(cfg.oof_ann_file)
-    groups = share_out_of_fold(members)
-    predictions = read_out_of_fold([group[0] for group in groups], read_image_set(cfg.oof_ann_file))
     if args.fit_calibration:
-        fitted = fit_calibration(predictions, truth)
-        curves = {member.name: fitted[group[0].name] for group in groups for member in group}
-        atomic_write(args.fit_calibration, json.dumps(curves, indent=1) + '\n')
+        write_calibration(args.fit_calibration, members, cfg.oof_ann_file)
         print(f"{args.fit_calibration}: give it to the fusion as calibration='{args.fit_calibration}'")
         return
+    groups = share_out_of_fold(members)
+    predictions = read_out_of_fold([group[0] for group in groups], read_image_set(cfg.oof_ann_file))
     fusion = build_fusion(cfg.fusion)
     split = (args.metric, args.rounds, args.kept_apart)
-    selection = select_members(predictions, truth, fusion, *split, workers=args.workers)
+    selection = select_members(predictions, GroundTruth(cfg.oof_ann_file), fusion, *split, workers=args.workers)
     print(selection_table(selection))
     drawn = {member.name: selection.weights.get(group[0].name) for group in groups for member in group}
     selection = replace(selection, weights={name: weight for name, weight in drawn.items() if weight})

@@ -13,10 +13,11 @@ import numpy as np
 
 from ..evaluation.ground_truth import GroundTruth
 from ..evaluation.matching import match
+from ..structures.files import atomic_write
 from ..structures.masks import InstanceMasks
 from ..structures.overlaps import mask_iou_pairs
 from .detections import Detections
-from .members import Predictions
+from .members import Member, Predictions, read_image_set, read_out_of_fold, share_out_of_fold
 
 Curve = tuple[float, float]
 
@@ -104,6 +105,18 @@ def fit_calibration(predictions: Predictions, truth: GroundTruth) -> dict[str, d
             parts.append((found.scores, found.labels, hits))
         fitted[name] = fit_curves(*(np.concatenate(column) for column in zip(*parts)))
     return fitted
+
+
+def write_calibration(path: str | os.PathLike, members: Sequence[Member], ann_file: str | os.PathLike) -> None:
+    """Fit members on their ``oof`` files, annotated in ``ann_file``, and write a json file for a ``calibration``.
+
+    Members with the same files have the same curves. Raises as ``read_out_of_fold``.
+    """
+    groups = share_out_of_fold(members)
+    predictions = read_out_of_fold([group[0] for group in groups], read_image_set(ann_file))
+    fitted = fit_calibration(predictions, GroundTruth(ann_file))
+    curves = {member.name: fitted[group[0].name] for group in groups for member in group}
+    atomic_write(Path(path), json.dumps(curves, indent=1) + '\n')
 
 
 def load_calibration(source: str | os.PathLike | Mapping) -> dict[str, dict[str, Curve]]:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from ..components import provenance
 from ..ensemble import build_fusion
+from ..ensemble.calibration import write_calibration
 from ..ensemble.driver import merge_files
 from ..ensemble.members import Member, find_results, read_image_set, share_out_of_fold, write_ensemble
 from ..export.submission import write_submission
@@ -70,7 +71,7 @@ def run_ensemble_step(config: str, folder: Path) -> None:
     """Merge the members' predictions of the validation images (their ``oof`` files), record and score the outcome.
 
     Members with the same file are one there (see ``share_out_of_fold``), with their weights added. What an earlier call
-    has finished is kept.
+    has finished is kept. A fusion's ``calibration`` whose file is not there is fitted on the same files, and written.
     """
     if is_finished(folder):
         return
@@ -83,6 +84,9 @@ def run_ensemble_step(config: str, folder: Path) -> None:
         )
     check_publishable(folder)
     begun = time.monotonic()
+    curves = cfg.fusion.get('calibration')
+    if isinstance(curves, str) and not Path(curves).is_file():
+        write_calibration(curves, members, cfg.oof_ann_file)
     validated = [
         replace(group[0], results=str(group[0].oof), weight=sum(member.weight for member in group))
         for group in share_out_of_fold(members)

@@ -288,6 +288,12 @@ def test_models_of_the_folds_count_together_on_images_out_of_fold(tmp_path, ann_
     run_ensemble_step(str(config), tmp_path / 'runs')
     scores = {e['bbox'][0]: e['score'] for e in read_results(tmp_path / 'runs' / 'val-results.json')}
     assert scores == pytest.approx({2: 0.4, 20: 0.2})
+    curves = tmp_path / 'calibrated' / 'calibration.json'
+    config.write_text(config.read_text() + f"\nfusion['calibration'] = '{curves}'")
+    run_ensemble_step(str(config), curves.parent)
+    fitted = json.loads(curves.read_text())
+    assert list(fitted) == ['fold 0', 'fold 1', 'other']
+    assert fitted['fold 0'] == fitted['fold 1']
 
 
 def test_an_ensemble_step_from_merging_to_submission(tmp_path, ann_file, capsys):

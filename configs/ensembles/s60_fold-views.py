@@ -1,0 +1,16 @@
+"""Step 60: shared mask fusion of the views of step 44's folds, scores calibrated on the tiles out of fold."""
+
+_base_ = './s29_shared-mask-fusion.py'
+out_dir = 'work_dirs/consep/s60_fold-views'
+cv = 'work_dirs/consep/s44_long_tta-shared_cv'
+oof_ann_file = f'{cv}/oof-images.json'
+members = [
+    dict(
+        name=f'fold {k} view {v}',
+        results=f'{cv}/fold{k}/test-results.view{v}.json',
+        oof=f'{cv}/oof-results.view{v}.json',
+    )
+    for k in range(5)
+    for v in range(4)
+]
+fusion = dict(calibration=f'{out_dir}/calibration.json')
