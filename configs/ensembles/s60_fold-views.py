@@ -1,4 +1,4 @@
-"""Step 60: shared mask fusion of the views of step 44's folds, scores calibrated on the tiles out of fold."""
+"""Step 60: shared mask fusion of the views of step 44's folds; a labelled tile by the model new to it."""
 
 _base_ = './s29_shared-mask-fusion.py'
 out_dir = 'work_dirs/consep/s60_fold-views'
@@ -13,4 +13,3 @@ members = [
     for k in range(5)
     for v in range(4)
 ]
-fusion = dict(calibration=f'{out_dir}/calibration.json')
