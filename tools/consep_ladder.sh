@@ -25,7 +25,7 @@ for config in configs/consep/"$size"[0-9][0-9]_*.py; do
   fi
   python tools/run_step.py "$config" --submit "$@"
 done
-for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py"); do
+for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py" | sort); do
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
