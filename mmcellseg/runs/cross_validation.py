@@ -28,6 +28,7 @@ from .outputs import find_ids_file, set_validation
 from .processes import run_tool
 from .steps import check_publishable, finish_step, submitted, weights_leaf
 
+FOLD_NAME = 'results.json'  # of a fold that is trained and tested, in its folder
 OOF_NAME, OOF_IMAGES_NAME, SCORES_NAME = 'oof-results.json', 'oof-images.json', 'cross-validation.json'
 SHOWN = ('segm_AP50', 'bPQ', 'AJI', 'Dice')  # of each fold, in the record
 
@@ -85,7 +86,7 @@ def _ann_file(cfg: Config, fold: int) -> Path:
 
 
 def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
-    """Refuse missing or surplus files of folds, or missing weights of another step, before any training."""
+    """Refuse missing or surplus files of folds, or unfinished folds of another step, before any training."""
     for fold in range(folds):
         path = _ann_file(cfg, fold)
         for wanted in (path.with_name(f'fold{fold}_train.json'), path):
@@ -99,7 +100,11 @@ def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
     if cfg.get('weights') is not None:
         for fold in range(folds):
-            checkpoint_of(fold_weights(cfg, fold, work_dir))
+            source = fold_weights(cfg, fold, work_dir)
+            if not (source / FOLD_NAME).is_file():  # it may have a checkpoint of half its training
+                raise FileNotFoundError(
+                    f'{source} is not a finished fold; first run tools/cross_validate.py for the step of its weights'
+                )
 
 
 def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str] = ()) -> Path:
@@ -110,7 +115,7 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
         ValueError: The folder holds the same fold of another config.
     """
     folder = work_dir / f'fold{fold}'
-    results = folder / 'results.json'
+    results = folder / FOLD_NAME
     # Beside the run's folder: the runner copies its config into that, as resumed when it was.
     config, wanted = work_dir / f'fold{fold}.py', fold_config(cfg, fold, results)
     folder.mkdir(parents=True, exist_ok=True)

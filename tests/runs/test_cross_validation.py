@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -152,8 +153,11 @@ def test_two_folds_and_their_views_to_a_submission(tmp_path, monkeypatch):
         "_base_ = './tiny.py'\nweights = 'tiny'\ntta = True\ntta_model = dict(type='CellTTAModel', keep_views=True)\n"
     )
     (tmp_path / 'tiny2_cv').mkdir()
-    with pytest.raises(FileNotFoundError, match='tiny_cv/fold0: no checkpoint'):
+    (tmp_path / 'tiny_cv' / 'fold0').mkdir(parents=True)
+    (tmp_path / 'tiny_cv' / 'fold0' / 'epoch_1.pth').write_text('')  # its training goes on elsewhere
+    with pytest.raises(FileNotFoundError, match='tiny_cv/fold0 is not a finished fold; first run'):
         check_folds(Config.fromfile(views), 2, tmp_path / 'tiny2_cv')
+    shutil.rmtree(tmp_path / 'tiny_cv')
     for path in (tmp_path / 'tiny.py', views):
         cfg, folder = Config.fromfile(path), tmp_path / f'{path.stem}_cv'
         check_folds(cfg, 2, folder)
