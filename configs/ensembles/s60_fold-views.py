@@ -9,6 +9,7 @@ members = [
         name=f'fold {k} view {v}',
         results=f'{cv}/fold{k}/test-results.view{v}.json',
         oof=f'{cv}/oof-results.view{v}.json',
+        config='configs/consep/s44_long_tta-shared.py',
     )
     for k in range(5)
     for v in range(4)
