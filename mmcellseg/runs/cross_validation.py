@@ -80,6 +80,19 @@ def fold_weights(cfg: Config, fold: int, work_dir: Path) -> Path:
     return source / f'fold{fold}'
 
 
+def fold_start(cfg: Config, fold: int, work_dir: Path) -> str | None:
+    """The checkpoint that a fold's training begins from (``load_from``).
+
+    What a leaf beside the config trained has seen images of the fold kept apart. In its place comes the file of that
+    name from the same fold of its cross-validation: ``<name of that leaf>_cv``, beside ``work_dir``.
+    """
+    start = cfg.get('load_from')
+    leaf = Path(start or '').parent.name
+    if not leaf or not Path(cfg.filename).with_name(f'{leaf}.py').is_file():
+        return start
+    return str(work_dir.parent / f'{leaf}_cv' / f'fold{fold}' / Path(start).name)
+
+
 def _ann_file(cfg: Config, fold: int) -> Path:
     """The annotations that a fold is validated on."""
     return Path(fold_config(cfg, fold, 'unused').val_evaluator['ann_file'])
@@ -98,13 +111,15 @@ def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
     more = path.with_name(f'fold{folds}_val.json')
     if more.exists():
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
-    if cfg.get('weights') is not None:
-        for fold in range(folds):
-            source = fold_weights(cfg, fold, work_dir)
-            if not (source / FOLD_NAME).is_file():  # it may have a checkpoint of half its training
-                raise FileNotFoundError(
-                    f'{source} is not a finished fold; first run tools/cross_validate.py for the step of its weights'
-                )
+    for fold in range(folds):
+        source, start = fold_weights(cfg, fold, work_dir), fold_start(cfg, fold, work_dir)
+        if source == work_dir / f'fold{fold}' and start != cfg.get('load_from'):
+            source = Path(start).parent
+        if source != work_dir / f'fold{fold}' and not (source / FOLD_NAME).is_file():
+            # It may have a checkpoint of half its training.
+            raise FileNotFoundError(
+                f'{source} is not a finished fold; first run tools/cross_validate.py for the step of its weights'
+            )
 
 
 def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str] = ()) -> Path:
@@ -118,6 +133,7 @@ def run_fold(cfg: Config, fold: int, work_dir: Path, train_options: Sequence[str
     results = folder / FOLD_NAME
     # Beside the run's folder: the runner copies its config into that, as resumed when it was.
     config, wanted = work_dir / f'fold{fold}.py', fold_config(cfg, fold, results)
+    wanted.load_from = fold_start(cfg, fold, work_dir)
     folder.mkdir(parents=True, exist_ok=True)
     if config.is_file() and (differing := difference(experiment(Config.fromfile(config)), experiment(wanted))):
         raise ValueError(

@@ -17,6 +17,7 @@ from mmcellseg.runs import cross_validation
 from mmcellseg.runs.cross_validation import (
     check_folds,
     fold_config,
+    fold_start,
     fold_weights,
     mean_and_std,
     record_folds,
@@ -54,6 +55,34 @@ def test_every_annotation_file_becomes_the_folds(tmp_path):
     assert cfg.test_evaluator.ann_file == cfg.val_evaluator.ann_file == f'{tmp_path}/annotations/fold3_val.json'
     assert cfg.test_evaluator.results_file == str(tmp_path / 'out.json')
     assert 'format_only' not in cfg.test_evaluator
+
+
+def test_a_fold_goes_on_from_its_own_fold_of_the_step_before(tmp_path):
+    """That step's own weights, and those of its other folds, have seen the images that this fold keeps apart."""
+    write_data(tmp_path)
+    coco = json.loads((tmp_path / 'annotations' / 'train.json').read_text())
+    for fold in range(2):
+        for part in ('train', 'val'):
+            write_subset(coco, [1, 2], tmp_path / 'annotations' / f'fold{fold}_{part}.json')
+    for name in ('s01_tiny.py', 's02_more.py'):
+        (tmp_path / name).write_text('')
+    cfg = Config(
+        {**config(tmp_path), 'load_from': 'work_dirs/s01_tiny/epoch_2.pth'}, filename=str(tmp_path / 's02_more.py')
+    )
+    folder = tmp_path / 'runs' / 's02_more_cv'
+    assert fold_start(cfg, 1, folder) == f'{tmp_path}/runs/s01_tiny_cv/fold1/epoch_2.pth'
+    before = tmp_path / 'runs' / 's01_tiny_cv'
+    (before / 'fold0').mkdir(parents=True)
+    (before / 'fold0' / 'results.json').write_text('[]')
+    with pytest.raises(FileNotFoundError, match='s01_tiny_cv/fold1 is not a finished fold; first run'):
+        check_folds(cfg, 2, folder)
+    (before / 'fold1').mkdir()
+    (before / 'fold1' / 'results.json').write_text('[]')
+    check_folds(cfg, 2, folder)
+    for pretrained in ('https://models.example/mask-rcnn/coco.pth', 'elsewhere/epoch_2.pth', None):
+        cfg.load_from = pretrained
+        assert fold_start(cfg, 1, folder) == pretrained
+        check_folds(cfg, 2, folder)
 
 
 def test_a_config_that_trains_on_all_images_is_validated_by_its_test_pipeline(tmp_path):
