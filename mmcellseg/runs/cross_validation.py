@@ -113,7 +113,7 @@ def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
     for fold in range(folds):
         source, start = fold_weights(cfg, fold, work_dir), fold_start(cfg, fold, work_dir)
-        if source == work_dir / f'fold{fold}' and start != cfg.get('load_from'):
+        if source == work_dir / f'fold{fold}' and start is not None and start != cfg.get('load_from'):
             source = Path(start).parent
         if source != work_dir / f'fold{fold}' and not (source / FOLD_NAME).is_file():
             # It may have a checkpoint of half its training.
