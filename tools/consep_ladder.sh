@@ -16,9 +16,9 @@ shift
 records=work_dirs/consep
 for config in configs/consep/"$size"[0-9][0-9]_*.py; do
   if [[ $config == *all27* ]]; then # its threshold is that of the five folds
-    for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared; do
+    for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared s62_from-s43 s63_from-s43_tta-shared; do
       submit=()
-      [[ $step == s44* ]] && submit=(--submit)
+      [[ $step == s44* || $step == s63* ]] && submit=(--submit)
       python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv \
         "${submit[@]}" "$@"
     done
@@ -29,8 +29,8 @@ for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py" | sort); d
   python tools/run_step.py "$config" --submit
 done
 shown=() # the steps that the page shows; results.csv has all
-for step in s01 s08 s14 s26 s28 s29 s34 s41 s43 s44 s55 s56 s57; do
-  shown+=($(compgen -G "$records/${step}_*" || true))
+for step in s{01,14,26,28,29,34}_* s43_long{,_cv} s44_*shared{,_cv} s{55,56,57}_* s{62,63}_*_cv; do
+  shown+=($(compgen -G "$records/$step" || true))
 done
 python tools/analysis_tools/compare_runs.py "${shown[@]}" --short --into docs/consep.md \
   --columns about wall_s --metrics segm_AP50 bPQ AJI Dice
