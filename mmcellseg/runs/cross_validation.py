@@ -69,15 +69,20 @@ def fold_config(cfg: Config, fold: int, results_file: str | Path) -> Config:
     return cfg
 
 
+def _fold_of(leaf: str, fold: int, work_dir: Path) -> Path:
+    """The folder of a fold in the cross-validation of a leaf, which lies beside ``work_dir``."""
+    return work_dir.parent / f'{leaf}_cv' / f'fold{fold}'
+
+
 def fold_weights(cfg: Config, fold: int, work_dir: Path) -> Path:
     """The folder with the weights that a fold is tested with.
 
     It is the fold's own, or with ``weights = 's20'`` in the config that of the same fold in the cross-validation of
     the leaf beside it that begins so: ``<name of that leaf>_cv``, beside ``work_dir``.
     """
-    name = cfg.get('weights')
-    source = work_dir if name is None else work_dir.parent / f'{weights_leaf(cfg.filename, name).stem}_cv'
-    return source / f'fold{fold}'
+    if (name := cfg.get('weights')) is None:
+        return work_dir / f'fold{fold}'
+    return _fold_of(weights_leaf(cfg.filename, name).stem, fold, work_dir)
 
 
 def fold_start(cfg: Config, fold: int, work_dir: Path) -> str | None:
@@ -90,7 +95,7 @@ def fold_start(cfg: Config, fold: int, work_dir: Path) -> str | None:
     leaf = Path(start or '').parent.name
     if not leaf or not Path(cfg.filename).with_name(f'{leaf}.py').is_file():
         return start
-    return str(work_dir.parent / f'{leaf}_cv' / f'fold{fold}' / Path(start).name)
+    return str(_fold_of(leaf, fold, work_dir) / Path(start).name)
 
 
 def _ann_file(cfg: Config, fold: int) -> Path:
@@ -113,10 +118,11 @@ def check_folds(cfg: Config, folds: int, work_dir: Path) -> None:
         raise ValueError(f'{more} exists: the data was split into more than --folds {folds} folds')
     for fold in range(folds):
         source, start = fold_weights(cfg, fold, work_dir), fold_start(cfg, fold, work_dir)
-        if source == work_dir / f'fold{fold}' and start is not None and start != cfg.get('load_from'):
+        if cfg.get('weights') is None:  # it trains
+            if start is None or start == cfg.load_from:
+                continue
             source = Path(start).parent
-        if source != work_dir / f'fold{fold}' and not (source / FOLD_NAME).is_file():
-            # It may have a checkpoint of half its training.
+        if not (source / FOLD_NAME).is_file():  # it may have a checkpoint of half its training
             raise FileNotFoundError(
                 f'{source} is not a finished fold; first run tools/cross_validate.py for the step of its weights'
             )
