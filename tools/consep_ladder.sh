@@ -14,15 +14,14 @@ PATH=${VENV:-$PWD/.venv}/bin:$PATH
 size=${1:?"s or g: which size of models"}
 shift
 records=work_dirs/consep
+if [[ $size == s ]]; then # first, and once: a step of all 27 tiles takes its threshold from five folds
+  for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared s62_from-s43 s63_from-s43_tta-shared; do
+    submit=()
+    [[ $step == s44* || $step == s63* ]] && submit=(--submit)
+    python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv "${submit[@]}" "$@"
+  done
+fi
 for config in configs/consep/"$size"[0-9][0-9]_*.py; do
-  if [[ $config == *all27* ]]; then # its threshold is that of the five folds
-    for step in s36_frozen s37_frozen_tta-shared s43_long s44_long_tta-shared s62_from-s43 s63_from-s43_tta-shared; do
-      submit=()
-      [[ $step == s44* || $step == s63* ]] && submit=(--submit)
-      python tools/cross_validate.py configs/consep/$step.py --folds 5 --work-dir $records/${step}_cv \
-        "${submit[@]}" "$@"
-    done
-  fi
   python tools/run_step.py "$config" --submit "$@"
 done
 for config in $(compgen -G "configs/ensembles/${size}[0-9][0-9]_*.py" | sort); do
